@@ -1,0 +1,1 @@
+../../opencodeinterpreter/__init__.py

@@ -1,0 +1,1 @@
+"""How the nodes are wired and kept: build, routes, checkpoints, runs."""

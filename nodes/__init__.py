@@ -1,0 +1,1 @@
+"""One role a file, and the records that the roles share."""

@@ -1,0 +1,1 @@
+"""OpenCodeInterpreter: generate, execute, critique, judge, refine."""

@@ -1,0 +1,1 @@
+"""What reaches the world, behind small protocols: models, sandbox, grading."""

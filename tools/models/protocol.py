@@ -1,0 +1,101 @@
+"""The model seam: a request as plain data in, a response out.
+
+A `Request` sits above any client and holds no ids, so equal questions have equal digests;
+that is what makes a recorded call comparable with a live one.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opencodeinterpreter.tools.canonical import digest
+
+Role = Literal["coder", "judge", "critic"]
+"""Who asks. Each role may have a model of its own."""
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Message(_Plain):
+    """One chat message; content is always text."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of role and content."""
+        return digest(self.model_dump(mode="json"))
+
+
+class Sampling(_Plain):
+    """How a response is drawn. `None` leaves the server's own default."""
+
+    temperature: float | None = Field(0.0, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int = Field(1024, ge=1)
+    """Most tokens of one response; the paper uses 1024."""
+    seed: int | None = None
+
+
+class Position(_Plain):
+    """Where in a run a call stands: turn, role and number within the role, both from 1."""
+
+    turn: int
+    role: Role
+    number: int
+
+
+class Request(_Plain):
+    """One question to a model."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    json_schema: Mapping[str, Any] | None = None
+    """The JSON schema that the answer should obey; the asker validates all the same."""
+    at: Position
+    """Where it is asked; not part of the digest."""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of messages, sampling and schema."""
+        return digest(self.model_dump(mode="json", exclude={"at"}))
+
+
+class Usage(_Plain):
+    """Tokens and money of one call, as the server counted them. `None` means unknown, never 0."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int | None = None
+    cost: float | None = None
+
+
+class Response(_Plain):
+    """What a model answered."""
+
+    text: str
+    model: str
+    """The name that the server gave for itself."""
+    finish: str = "stop"
+    """Why it ended: `stop`, `length`, or the server's own word."""
+    usage: Usage | None = None
+    seconds: float = 0.0
+    """Wall time, retries included."""
+    attempts: int = 1
+
+
+class Model(Protocol):
+    """A chat model for one or more roles."""
+
+    @property
+    def spec(self) -> str:
+        """The spec string that names it, as in `openai:NAME@URL`."""
+        ...
+
+    async def complete(self, request: Request) -> Response:
+        """Answer `request`; raises ModelError when its retries are spent."""
+        ...

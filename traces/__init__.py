@@ -1,0 +1,1 @@
+"""The portable record of a run and what is made of it."""
