@@ -34,9 +34,9 @@ class Message(_Plain):
 class Sampling(_Plain):
     """How a response is drawn. `None` leaves the server's own default."""
 
-    temperature: float | None = Field(0.0, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int = Field(1024, ge=1)
+    temperature: float | None = Field(default=0.0, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=1024, ge=1)
     """Most tokens of one response; the paper uses 1024."""
     seed: int | None = None
 

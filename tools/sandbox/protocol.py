@@ -20,17 +20,20 @@ class _Plain(BaseModel):
 
 
 class SandboxLimits(_Plain):
-    """What one run may use at most. The first four end a run; disk and processes reach it as errors."""
+    """What one run may use at most.
 
-    wall_seconds: float = Field(10.0, gt=0)
-    cpu_seconds: float = Field(10.0, gt=0)
-    memory_mb: int = Field(512, ge=16)
+    Time, memory and output end a run as such; disk and processes reach it as exceptions.
+    """
+
+    wall_seconds: float = Field(default=10.0, gt=0)
+    cpu_seconds: float = Field(default=10.0, gt=0)
+    memory_mb: int = Field(default=512, ge=16)
     """Resident memory in MiB."""
-    output_bytes: int = Field(65_536, ge=0)
+    output_bytes: int = Field(default=65_536, ge=0)
     """What is kept of stdout and of stderr, each; the rest is counted and dropped."""
-    disk_mb: int = Field(64, ge=1)
+    disk_mb: int = Field(default=64, ge=1)
     """The work folder's size in MiB."""
-    processes: int = Field(64, ge=1)
+    processes: int = Field(default=64, ge=1)
 
 
 class ExecutionError(_Plain):
@@ -56,8 +59,10 @@ class Execution(_Plain):
 
     status: Status
     reason: str = ""
-    """The limit or signal behind the status (`wall`, `cpu`, `memory`, `output`, `SIGSEGV`), recorded
-    by the host before it kills."""
+    """The limit or signal behind the status (`wall`, `cpu`, `memory`, `output`, `SIGSEGV`).
+
+    The host records it before it kills.
+    """
     exit_code: int | None = None
     logs: Logs = Logs()
     error: ExecutionError | None = None
