@@ -4,7 +4,7 @@ A `Request` sits above any client and holds no ids, so equal questions have equa
 that is what makes a recorded call comparable with a live one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,10 +25,18 @@ class Message(_Plain):
     role: Literal["system", "user", "assistant"]
     content: str
 
-    @property
-    def digest(self) -> str:
-        """The sha256 of role and content."""
-        return digest(self.model_dump(mode="json"))
+
+def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Return one id a message, each the sha256 of role, content and the id before it.
+
+    The last id therefore names the whole conversation, and a conversation that goes on keeps
+    the ids that it had: storing messages by id stores each once, however many calls repeat it.
+    """
+    ids: list[str] = []
+    for message in messages:
+        parent = ids[-1] if ids else None
+        ids.append(digest({"parent": parent, "role": message.role, "content": message.content}))
+    return tuple(ids)
 
 
 class Sampling(_Plain):
@@ -52,7 +60,7 @@ class Position(_Plain):
 class Request(_Plain):
     """One question to a model."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = Field(min_length=1)
     sampling: Sampling = Sampling()
     json_schema: Mapping[str, Any] | None = None
     """The JSON schema that the answer should obey; the asker validates all the same."""
@@ -62,7 +70,8 @@ class Request(_Plain):
     @property
     def digest(self) -> str:
         """The sha256 of messages, sampling and schema."""
-        return digest(self.model_dump(mode="json", exclude={"at"}))
+        settings = self.model_dump(mode="json", include={"sampling", "json_schema"})
+        return digest({"messages": message_ids(self.messages)[-1], **settings})
 
 
 class Usage(_Plain):

@@ -1,0 +1,179 @@
+"""The critic: answers the coder as a human would, or hands it the execution's result."""
+
+from collections.abc import Sequence
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from opencodeinterpreter.nodes.calls import Answer, ask, new_messages
+from opencodeinterpreter.nodes.conversation import conversation
+from opencodeinterpreter.nodes.critique import cut, leak, problems
+from opencodeinterpreter.nodes.describe import describe
+from opencodeinterpreter.nodes.node import Node, Update, logged
+from opencodeinterpreter.nodes.prompts import fill
+from opencodeinterpreter.nodes.records import CriticKind, Draft, Feedback, Record, Turn
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.state import State, read
+from opencodeinterpreter.tools import person as people
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, message_ids
+
+
+class InterruptedPerson:
+    """The live person: the run waits, stored, until it is resumed with an answer."""
+
+    async def ask(self, question: people.Question) -> people.Answer:
+        """Interrupt the graph with the question; return what it is resumed with."""
+        return people.Answer.model_validate(interrupt(question.model_dump(mode="json")))
+
+
+def critic(model: Model, person: people.Person) -> Node:
+    """Return the critic node: `model` speaks for simulated critics, `person` for human ones."""
+
+    @logged("critic")
+    async def run(state: State, runtime: Runtime[Settings]) -> Update:
+        record = read(state)
+        settings = Settings.model_validate(record.settings[record.turns[-1].settings])
+        if settings.critic == "human":
+            return await _human(record, settings, person)
+        if settings.critic == "execution":
+            return feedback_update(record, settings, _result(record, settings), "execution")
+        return await _simulated(record, settings, model)
+
+    return run
+
+
+def feedback_update(
+    record: Record,
+    settings: Settings,
+    words: str,
+    kind: CriticKind,
+    notes: Sequence[str] = (),
+    answers: Sequence[Answer] = (),
+) -> Update:
+    """Return the write that answers the last turn's draft with `words`."""
+    said = _with(record, settings, words)
+    feedback = Feedback(
+        kind=kind,
+        message=message_ids(said)[-1],
+        notes=tuple(notes),
+        calls=tuple(answer.call for answer in answers),
+    )
+    conversations = [said, *(answer.conversation for answer in answers)]
+    return {
+        "turns": [record.turns[-1].part(feedback=feedback)],
+        "messages": new_messages(record, conversations),
+    }
+
+
+def edited_update(record: Record, settings: Settings, code: str, source: str) -> Update:
+    """Return the write that goes on with `code` as the next turn's given draft."""
+    said = _with(record, settings, settings.prompts["edited_code"])
+    shown = (*said, Message(role="assistant", content=f"```python\n{code.rstrip()}\n```"))
+    ids = message_ids(shown)
+    last = record.turns[-1]
+    turn = Turn(
+        number=last.number + 1,
+        task=last.task,
+        settings=last.settings,
+        drafts=(Draft(message=ids[-1], code=code),),
+        given={"drafts": source},
+    )
+    return {
+        "turns": [
+            last.part(feedback=Feedback(kind="human", action="edit", message=ids[-2])),
+            turn.model_dump(mode="json"),
+        ],
+        "messages": new_messages(record, [shown]),
+    }
+
+
+def _with(record: Record, settings: Settings, words: str) -> tuple[Message, ...]:
+    so_far = conversation(record, settings.prompts, before=record.turns[-1].number + 1)
+    return (*so_far, Message(role="user", content=words))
+
+
+def _result(record: Record, settings: Settings) -> str:
+    turn = record.turns[-1]
+    draft = turn.draft or Draft(message="", code=None)
+    return fill(settings.prompts, "execution_result", result=describe(draft, turn.execution))
+
+
+async def _human(record: Record, settings: Settings, person: people.Person) -> Update:
+    turn = record.turns[-1]
+    draft = turn.draft or Draft(message="", code=None)
+    question = people.Question(
+        turn=turn.number,
+        code=draft.code,
+        result=describe(draft, turn.execution),
+        verdict=turn.verdict.reason if turn.verdict else "",
+    )
+    answer = await person.ask(question)
+    if answer.action == "words":
+        return feedback_update(record, settings, answer.text, "human")
+    if answer.action == "edit":
+        return edited_update(record, settings, answer.text, "a person")
+    return {"turns": [turn.part(feedback=Feedback(kind="human", action=answer.action))]}
+
+
+async def _simulated(record: Record, settings: Settings, model: Model) -> Update:
+    """Ask in the user's voice; a reply that breaks the rules is asked again once, then cut.
+
+    A leak of the reference cannot be cut out: after the second one the execution speaks instead.
+    """
+    turn = record.turns[-1]
+    messages = _question(record, settings)
+    answers: list[Answer] = []
+    notes: list[str] = []
+    for number in (1, 2):
+        request = Request(
+            messages=messages,
+            sampling=settings.sampled("critic", number),
+            at=Position(turn=turn.number, role="critic", number=number),
+        )
+        answers.append(await ask(model, request))
+        wrong = _wrong(record, settings, answers[-1].text)
+        if not wrong:
+            break
+        notes += [f"reply {number}: {problem}" for problem in wrong]
+        again = fill(settings.prompts, "critic_again", problems="; ".join(wrong))
+        messages = answers[-1].then(again)
+    words, kind = answers[-1].text.strip(), settings.critic
+    if wrong:
+        words = cut(words)
+        notes.append("cut to three sentences without code")
+    if not words or _leak(record, settings, words):
+        words, kind = _result(record, settings), "execution"
+        notes[-1] = "dropped; the execution result was given instead"
+    return feedback_update(record, settings, words, kind, notes, answers)
+
+
+def _question(record: Record, settings: Settings) -> tuple[Message, ...]:
+    turn, task = record.turns[-1], record.task
+    draft = turn.draft or Draft(message="", code=None)
+    question = fill(
+        settings.prompts,
+        "critic_question",
+        task=task.prompt,
+        code=draft.code or "",
+        result=describe(draft, turn.execution),
+    )
+    if settings.critic == "oracle":
+        if task.reference is None:
+            raise InputError("the oracle critic needs a reference solution, and the task has none")
+        question += fill(settings.prompts, "critic_reference", reference=task.reference)
+    system = settings.prompts[f"critic_{settings.critic}"]
+    return (Message(role="system", content=system), Message(role="user", content=question))
+
+
+def _wrong(record: Record, settings: Settings, reply: str) -> tuple[str, ...]:
+    leaked = _leak(record, settings, reply)
+    return problems(reply) + ((f"it gives away {leaked!r}",) if leaked else ())
+
+
+def _leak(record: Record, settings: Settings, reply: str) -> str | None:
+    task, draft = record.task, record.turns[-1].draft
+    if settings.critic != "oracle" or task.reference is None:
+        return None
+    known = (task.prompt, (draft.code or "") if draft else "")
+    return leak(reply, task.reference, known)

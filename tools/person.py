@@ -1,0 +1,36 @@
+"""The person seam: a question about a turn in, a decision out."""
+
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Question(BaseModel):
+    """What a person is shown when asked about a turn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turn: int
+    code: str | None
+    result: str
+    """What running the code gave, in words."""
+    verdict: str
+    """The judge's reason."""
+
+
+class Answer(BaseModel):
+    """What a person decided: approve, words for the coder, edited code, or stop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Literal["words", "edit", "approve", "stop"]
+    text: str = Field(default="")
+    """The words, or the edited code; empty for approve and stop."""
+
+
+class Person(Protocol):
+    """Somebody who can be asked; an answer may take days."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Return the person's decision."""
+        ...
