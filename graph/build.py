@@ -44,7 +44,7 @@ def build_graph(
     }
     for name, node in nodes.items():
         built.add_node(name, node)
-    entries: dict[Hashable, str] = {name: name for name in nodes} | {"end": END}
+    entries: dict[Hashable, str] = {**{name: name for name in nodes}, "end": END}
     built.add_conditional_edges(START, next_node, entries)
     built.add_conditional_edges("coder", after_coder, {"code": "executor", "no code": "judge"})
     built.add_edge("executor", "judge")

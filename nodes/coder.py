@@ -57,14 +57,15 @@ def coder(models: Mapping[Role, Model]) -> Node:
 def _in_force(record: Record, context: object) -> Settings:
     """Return a new turn's settings: a task keeps those that it began with.
 
-    A task's first turn takes the caller's, else the last task's, else the defaults.
+    A task's first turn takes the caller's, else the newest that the record holds, else the
+    defaults.
     """
-    asked = None if record.current else settings_from(context)
-    if asked is not None:
+    if record.current:
+        return Settings.model_validate(record.settings[record.current[-1].settings])
+    if (asked := settings_from(context)) is not None:
         return asked
-    if record.turns:
-        return Settings.model_validate(record.settings[record.turns[-1].settings])
-    return Settings()
+    newest = list(record.settings.values())[-1:]
+    return Settings.model_validate(newest[0]) if newest else Settings()
 
 
 def _draft(answer: Answer) -> Draft:

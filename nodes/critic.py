@@ -9,6 +9,7 @@ from opencodeinterpreter.nodes.calls import Answer, ask, new_messages
 from opencodeinterpreter.nodes.conversation import conversation
 from opencodeinterpreter.nodes.critique import cut, leak, problems
 from opencodeinterpreter.nodes.describe import describe
+from opencodeinterpreter.nodes.given import given_turn
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import CriticKind, Draft, Feedback, Record, Turn
@@ -66,25 +67,16 @@ def feedback_update(
     }
 
 
-def edited_update(record: Record, settings: Settings, code: str, source: str) -> Update:
-    """Return the write that goes on with `code` as the next turn's given draft."""
-    said = _with(record, settings, settings.prompts["edited_code"])
-    shown = (*said, Message(role="assistant", content=f"```python\n{code.rstrip()}\n```"))
-    ids = message_ids(shown)
+def _edited_update(record: Record, settings: Settings, code: str) -> Update:
+    """Return the write that goes on with a person's code as the next turn's draft."""
+    asked = _with(record, settings, settings.prompts["edited_code"])
+    feedback = Feedback(kind="human", action="edit", message=message_ids(asked)[-1])
     last = record.turns[-1]
-    turn = Turn(
-        number=last.number + 1,
-        task=last.task,
-        settings=last.settings,
-        drafts=(Draft(message=ids[-1], code=code),),
-        given={"drafts": source},
-    )
+    blank = Turn(number=last.number + 1, task=last.task, settings=last.settings)
+    turn, said = given_turn(blank, asked, code, "a person")
     return {
-        "turns": [
-            last.part(feedback=Feedback(kind="human", action="edit", message=ids[-2])),
-            turn.model_dump(mode="json"),
-        ],
-        "messages": new_messages(record, [shown]),
+        "turns": [last.part(feedback=feedback), turn.model_dump(mode="json")],
+        "messages": new_messages(record, [said]),
     }
 
 
@@ -112,7 +104,7 @@ async def _human(record: Record, settings: Settings, person: people.Person) -> U
     if answer.action == "words":
         return feedback_update(record, settings, answer.text, "human")
     if answer.action == "edit":
-        return edited_update(record, settings, answer.text, "a person")
+        return _edited_update(record, settings, answer.text)
     return {"turns": [turn.part(feedback=Feedback(kind="human", action=answer.action))]}
 
 

@@ -21,16 +21,20 @@ def executor(runner: Runner) -> Node:
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
         turn = record.turns[-1]
-
-        async def execute(draft: Draft) -> Execution | None:
-            planned = program(record, draft)
-            return await runner.run(planned) if planned else None
-
-        executions = await all_of([execute(draft) for draft in turn.drafts or ()])
-        made = {"executions": tuple(executions), "chosen": best(executions)}
-        return {"turns": [turn.part(**made)]}
+        programs = [program(record, draft) for draft in turn.drafts or ()]
+        executions = await all_of([_run(runner, planned) for planned in programs])
+        part = turn.part(
+            programs=tuple(planned.digest if planned else None for planned in programs),
+            executions=tuple(executions),
+            chosen=best(executions),
+        )
+        return {"turns": [part]}
 
     return run
+
+
+async def _run(runner: Runner, planned: Program | None) -> Execution | None:
+    return await runner.run(planned) if planned else None
 
 
 def program(record: Record, draft: Draft) -> Program | None:

@@ -108,7 +108,9 @@ class Turn(_Plain):
     """The digest of the settings it ran under."""
     drafts: tuple[Draft, ...] | None = None
     executions: tuple[Execution | None, ...] | None = None
-    """One a draft; `None` for a draft without code."""
+    """What each program gave; `None` for a draft without code."""
+    programs: tuple[str | None, ...] | None = None
+    """The digests of the programs that were run, one a draft."""
     chosen: int = 0
     """The index of the draft that the turn goes on with."""
     verdict: Verdict | None = None

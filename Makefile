@@ -1,0 +1,86 @@
+# The two commands of the README are `make demo` and `make test`; each sets up what it needs.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+DOCS := $(wildcard README.md docs/*.md)
+
+ifdef UV
+MAKE_VENV := uv venv --quiet --allow-existing --seed --no-python-downloads --python $(PYTHON) $(VENV)
+INSTALL := uv pip install --quiet --python $(BIN)/python
+else
+MAKE_VENV := $(PYTHON) -m venv $(VENV)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+# Help texts stand in the documentation: they must not depend on the terminal.
+COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check lint types format docs constraints bench build clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: $(VENV)/.demo ## run the demonstration (ARGS="..." adds options)
+	$(BIN)/opencodeinterpreter demo $(ARGS)
+
+test: $(VENV)/.dev ## run the tests (ARGS="-k replay" picks some)
+	$(BIN)/pytest -n logical --maxprocesses 4 $(ARGS)
+
+check: lint types ## lint and types
+
+lint: $(VENV)/.dev ## check style, the rooms' imports and the generated parts of the documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd .links && ../$(BIN)/lint-imports --config ../pyproject.toml --no-logo --no-cache
+	$(if $(DOCS),$(COG) --check --diff --check-fail-msg "run: make docs" $(DOCS))
+
+types: $(VENV)/.dev ## check types, tests included
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put imports and layout in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write the generated parts of the documentation anew
+	$(if $(DOCS),$(COG) -r $(DOCS))
+
+bench: $(VENV)/.dev ## measure speed, as ratios within one run
+	@set -e; for file in $(wildcard bench/*.py); do echo "== $$file"; $(BIN)/python $$file; done
+
+build: $(VENV)/.dev ## build the wheel and the source archive into dist/
+	$(BIN)/python -m build
+
+setup: $(VENV)/.dev ## only set up the development environment
+
+constraints: ## pin the development set anew (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--output-file constraints.txt pyproject.toml
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf opencodeinterpreter.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: %s is Python %s, but 3.11 or later is needed; name another: make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))'
+	@echo "Making $(VENV) with $(PYTHON)"
+	@$(MAKE_VENV)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing what the demonstration needs into $(VENV)"
+	@$(INSTALL) -c constraints.txt -e '.[local]'
+	@touch $@
+
+# The development set includes what the demonstration needs.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing the development set into $(VENV)"
+	@$(INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.demo $@

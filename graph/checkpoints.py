@@ -1,0 +1,38 @@
+"""A store from a URL.
+
+A path (or `sqlite:///path`) is an SQLite file, `postgresql://…` a PostgreSQL database (extra
+`postgres`). Savers get a serializer that revives no types at all, since the default one imports
+and calls whatever a checkpoint names (CVE-2026-28277).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from opencodeinterpreter.graph.sqlite import open_sqlite
+from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.tools.errors import InputError
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """Open the store that `url` names, creating an SQLite file that is not there.
+
+    Raises InputError when it is corrupt, locked, of another version, or may not be written.
+    """
+    async with _kind(url) as store:
+        yield store
+
+
+def _kind(url: str) -> AbstractAsyncContextManager[Store]:
+    if not url.startswith(("postgresql://", "postgres://")):
+        return open_sqlite(Path(url.removeprefix("sqlite:///")).expanduser())
+    if find_spec("psycopg") is None:
+        raise InputError(
+            "a PostgreSQL store needs the extra 'postgres': "
+            "pip install 'opencodeinterpreter[postgres]'"
+        )
+    from opencodeinterpreter.graph.postgres import open_postgres
+
+    return open_postgres(url)

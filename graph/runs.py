@@ -1,0 +1,343 @@
+"""Runs in a store: create, advance, read, find, list, rebuild."""
+
+import ast
+import difflib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import structlog
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, StateSnapshot
+
+from opencodeinterpreter.graph.branching import Seed
+from opencodeinterpreter.graph.build import Graph, build_graph
+from opencodeinterpreter.graph.routes import Next, next_node
+from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.nodes.limits import tokens
+from opencodeinterpreter.nodes.records import Record, Turn
+from opencodeinterpreter.nodes.state import State, by_number, read
+from opencodeinterpreter.tools.errors import InputError, OutsideError, StoreError
+from opencodeinterpreter.tools.models.protocol import Request, Response
+from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.sandbox.protocol import Execution
+
+Status = Literal["running", "waiting", "interrupted", "failed", "solved", "unsolved"]
+SHORT = 8
+"""Characters of a run's id that are shown."""
+
+_COLUMNS = "id, parent, parent_turn, title, status, turns, tokens, created, updated"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run's line in the table of runs."""
+
+    id: str
+    parent: str | None
+    parent_turn: int | None
+    title: str
+    status: Status
+    turns: int
+    tokens: int
+    created: str
+    """UTC, ISO 8601."""
+    updated: str
+
+    @property
+    def short(self) -> str:
+        """The id as it is shown; any unambiguous prefix names the run."""
+        return self.id[:SHORT]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The outside failure that stopped a run; it resumes at the same node."""
+
+    node: str
+    owner: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the store holds it now."""
+
+    row: Row
+    record: Record
+    next: Next
+    """The node that goes on with it; `end` for a finished run."""
+    failure: Failure | None = None
+    question: Question | None = None
+    """What a person is being asked."""
+
+
+Watch = Callable[[str, Turn], None]
+"""Called after each node with its name and the turn as it then stands."""
+
+
+class _Closed:
+    """Seams of a graph that only reads; none is ever called."""
+
+    spec = "closed"
+
+    async def complete(self, request: Request) -> Response:
+        raise NotImplementedError(request)
+
+    async def run(self, program: Program) -> Execution:
+        raise NotImplementedError(program)
+
+
+def reading_graph(store: Store) -> Graph:
+    """Return a graph that reads and seeds states, and can run no node."""
+    return build_graph({"coder": _Closed()}, _Closed(), checkpointer=store.saver)
+
+
+async def create_run(
+    store: Store,
+    seed: Seed,
+    *,
+    parent: Row | None = None,
+    parent_turn: int | None = None,
+    run_id: str | None = None,
+) -> Row:
+    """Store a new run that starts from `seed`; no node runs yet."""
+    now = _now()
+    row = Row(
+        id=run_id or str(uuid.uuid4()),
+        parent=parent.id if parent else None,
+        parent_turn=parent_turn,
+        title=_title(seed["tasks"][-1]["prompt"]),
+        status="interrupted",
+        turns=0,
+        tokens=0,
+        created=now,
+        updated=now,
+    )
+    try:
+        await reading_graph(store).aupdate_state(_config(row), seed, as_node="__start__")
+        marks = ", ".join("?" for _ in _values(row))
+        await store.execute(
+            f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({marks})", _values(row)
+        )
+    except store.failures as error:
+        raise StoreError(f"the store refused a new run: {error}") from error
+    return (await _refreshed(store, await open_run(store, row.id))).row
+
+
+async def open_run(store: Store, run_id: str) -> Run:
+    """Read a run by its full id."""
+    found = await store.execute(
+        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs WHERE id = ?", [run_id]
+    )
+    row = Row(*found[0])
+    snapshot = await reading_graph(store).aget_state(_config(row))
+    return _as_run(row, snapshot)
+
+
+async def advance(
+    store: Store,
+    graph: Graph,
+    row: Row,
+    *,
+    answer: Answer | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Carry a run on until it ends, waits for a person or fails; a finished run stays as it is.
+
+    Each node's part is stored before the next node starts. Raises the OutsideError of a model,
+    the sandbox or the store; the run then resumes at the same node.
+    """
+    async with store.claim(row.id):
+        run = await open_run(store, row.id)
+        if run.next == "end" or (run.question and answer is None):
+            return await _refreshed(store, run)
+        await _set_status(store, row, "running")
+        resume: Command[Any] | None = None
+        if run.question and answer:
+            resume = Command(resume=answer.model_dump(mode="json"))
+        try:
+            with structlog.contextvars.bound_contextvars(run=row.short):
+                await _drive(graph, row, resume, run, watch or _unwatched)
+        except store.failures as error:
+            raise StoreError(f"the store failed: {error}; what it held before is safe") from error
+        finally:
+            run = await _settled(store, row)
+        return run
+
+
+async def _drive(
+    graph: Graph, row: Row, resume: Command[Any] | None, run: Run, watch: Watch
+) -> None:
+    turns: list[dict[str, Any]] = [turn.model_dump(mode="json") for turn in run.record.turns]
+    stream = graph.astream(
+        cast(Any, resume), _config(row), stream_mode="updates", durability="sync"
+    )
+    async for part in stream:
+        for node, update in part.items():
+            if node == "__interrupt__":
+                continue
+            turns = by_number(turns, [update["turns"]])
+            touched = {turn["number"] for turn in update["turns"]}
+            for turn in turns:
+                if turn["number"] in touched:
+                    watch(node, Turn.model_validate(turn))
+
+
+def _unwatched(node: str, turn: Turn) -> None:
+    """Watch nothing."""
+
+
+async def _settled(store: Store, row: Row) -> Run:
+    """Bring the table in line with the checkpoints, however the graph ended."""
+    return await _refreshed(store, await open_run(store, row.id))
+
+
+async def _refreshed(store: Store, run: Run) -> Run:
+    row = replace(
+        run.row,
+        status=status_of(run),
+        turns=len(run.record.turns),
+        tokens=tokens(run.record.turns),
+        updated=_now(),
+    )
+    if replace(row, updated=run.row.updated) != run.row:
+        await store.execute(
+            "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ? "
+            "WHERE id = ?",
+            [row.status, row.turns, row.tokens, row.updated, row.id],
+        )
+    return replace(run, row=row)
+
+
+def status_of(run: Run) -> Status:
+    """Return what a run that nobody is working on has come to."""
+    if run.failure:
+        return "failed"
+    if run.question:
+        return "waiting"
+    if run.next != "end":
+        return "interrupted"
+    outcome = run.record.turns[-1].outcome if run.record.turns else None
+    return "solved" if outcome and outcome.decision == "solved" else "unsolved"
+
+
+async def list_runs(store: Store) -> list[Row]:
+    """Return all runs, newest first; one whose process died shows as interrupted."""
+    found = await store.execute(
+        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs ORDER BY created DESC, id"
+    )
+    rows = [Row(*values) for values in found]
+    return [
+        replace(row, status="interrupted")
+        if row.status == "running" and not await store.claimed(row.id)
+        else row
+        for row in rows
+    ]
+
+
+async def find_run(store: Store, prefix: str) -> Row:
+    """Return the run whose id starts with `prefix`; raises InputError that names the nearest."""
+    rows = await list_runs(store)
+    found = [row for row in rows if row.id.startswith(prefix.lower())] if prefix else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{prefix!r} names {len(found)} runs: {_named(found[:5])}")
+    if not rows:
+        raise InputError(f"no run {prefix!r}; the store holds none yet")
+    near = difflib.get_close_matches(prefix, [row.short for row in rows], 3, 0.5)
+    nearest = [row for row in rows if row.short in near] or rows[:3]
+    raise InputError(f"no run {prefix!r}; nearest: {_named(nearest)}")
+
+
+async def rebuild(store: Store) -> int:
+    """Add a row for every run that has checkpoints and none; return how many were added."""
+    found = await store.execute(
+        "SELECT DISTINCT thread_id FROM checkpoints "
+        "WHERE thread_id NOT IN (SELECT id FROM opencodeinterpreter_runs)"
+    )
+    added = 0
+    for (thread,) in found:
+        snapshot = await reading_graph(store).aget_state({"configurable": {"thread_id": thread}})
+        about: dict[str, Any] = dict(snapshot.metadata or {})
+        if "run_title" not in about:
+            continue  # A host application's own thread.
+        row = Row(
+            id=thread,
+            parent=about["run_parent"] or None,
+            parent_turn=about["run_parent_turn"] or None,
+            title=about["run_title"],
+            status="interrupted",
+            turns=0,
+            tokens=0,
+            created=about["run_created"],
+            updated=snapshot.created_at or about["run_created"],
+        )
+        marks = ", ".join("?" for _ in _values(row))
+        await store.execute(
+            f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({marks})", _values(row)
+        )
+        await _settled(store, row)
+        added += 1
+    return added
+
+
+def _as_run(row: Row, snapshot: StateSnapshot) -> Run:
+    failures = [task for task in snapshot.tasks if task.error]
+    questions = [interrupt.value for interrupt in snapshot.interrupts]
+    return Run(
+        row=row,
+        record=read(snapshot.values),
+        next=next_node(cast(State, snapshot.values)),
+        failure=_failure(failures[0].name, str(failures[0].error)) if failures else None,
+        question=Question.model_validate(questions[0]) if questions else None,
+    )
+
+
+def _failure(node: str, error: str) -> Failure:
+    """Read LangGraph's text of an error, the `repr` of the exception."""
+    name, _, rest = error.partition("(")
+    owners = {kind.__name__: kind.owner for kind in OutsideError.__subclasses__()}
+    try:
+        message = str(ast.literal_eval(rest.removesuffix(")").rstrip(",")))
+    except (SyntaxError, ValueError):
+        message = error
+    return Failure(node=node, owner=owners.get(name, "program"), message=message)
+
+
+async def _set_status(store: Store, row: Row, status: Status) -> None:
+    await store.execute(
+        "UPDATE opencodeinterpreter_runs SET status = ?, updated = ? WHERE id = ?",
+        [status, _now(), row.id],
+    )
+
+
+def _config(row: Row) -> RunnableConfig:
+    about = {
+        "run_title": row.title,
+        "run_parent": row.parent or "",
+        "run_parent_turn": row.parent_turn or 0,
+        "run_created": row.created,
+    }
+    return {"configurable": {"thread_id": row.id}, "metadata": about}
+
+
+def _values(row: Row) -> Sequence[Any]:
+    return [getattr(row, column) for column in _COLUMNS.split(", ")]
+
+
+def _title(prompt: str) -> str:
+    lines = [line.strip() for line in prompt.splitlines() if line.strip()]
+    return lines[0][:60] if lines else ""
+
+
+def _named(rows: Sequence[Row]) -> str:
+    return ", ".join(f"{row.short} ({row.title})" for row in rows)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

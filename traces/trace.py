@@ -1,0 +1,244 @@
+"""A trace: the portable record of a run, one JSON object a line.
+
+    {"line": "header", …}     format, version, run, parent, failure
+    {"line": "settings", …}   one for each settings digest
+    {"line": "task", …}
+    {"line": "message", …}    each text once, after the message that it answers
+    {"line": "turn", …}       the parts of a turn and the route that it took
+
+It is a pure function of the run's final state: nothing is recorded beside the checkpoints.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from opencodeinterpreter.graph.runs import Failure, Run
+from opencodeinterpreter.nodes.records import Call, Record, StoredMessage, Task, Turn
+from opencodeinterpreter.tools.errors import InputError
+
+VERSION = 1
+"""Traces of this version and older ones can be read."""
+
+Route = tuple[str, ...]
+
+_NODES = {
+    "drafts": "coder",
+    "executions": "executor",
+    "verdict": "judge",
+    "feedback": "critic",
+}
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Header(_Plain):
+    """What a trace says of itself and where it came from."""
+
+    line: Literal["header"] = "header"
+    format: Literal["opencodeinterpreter trace"] = "opencodeinterpreter trace"
+    version: int = VERSION
+    run: str
+    parent: str | None = None
+    parent_turn: int | None = None
+    created: str
+    """UTC, ISO 8601."""
+    failure: dict[str, str] | None = None
+    """Node, owner and message of the outside failure that the run stopped at."""
+
+
+class _SettingsLine(_Plain):
+    line: Literal["settings"] = "settings"
+    digest: str
+    settings: dict[str, object]
+
+
+class _TaskLine(Task):
+    line: Literal["task"] = "task"
+
+
+class _MessageLine(StoredMessage):
+    line: Literal["message"] = "message"
+    id: str
+
+
+class _TurnLine(Turn):
+    line: Literal["turn"] = "turn"
+    route: Route
+
+
+class Trace(_Plain):
+    """A whole trace."""
+
+    header: Header
+    record: Record
+    routes: tuple[Route, ...]
+    """The nodes that ran in each turn, in order."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the trace's lines, without line ends."""
+        yield _line(self.header)
+        for digest, settings in self.record.settings.items():
+            yield _line(_SettingsLine(digest=digest, settings=settings))
+        for task in self.record.tasks:
+            yield _line(_TaskLine(**dict(task)))
+        for at, message in self.record.messages.items():
+            yield _line(_MessageLine(id=at, **dict(message)))
+        for turn, route in zip(self.record.turns, self.routes, strict=True):
+            yield _line(_TurnLine(route=route, **dict(turn)))
+
+
+def trace_of(run: Run) -> Trace:
+    """Return the trace of a run as it stands; an unfinished run has one too."""
+    header = Header(
+        run=run.row.id,
+        parent=run.row.parent,
+        parent_turn=run.row.parent_turn,
+        created=run.row.created,
+        failure=_failure(run.failure),
+    )
+    routes = tuple(route_of(turn) for turn in run.record.turns)
+    return Trace(header=header, record=run.record, routes=routes)
+
+
+def route_of(turn: Turn) -> Route:
+    """Return the nodes that ran in a turn, in order."""
+    return tuple(
+        node
+        for part, node in _NODES.items()
+        if getattr(turn, part) is not None and part not in turn.given
+    )
+
+
+def read_trace(lines: Iterable[str], name: str) -> Trace:
+    """Parse a trace; raises InputError naming `name` and the line that is wrong.
+
+    Digests are not checked here: a replay finds where a changed record first diverges.
+    """
+    reader = _Reader(name)
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            reader.take(number, line)
+    return reader.trace()
+
+
+class _Reader:
+    """Takes a trace's lines in order and checks each against those before it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.header: Header | None = None
+        self.settings: dict[str, dict[str, object]] = {}
+        self.tasks: list[Task] = []
+        self.messages: dict[str, StoredMessage] = {}
+        self.turns: list[Turn] = []
+        self.routes: list[Route] = []
+
+    def take(self, number: int, line: str) -> None:
+        """Parse one line; raises InputError with its number."""
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.name} line {number}: no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{self.name} line {number}: a trace line is a JSON object")
+        try:
+            self._take(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = f"{self.name} line {number}: {where}: {first['msg']}"
+            raise InputError(message) from error
+        except InputError as error:
+            raise InputError(f"{self.name} line {number}: {error}") from error
+
+    def _take(self, value: dict[str, Any]) -> None:
+        kind = value.get("line")
+        if self.header is None:
+            if kind != "header":
+                raise InputError("a trace begins with its header")
+            self.header = _header(value)
+        elif kind == "settings":
+            settings = _SettingsLine.model_validate(value)
+            self.settings[settings.digest] = settings.settings
+        elif kind == "task":
+            task = _TaskLine.model_validate(value)
+            self.tasks.append(Task(**_without(task, "line")))
+        elif kind == "message":
+            self._message(_MessageLine.model_validate(value))
+        elif kind == "turn":
+            self._turn(_TurnLine.model_validate(value))
+        else:
+            raise InputError(f"unknown kind of line {kind!r}")
+
+    def _message(self, message: _MessageLine) -> None:
+        if message.parent is not None and message.parent not in self.messages:
+            raise InputError(f"message {message.id[:12]} answers one that does not come before it")
+        self.messages[message.id] = StoredMessage(**_without(message, "line", "id"))
+
+    def _turn(self, line: _TurnLine) -> None:
+        turn = Turn(**_without(line, "line", "route"))
+        if turn.number != len(self.turns) + 1:
+            raise InputError(f"turn {len(self.turns) + 1} is missing")
+        if turn.settings not in self.settings:
+            raise InputError(f"turn {turn.number} names settings that the trace does not hold")
+        if not 1 <= turn.task <= len(self.tasks):
+            raise InputError(f"turn {turn.number} names task {turn.task}, which is not there")
+        if turn.drafts is None or not 0 <= turn.chosen < len(turn.drafts):
+            raise InputError(f"turn {turn.number} has no draft number {turn.chosen + 1}")
+        if turn.executions is not None and len(turn.executions) != len(turn.drafts):
+            raise InputError(f"turn {turn.number} has not one execution for each draft")
+        if missing := [name for name in _named(turn) if name not in self.messages]:
+            raise InputError(f"turn {turn.number} names message {missing[0][:12]}, not in the trace")
+        self.turns.append(turn)
+        self.routes.append(line.route)
+
+    def trace(self) -> Trace:
+        """Return what was read; raises InputError for a trace without a task."""
+        if self.header is None or not self.tasks:
+            raise InputError(f"{self.name} holds no {'header' if self.header is None else 'task'}")
+        record = Record(
+            tasks=tuple(self.tasks),
+            settings=self.settings,
+            messages=self.messages,
+            turns=tuple(self.turns),
+        )
+        return Trace(header=self.header, record=record, routes=tuple(self.routes))
+
+
+def _header(value: dict[str, Any]) -> Header:
+    version = value.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise InputError(
+            f"the trace has version {version} and this release reads up to {VERSION}; "
+            "install a newer opencodeinterpreter"
+        )
+    return Header.model_validate(value)
+
+
+def _named(turn: Turn) -> Iterator[str]:
+    """Yield the ids of the messages that a turn names."""
+    calls: list[Call] = list(turn.calls())
+    yield from (call.messages for call in calls)
+    yield from (call.response for call in calls)
+    yield from (draft.message for draft in turn.drafts or ())
+    if turn.feedback and turn.feedback.message:
+        yield turn.feedback.message
+
+
+def _failure(failure: Failure | None) -> dict[str, str] | None:
+    if failure is None:
+        return None
+    return {"node": failure.node, "owner": failure.owner, "message": failure.message}
+
+
+def _without(model: BaseModel, *fields: str) -> dict[str, Any]:
+    return {name: value for name, value in dict(model).items() if name not in fields}
+
+
+def _line(model: BaseModel) -> str:
+    return json.dumps(model.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
