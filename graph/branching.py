@@ -64,9 +64,15 @@ def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Seed:
     tables = {**parent.settings, settings.digest: settings.model_dump(mode="json")}
     leaving = leaving.model_copy(update={"settings": settings.digest})
     record = parent.model_copy(update={"turns": (*stem, leaving), "settings": tables})
-    turn, messages = _edited(record, settings, source, edit)
-    seed = record.model_copy(update={"turns": (*stem, turn)}).model_dump(mode="json")
-    return {**seed, "messages": {**seed["messages"], **messages}}
+    turn, added = _edited(record, settings, source, edit)
+    seed = Record(
+        tasks=parent.tasks[: leaving.task],
+        settings={turn.settings: tables[turn.settings] for turn in (*stem, turn)},
+        messages={**record.messages, **added},
+        turns=(*stem, turn),
+    )
+    kept = seed.model_copy(update={"messages": seed.messages_of(seed.turns)})
+    return kept.model_dump(mode="json")
 
 
 def _edited(record: Record, settings: Settings, source: str, edit: Edit) -> tuple[Turn, Messages]:

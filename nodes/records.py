@@ -4,7 +4,7 @@ Channels hold the JSON dumps of these models, traces hold the same lines; texts 
 came from a model stand once in the `messages` of a `Record`, and everything else names them by id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -153,6 +153,14 @@ class Turn(_Plain):
         yield from self.verdict.calls if self.verdict else ()
         yield from self.feedback.calls if self.feedback else ()
 
+    def named_messages(self) -> Iterator[str]:
+        """Yield the ids of the messages that the turn names."""
+        yield from (draft.message for draft in self.drafts or ())
+        if self.feedback and self.feedback.message:
+            yield self.feedback.message
+        for call in self.calls():
+            yield from (call.messages, call.response)
+
 
 class Record(_Plain):
     """All that a thread holds: its state, validated."""
@@ -172,6 +180,17 @@ class Record(_Plain):
     def current(self) -> tuple[Turn, ...]:
         """The turns of that task."""
         return tuple(turn for turn in self.turns if turn.task == self.task.number)
+
+    def messages_of(self, turns: Iterable[Turn]) -> dict[str, StoredMessage]:
+        """Return the messages that these turns name, and all that come before those."""
+        needed: set[str] = set()
+        for turn in turns:
+            for named in turn.named_messages():
+                at: str | None = named
+                while at is not None and at not in needed:
+                    needed.add(at)
+                    at = self.messages[at].parent
+        return {at: message for at, message in self.messages.items() if at in needed}
 
     def text(self, message: str) -> str:
         """Return the content of the message with this id."""

@@ -78,7 +78,7 @@ class RecordedModel:
 
 
 class RecordedRunner:
-    """Answers with the recorded executions in order; the executor's own part shows other programs."""
+    """Answers with the recorded executions in order; other programs show in the executor's part."""
 
     def __init__(self, turns: tuple[Turn, ...]) -> None:
         """Answer for the turns whose executions a node made."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opencodeinterpreter.graph.runs import Failure, Run
-from opencodeinterpreter.nodes.records import Call, Record, StoredMessage, Task, Turn
+from opencodeinterpreter.nodes.records import Part, Record, StoredMessage, Task, Turn
 from opencodeinterpreter.tools.errors import InputError
 
 VERSION = 1
@@ -24,12 +24,13 @@ VERSION = 1
 
 Route = tuple[str, ...]
 
-_NODES = {
+NODE_OF: dict[Part, str] = {
     "drafts": "coder",
     "executions": "executor",
     "verdict": "judge",
     "feedback": "critic",
 }
+"""The node that makes each part of a turn."""
 
 
 class _Plain(BaseModel):
@@ -109,7 +110,7 @@ def route_of(turn: Turn) -> Route:
     """Return the nodes that ran in a turn, in order."""
     return tuple(
         node
-        for part, node in _NODES.items()
+        for part, node in NODE_OF.items()
         if getattr(turn, part) is not None and part not in turn.given
     )
 
@@ -192,8 +193,8 @@ class _Reader:
             raise InputError(f"turn {turn.number} has no draft number {turn.chosen + 1}")
         if turn.executions is not None and len(turn.executions) != len(turn.drafts):
             raise InputError(f"turn {turn.number} has not one execution for each draft")
-        if missing := [name for name in _named(turn) if name not in self.messages]:
-            raise InputError(f"turn {turn.number} names message {missing[0][:12]}, not in the trace")
+        if missing := [name for name in turn.named_messages() if name not in self.messages]:
+            raise InputError(f"turn {turn.number} names an unknown message, {missing[0][:12]}")
         self.turns.append(turn)
         self.routes.append(line.route)
 
@@ -218,16 +219,6 @@ def _header(value: dict[str, Any]) -> Header:
             "install a newer opencodeinterpreter"
         )
     return Header.model_validate(value)
-
-
-def _named(turn: Turn) -> Iterator[str]:
-    """Yield the ids of the messages that a turn names."""
-    calls: list[Call] = list(turn.calls())
-    yield from (call.messages for call in calls)
-    yield from (call.response for call in calls)
-    yield from (draft.message for draft in turn.drafts or ())
-    if turn.feedback and turn.feedback.message:
-        yield turn.feedback.message
 
 
 def _failure(failure: Failure | None) -> dict[str, str] | None:
