@@ -54,6 +54,16 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a new run comes from; `None` for what is new with it."""
+
+    run: str | None = None
+    parent: str | None = None
+    parent_turn: int | None = None
+    created: str | None = None
+
+
+@dataclass(frozen=True)
 class Failure:
     """The outside failure that stopped a run; it resumes at the same node."""
 
@@ -99,22 +109,20 @@ def reading_graph(store: Store) -> Graph:
 async def create_run(
     store: Store,
     seed: Seed,
-    *,
-    parent: Row | None = None,
-    parent_turn: int | None = None,
-    run_id: str | None = None,
+    origin: Origin | None = None,
 ) -> Row:
     """Store a new run that starts from `seed`; no node runs yet."""
     now = _now()
+    origin = origin or Origin()
     row = Row(
-        id=run_id or str(uuid.uuid4()),
-        parent=parent.id if parent else None,
-        parent_turn=parent_turn,
+        id=origin.run or str(uuid.uuid4()),
+        parent=origin.parent,
+        parent_turn=origin.parent_turn,
         title=_title(seed["tasks"][-1]["prompt"]),
         status="interrupted",
         turns=0,
         tokens=0,
-        created=now,
+        created=origin.created or now,
         updated=now,
     )
     try:

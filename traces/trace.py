@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opencodeinterpreter.graph.runs import Failure, Run
 from opencodeinterpreter.nodes.records import Part, Record, StoredMessage, Task, Turn
@@ -23,6 +23,8 @@ VERSION = 1
 """Traces of this version and older ones can be read."""
 
 Route = tuple[str, ...]
+
+_UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 NODE_OF: dict[Part, str] = {
     "drafts": "coder",
@@ -43,8 +45,8 @@ class Header(_Plain):
     line: Literal["header"] = "header"
     format: Literal["opencodeinterpreter trace"] = "opencodeinterpreter trace"
     version: int = VERSION
-    run: str
-    parent: str | None = None
+    run: str = Field(pattern=_UUID)
+    parent: str | None = Field(default=None, pattern=_UUID)
     parent_turn: int | None = None
     created: str
     """UTC, ISO 8601."""

@@ -1,0 +1,78 @@
+"""The `opencodeinterpreter` command: registers the verbs and turns errors into one line."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from opencodeinterpreter.cli.branch import branch
+from opencodeinterpreter.cli.demo import demo
+from opencodeinterpreter.cli.doctor import doctor
+from opencodeinterpreter.cli.export import export
+from opencodeinterpreter.cli.import_ import import_
+from opencodeinterpreter.cli.logs import configure_logs
+from opencodeinterpreter.cli.replay import replay
+from opencodeinterpreter.cli.resume import resume
+from opencodeinterpreter.cli.runs import runs
+from opencodeinterpreter.cli.show import show
+from opencodeinterpreter.cli.solve import solve
+from opencodeinterpreter.tools.errors import InputError, OutsideError
+
+WRONG_INPUT = 2
+OUTSIDE_FAILURE = 3
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="opencodeinterpreter",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=(
+        "Write code with a model, run it, judge it and refine it; every run is stored and can be "
+        "replayed and branched.\n\n"
+        "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure."
+    ),
+)
+for verb in (solve, resume, runs, show, replay, branch, export, demo, doctor):
+    app.command()(verb)
+app.command("import")(import_)
+
+
+@app.callback()
+def common(
+    log_level: Annotated[
+        str, typer.Option(envvar="OPENCODEINTERPRETER_LOG_LEVEL", help="debug, info, warning …")
+    ] = "warning",
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write log lines as JSON objects.")
+    ] = False,
+) -> None:
+    """Set up what all verbs share."""
+    configure_logs(log_level, log_json)
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line on stderr and an exit status."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), WRONG_INPUT)
+    except OutsideError as error:
+        _fail(f"{error.owner}: {error}", OUTSIDE_FAILURE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone: point stdout away, or the interpreter complains when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"opencodeinterpreter: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

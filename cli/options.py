@@ -1,0 +1,157 @@
+"""Options that several verbs share, and the settings that they stand for."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic import ValidationError
+
+from opencodeinterpreter.nodes.records import CriticKind
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.models.protocol import Role
+from opencodeinterpreter.tools.models.spec import check_spec
+
+
+def default_store() -> str:
+    """Return the path of the store that is used where none is named."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(home) / "opencodeinterpreter" / "runs.sqlite")
+
+
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="OPENCODEINTERPRETER_STORE",
+        default_factory=default_store,
+        show_default="$XDG_DATA_HOME/opencodeinterpreter/runs.sqlite",
+        help="Where runs are kept: an SQLite file or a postgresql:// URL.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ModelOption = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="OPENCODEINTERPRETER_MODEL",
+        help="A model's spec, for all roles or as ROLE=SPEC (coder, judge, critic).",
+    ),
+]
+CriticOption = Annotated[CriticKind | None, typer.Option("--critic", help="Who answers a draft.")]
+TurnsOption = Annotated[int | None, typer.Option("--turns", min=1, help="Turns at most.")]
+DraftsOption = Annotated[
+    int | None, typer.Option("--drafts", min=1, max=64, help="Drafts sampled in each turn.")
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other setting by its dotted name, as in limits.tokens=20000, "
+        "sampling.coder.temperature=0.8, sandbox.wall_seconds=5, client.timeout_seconds=60.",
+    ),
+]
+PromptOption = Annotated[
+    list[str],
+    typer.Option("--prompt", metavar="NAME=FILE", help="Replace a prompt by a file's text."),
+]
+DeadlineOption = Annotated[
+    float | None,
+    typer.Option("--deadline", metavar="SECONDS", help="Stop after this long; resume later."),
+]
+
+
+def settings_with(
+    base: Settings,
+    models: Sequence[str],
+    critic: CriticKind | None,
+    turns: int | None,
+    drafts: int | None,
+    prompts: Sequence[str],
+    others: Sequence[str],
+) -> Settings:
+    """Return `base` with the options given; raises InputError that names the wrong one."""
+    values = base.model_dump(mode="json")
+    if models:
+        values["models"] = _models(values["models"], models)
+    if critic is not None:
+        values["critic"] = critic
+    if turns is not None:
+        values["limits"]["turns"] = turns
+    if drafts is not None:
+        values["drafts"] = drafts
+    for option in prompts:
+        name, path = _pair("--prompt", option)
+        values["prompts"][name] = read_text(Path(path), "prompt")
+    for option in others:
+        _set(values, option)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"setting {where}: {first['msg']} (got {first['input']!r})") from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return a file's text; raises InputError that names what it was to be."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {what} file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} file {path} is not UTF-8 text") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; raises InputError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _models(known: dict[str, str], options: Sequence[str]) -> dict[str, str]:
+    """Return specs by role: one without a role is the coder's, whom the critic follows."""
+    models = dict(known)
+    for option in options:
+        role, equals, spec = option.partition("=")
+        if not equals or ":" in role:
+            role, spec = "coder", option
+            models.pop("critic", None)
+        if role not in get_args(Role):
+            roles = ", ".join(get_args(Role))
+            raise InputError(f"unknown role {role!r} in --model {option}; there are {roles}")
+        check_spec(spec)
+        models[role] = spec
+    return models
+
+
+def _set(values: dict[str, Any], option: str) -> None:
+    name, text = _pair("--set", option)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    *path, last = name.split(".")
+    place = values
+    for part in path:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise InputError(f"--set {option}: {part!r} has no parts")
+    place[last] = value
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"{option} {text}: write NAME=VALUE")
+    return name, value

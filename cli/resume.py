@@ -1,0 +1,53 @@
+"""`resume`: go on with a run that was cut short, or that waits for a person."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opencodeinterpreter.cli.options import DeadlineOption, JsonOption, StoreOption, read_text
+from opencodeinterpreter.cli.running import carry_on, finish
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.runs import Run, find_run, open_run
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.person import Answer
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning.")]
+
+
+def resume(
+    run: RunArgument,
+    store: StoreOption,
+    approve: Annotated[bool, typer.Option("--approve", help="The draft is right.")] = False,
+    feedback: Annotated[str | None, typer.Option(help="Words for the coder.")] = None,
+    code: Annotated[Path | None, typer.Option(help="Go on from this code.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Give the run up.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the final code here.")
+    ] = None,
+    deadline: DeadlineOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run at the node where it stands, under its own settings."""
+    answers = [
+        *([Answer(action="approve")] if approve else []),
+        *([Answer(action="stop")] if stop else []),
+        *([Answer(action="words", text=feedback)] if feedback is not None else []),
+        *([Answer(action="edit", text=read_text(code, "code"))] if code else []),
+    ]
+    if len(answers) > 1:
+        raise InputError("give one of --approve, --feedback, --code and --stop")
+    answer = answers[0] if answers else None
+    finish(asyncio.run(_resume(store, run, answer, deadline)), output, as_json)
+
+
+async def _resume(url: str, prefix: str, answer: Answer | None, deadline: float | None) -> Run:
+    async with open_store(url) as store:
+        row = await find_run(store, prefix)
+        run = await open_run(store, row.id)
+        if answer and not run.question:
+            raise InputError(f"run {row.short} asks nothing; branch it to change something")
+        if run.next == "end":
+            return run
+        return await carry_on(store, row, answer=answer, deadline=deadline)

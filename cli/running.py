@@ -1,0 +1,116 @@
+"""Carrying a run on from the command line: live lines, a person's answers, the end in words."""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from opencodeinterpreter.cli.asking import ask_person
+from opencodeinterpreter.cli.options import write_text
+from opencodeinterpreter.cli.words import node_line, summary
+from opencodeinterpreter.graph.build import Graph
+from opencodeinterpreter.graph.open import open_graph
+from opencodeinterpreter.graph.runs import Row, Run, advance, open_run
+from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.nodes.records import Turn
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.person import Answer
+
+NOT_SOLVED = 1
+DEADLINE = "deadline reached"
+
+
+async def carry_on(
+    store: Store,
+    row: Row,
+    *,
+    answer: Answer | None = None,
+    deadline: float | None = None,
+) -> Run:
+    """Advance a run with the settings that it was stored with, asking a person at a terminal.
+
+    When it is cut short (Ctrl-C, a deadline, a failure), the way to resume is printed first.
+    """
+    console = Console(stderr=True, highlight=False)
+    console.print(f"run {row.short}: {row.title}", markup=False)
+    try:
+        async with asyncio.timeout(deadline):
+            run = await open_run(store, row.id)
+            async with open_graph(settings_of(run), store) as graph:
+                return await _advance(store, graph, row, answer, console)
+    except TimeoutError:
+        console.print(f"{DEADLINE}; go on with: {resume_command(row)}", markup=False)
+        return await open_run(store, row.id)
+    except BaseException:
+        console.print(f"stopped; go on with: {resume_command(row)}", markup=False)
+        raise
+
+
+async def _advance(
+    store: Store, graph: Graph, row: Row, answer: Answer | None, console: Console
+) -> Run:
+    while True:
+        with console.status("working …") as status:
+
+            def watch(node: str, turn: Turn) -> None:
+                console.print(node_line(node, turn), markup=False)
+                status.update(f"turn {turn.number}, after {node} …")
+
+            run = await advance(store, graph, row, answer=answer, watch=watch)
+        if run.question is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return run
+        answer = await asyncio.to_thread(ask_person, run.question, console)
+
+
+def settings_of(run: Run) -> Settings:
+    """Return the settings that a run goes on with."""
+    record = run.record
+    named = record.current[-1].settings if record.current else list(record.settings)[-1]
+    return Settings.model_validate(record.settings[named])
+
+
+def resume_command(row: Row) -> str:
+    """Return what to type to go on with a run."""
+    return f"opencodeinterpreter resume {row.short}"
+
+
+def finish(run: Run, output: Path | None, as_json: bool) -> None:
+    """Print a run's end, write its code, and exit with its status.
+
+    In a pipe the final code, and nothing else, goes to stdout.
+    """
+    code = final_code(run)
+    if output is not None and code is not None:
+        write_text(output, code)
+    if as_json:
+        print(json.dumps(result(run), ensure_ascii=False))
+    else:
+        print(summary(run), file=sys.stderr)
+        if output is None and code is not None:
+            print(code)
+    if run.row.status != "solved":
+        raise typer.Exit(NOT_SOLVED)
+
+
+def final_code(run: Run) -> str | None:
+    """Return the last turn's code that there is."""
+    codes = [turn.code for turn in run.record.turns if turn.code is not None]
+    return codes[-1].rstrip() + "\n" if codes else None
+
+
+def result(run: Run) -> dict[str, Any]:
+    """Return a run's end as JSON."""
+    turns = run.record.turns
+    outcome = turns[-1].outcome if turns else None
+    return {
+        "run": asdict(run.row),
+        "verdict": outcome.model_dump(mode="json", exclude={"calls"}) if outcome else None,
+        "question": run.question.model_dump(mode="json") if run.question else None,
+        "failure": asdict(run.failure) if run.failure else None,
+        "code": final_code(run),
+    }

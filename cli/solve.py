@@ -1,0 +1,80 @@
+"""`solve`: a task in, a run and its final code out."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opencodeinterpreter.cli.options import (
+    CriticOption,
+    DeadlineOption,
+    DraftsOption,
+    JsonOption,
+    ModelOption,
+    PromptOption,
+    SetOption,
+    StoreOption,
+    TurnsOption,
+    read_text,
+    settings_with,
+)
+from opencodeinterpreter.cli.running import carry_on, finish
+from opencodeinterpreter.graph.branching import task_seed
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.runs import Run, create_run
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.grading.tests import read_tests
+
+
+def solve(
+    task: Annotated[
+        str, typer.Argument(help="The task: a sentence, a function stub, or - for stdin.")
+    ],
+    store: StoreOption,
+    tests: Annotated[
+        Path | None,
+        typer.Option(help="Feedback tests: .py (asserts, test_*) or .jsonl (input/output cases)."),
+    ] = None,
+    entry_point: Annotated[str | None, typer.Option(help="The function that is asked for.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="A right solution; only the oracle critic sees it.")
+    ] = None,
+    draft: Annotated[Path | None, typer.Option(help="Start from this code.")] = None,
+    model: ModelOption = [],  # noqa: B006 - typer reads it and never changes it
+    critic: CriticOption = None,
+    turns: TurnsOption = None,
+    drafts: DraftsOption = None,
+    prompt: PromptOption = [],  # noqa: B006
+    setting: SetOption = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the final code here.")
+    ] = None,
+    deadline: DeadlineOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve a task: draft, run, judge, criticise, refine, until it is solved or spent."""
+    settings = settings_with(Settings(), model, critic, turns, drafts, prompt, setting)
+    text = typer.get_text_stream("stdin").read() if task == "-" else task
+    if not text.strip():
+        raise InputError("the task is empty; say what to write")
+    if critic == "oracle" and reference is None:
+        raise InputError("the oracle critic needs --reference FILE, a right solution")
+    seed = task_seed(
+        {
+            "prompt": text,
+            "entry_point": entry_point,
+            "tests": read_tests(tests).model_dump(mode="json") if tests else None,
+            "reference": read_text(reference, "reference") if reference else None,
+        },
+        settings,
+        read_text(draft, "draft") if draft else None,
+    )
+    finish(asyncio.run(_solve(store, seed, deadline)), output, as_json)
+
+
+async def _solve(url: str, seed: dict[str, Any], deadline: float | None) -> Run:
+    async with open_store(url) as store:
+        row = await create_run(store, seed)
+        return await carry_on(store, row, deadline=deadline)

@@ -1,0 +1,28 @@
+"""Traces named on the command line: by a file, or by a run of the store."""
+
+import asyncio
+from pathlib import Path
+
+from opencodeinterpreter.cli.options import read_text
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.runs import find_run, open_run
+from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
+
+TARGET_HELP = "A trace file, or a run's id or its beginning."
+
+
+def load_trace(store_url: str, target: str) -> Trace:
+    """Return the trace that a path or a run's id names; raises InputError."""
+    if target.endswith(".jsonl") or Path(target).is_file():
+        return read_trace_file(Path(target))
+    return asyncio.run(_stored_trace(store_url, target))
+
+
+async def _stored_trace(store_url: str, target: str) -> Trace:
+    async with open_store(store_url) as store:
+        return trace_of(await open_run(store, (await find_run(store, target)).id))
+
+
+def read_trace_file(path: Path) -> Trace:
+    """Read a trace file; raises InputError naming the file and the line that is wrong."""
+    return read_trace(read_text(path, "trace").split("\n"), str(path))

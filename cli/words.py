@@ -1,0 +1,134 @@
+"""Runs in words: the line after each node, the end, the whole story."""
+
+from collections.abc import Iterator
+
+from opencodeinterpreter.graph.runs import Row, Run
+from opencodeinterpreter.nodes.describe import describe
+from opencodeinterpreter.nodes.limits import cost, seconds, tokens
+from opencodeinterpreter.nodes.records import Record, Turn, Verdict
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.sandbox.protocol import Execution
+
+
+def node_line(node: str, turn: Turn) -> str:
+    """Return one line about what a node made."""
+    made = {
+        "coder": _drafted,
+        "executor": _executed,
+        "judge": _judged,
+        "critic": _answered,
+    }[node](turn)
+    return f"turn {turn.number}  {node:<8}  {made}"
+
+
+def _drafted(turn: Turn) -> str:
+    drafts = turn.drafts or ()
+    lines = [len(draft.code.splitlines()) for draft in drafts if draft.code]
+    model = next((draft.call.model for draft in drafts if draft.call), "given")
+    what = "no code" if not lines else f"{lines[turn.chosen] if len(drafts) == 1 else ''} lines"
+    if len(drafts) > 1:
+        what = f"{len(drafts)} drafts, {len(lines)} with code"
+    return f"{what.strip()} from {model}"
+
+
+def _executed(turn: Turn) -> str:
+    run = turn.execution
+    if run is None:
+        return "nothing to run"
+    chosen = f"draft {turn.chosen + 1}: " if len(turn.drafts or ()) > 1 else ""
+    return f"{chosen}{outcome_of(run)}, {run.seconds:.2f} s"
+
+
+def outcome_of(run: Execution) -> str:
+    """Return an execution's outcome in a few words."""
+    words: str = run.status
+    if run.error:
+        words += f" ({run.error.name})"
+    elif run.reason:
+        words += f" ({run.reason})"
+    if run.tests is not None:
+        passed = sum(test.status == "passed" for test in run.tests)
+        words += f", {passed} of {len(run.tests)} tests passed"
+    return words
+
+
+def _judged(turn: Turn) -> str:
+    return verdict_of(turn.verdict)
+
+
+def verdict_of(verdict: Verdict | None) -> str:
+    """Return a verdict, who decided it and why."""
+    if verdict is None:
+        return "none yet"
+    return f"{verdict.decision} by {verdict.decided_by}: {verdict.reason}"
+
+
+def _answered(turn: Turn) -> str:
+    feedback = turn.feedback
+    if feedback is None:
+        return "given code" if turn.given else "nothing"
+    notes = f" ({'; '.join(feedback.notes)})" if feedback.notes else ""
+    what = "" if feedback.action == "words" else f", {feedback.action}"
+    return f"{feedback.kind} feedback{what}{notes}"
+
+
+def summary(run: Run) -> str:
+    """Return how a run stands, in one or two lines."""
+    row, turns = run.row, run.record.turns
+    outcome = turns[-1].outcome if turns else None
+    lines = [f"run {row.short}: {row.status}"]
+    if outcome and outcome.decision != "revise":
+        lines[0] += f" in turn {turns[-1].number}, {verdict_of(outcome)}"
+    if run.failure:
+        lines[0] += f" at {run.failure.node}: {run.failure.owner}: {run.failure.message}"
+    spent = cost(turns)
+    price = f", cost {spent:g}" if spent is not None else ""
+    lines.append(f"{len(turns)} turns, {tokens(turns)} tokens, {seconds(turns):.1f} s{price}")
+    if run.question:
+        lines.append(
+            f"it waits for a person: opencodeinterpreter resume {row.short} "
+            "--approve | --feedback TEXT | --code FILE | --stop"
+        )
+    return "\n".join(lines)
+
+
+def row_line(row: Row) -> tuple[str, ...]:
+    """Return a run's cells in the table of runs."""
+    parent = f"{row.parent[:8]} turn {row.parent_turn}" if row.parent else ""
+    cells = (row.short, row.status, str(row.turns), str(row.tokens), row.updated[:19], parent)
+    return (*cells, row.title)
+
+
+ROW_HEADINGS = ("run", "status", "turns", "tokens", "updated (UTC)", "branch of", "task")
+
+
+def story(record: Record) -> Iterator[str]:
+    """Yield a record turn by turn as text for a terminal."""
+    for task in record.tasks:
+        yield f"== task {task.number}"
+        yield task.prompt.rstrip()
+        for turn in record.turns:
+            if turn.task == task.number:
+                yield from _turn_story(record, turn)
+
+
+def _turn_story(record: Record, turn: Turn) -> Iterator[str]:
+    yield ""
+    settings = Settings.model_validate(record.settings[turn.settings])
+    yield f"-- turn {turn.number} (coder {settings.models['coder']}, critic {settings.critic})"
+    for part, source in turn.given.items():
+        yield f"   {part} given by {source}"
+    for index, draft in enumerate(turn.drafts or ()):
+        if len(turn.drafts or ()) > 1:
+            yield f"draft {index + 1}{' (goes on)' if index == turn.chosen else ''}:"
+        yield draft.code.rstrip() if draft.code else record.text(draft.message).rstrip()
+        for path, text in draft.files.items():
+            yield f"file {path}:\n{text.rstrip()}"
+        if turn.executions is not None:
+            yield f"execution: {describe(draft, turn.executions[index])}"
+    if turn.verdict:
+        yield f"verdict: {verdict_of(turn.verdict)}"
+    if turn.feedback:
+        yield f"critic: {_answered(turn)}"
+        if turn.feedback.message:
+            yield record.text(turn.feedback.message).rstrip()

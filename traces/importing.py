@@ -1,0 +1,20 @@
+"""A trace into a store: the same run, under the same id."""
+
+from opencodeinterpreter.graph.runs import Origin, Row, create_run, list_runs, open_run
+from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.traces.trace import Trace, trace_of
+
+
+async def import_trace(store: Store, trace: Trace) -> Row:
+    """Store a trace's run; its export is the trace again. Importing it twice changes nothing.
+
+    Raises InputError where the store holds another run of that id.
+    """
+    header = trace.header
+    if known := next((row for row in await list_runs(store) if row.id == header.run), None):
+        if trace_of(await open_run(store, known.id)).record == trace.record:
+            return known
+        raise InputError(f"run {known.short} is in the store already, and differs from the trace")
+    origin = Origin(header.run, header.parent, header.parent_turn, header.created)
+    return await create_run(store, trace.record.model_dump(mode="json"), origin)
