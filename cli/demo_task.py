@@ -3,10 +3,11 @@
 import tomllib
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from opencodeinterpreter.nodes.state import TaskInput
 from opencodeinterpreter.tools.grading.tests import PythonTests
 
 
@@ -46,7 +47,7 @@ class DemoTask(BaseModel):
             critic="critic" in data,
         )
 
-    def input(self) -> dict[str, Any]:
+    def input(self) -> TaskInput:
         """Return the task as the graph's input has it."""
         return {
             "prompt": self.prompt,

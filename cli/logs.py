@@ -10,7 +10,7 @@ from opencodeinterpreter.tools.errors import InputError
 
 
 def configure_logs(level: str, as_json: bool) -> None:
-    """Send structlog's lines of `level` and above to stderr; raises InputError for another word."""
+    """Send log lines of `level` and above to stderr; raises InputError for another word."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise InputError(f"unknown log level {level!r}; there are debug, info, warning, error")
@@ -19,14 +19,22 @@ def configure_logs(level: str, as_json: bool) -> None:
         if as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
     )
+    log = logging.getLogger("opencodeinterpreter")
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(number)

@@ -92,21 +92,19 @@ def finish(run: Run, output: Path | None, as_json: bool) -> None:
     else:
         print(summary(run), file=sys.stderr)
         if output is None and code is not None:
-            print(code)
+            print(code, end="")
     if run.row.status != "solved":
         raise typer.Exit(NOT_SOLVED)
 
 
 def final_code(run: Run) -> str | None:
-    """Return the last turn's code that there is."""
-    codes = [turn.code for turn in run.record.turns if turn.code is not None]
-    return codes[-1].rstrip() + "\n" if codes else None
+    """Return the newest code of a run, ending in one line end."""
+    return run.record.code.rstrip() + "\n" if run.record.code is not None else None
 
 
 def result(run: Run) -> dict[str, Any]:
     """Return a run's end as JSON."""
-    turns = run.record.turns
-    outcome = turns[-1].outcome if turns else None
+    outcome = run.record.outcome
     return {
         "run": asdict(run.row),
         "verdict": outcome.model_dump(mode="json", exclude={"calls"}) if outcome else None,

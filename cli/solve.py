@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import Run, create_run
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.tests import read_tests
 
@@ -74,7 +75,7 @@ def solve(
     finish(asyncio.run(_solve(store, seed, deadline)), output, as_json)
 
 
-async def _solve(url: str, seed: dict[str, Any], deadline: float | None) -> Run:
+async def _solve(url: str, seed: Input, deadline: float | None) -> Run:
     async with open_store(url) as store:
         row = await create_run(store, seed)
         return await carry_on(store, row, deadline=deadline)

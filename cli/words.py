@@ -75,7 +75,7 @@ def _answered(turn: Turn) -> str:
 def summary(run: Run) -> str:
     """Return how a run stands, in one or two lines."""
     row, turns = run.row, run.record.turns
-    outcome = turns[-1].outcome if turns else None
+    outcome = run.record.outcome
     lines = [f"run {row.short}: {row.status}"]
     if outcome and outcome.decision != "revise":
         lines[0] += f" in turn {turns[-1].number}, {verdict_of(outcome)}"

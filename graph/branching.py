@@ -4,8 +4,9 @@ Everything here is plain computation: the result is the graph's input, and `next
 it where the run goes on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from opencodeinterpreter.nodes.calls import new_messages
 from opencodeinterpreter.nodes.conversation import conversation
@@ -13,11 +14,9 @@ from opencodeinterpreter.nodes.critic import feedback_update
 from opencodeinterpreter.nodes.given import given_turn
 from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.nodes.state import by_number
+from opencodeinterpreter.nodes.state import Input, TaskInput, by_number
 from opencodeinterpreter.tools.errors import InputError
 
-Seed = dict[str, Any]
-"""Input of the graph: JSON for each of its channels."""
 Messages = dict[str, Any]
 
 
@@ -35,21 +34,22 @@ class Edit:
     """New settings from that turn on; `None` keeps the parent's."""
 
 
-def task_seed(task: dict[str, Any], settings: Settings, draft: str | None = None) -> Seed:
+def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None = None) -> Input:
     """Return the start of a fresh run; with `draft`, its first turn is that code."""
-    seed: Seed = {
-        "tasks": [task],
+    seed: Input = {
+        "tasks": [cast(TaskInput, dict(task))],
         "settings": {settings.digest: settings.model_dump(mode="json")},
     }
     if draft is None:
         return seed
-    record = Record.model_validate({**seed, "tasks": by_number([], [[task]])})
+    record = Record.model_validate({**seed, "tasks": by_number([], [[dict(task)]])})
     blank = Turn(number=1, task=1, settings=settings.digest)
     turn, messages = _given_code(record, blank, settings, draft, "a file")
-    return {**seed, "turns": [turn.model_dump(mode="json")], "messages": messages}
+    seed.update({"turns": [turn.model_dump(mode="json")], "messages": messages})
+    return seed
 
 
-def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Seed:
+def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Input:
     """Return the start of a branch that leaves run `name` at turn `number` with an edit.
 
     Turns before it, and what it keeps of that turn, are given parts. Raises InputError for a
@@ -72,7 +72,7 @@ def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Seed:
         turns=(*stem, turn),
     )
     kept = seed.model_copy(update={"messages": seed.messages_of(seed.turns)})
-    return kept.model_dump(mode="json")
+    return cast(Input, kept.model_dump(mode="json"))
 
 
 def _edited(record: Record, settings: Settings, source: str, edit: Edit) -> tuple[Turn, Messages]:

@@ -12,13 +12,12 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
-from opencodeinterpreter.graph.branching import Seed
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.limits import tokens
 from opencodeinterpreter.nodes.records import Record, Turn
-from opencodeinterpreter.nodes.state import State, by_number, read
+from opencodeinterpreter.nodes.state import Input, State, by_number, read
 from opencodeinterpreter.tools.errors import InputError, OutsideError, StoreError
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.person import Answer, Question
@@ -108,7 +107,7 @@ def reading_graph(store: Store) -> Graph:
 
 async def create_run(
     store: Store,
-    seed: Seed,
+    seed: Input,
     origin: Origin | None = None,
 ) -> Row:
     """Store a new run that starts from `seed`; no node runs yet."""
@@ -229,8 +228,7 @@ def status_of(run: Run) -> Status:
         return "waiting"
     if run.next != "end":
         return "interrupted"
-    outcome = run.record.turns[-1].outcome if run.record.turns else None
-    return "solved" if outcome and outcome.decision == "solved" else "unsolved"
+    return "solved" if run.record.solved else "unsolved"
 
 
 async def list_runs(store: Store) -> list[Row]:

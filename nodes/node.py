@@ -1,19 +1,30 @@
 """What all nodes share: their type, and the log lines around each."""
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
 from langgraph.runtime import Runtime
 
+from opencodeinterpreter.nodes.records import PARTS
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State
 
 Update = dict[str, Any]
 """The channel writes of one node: only the parts that it made."""
 
-log = structlog.get_logger("opencodeinterpreter")
+log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+    logging.getLogger("opencodeinterpreter"),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    processors=[
+        structlog.stdlib.filter_by_level,
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.render_to_log_kwargs,
+    ],
+)
+"""Goes to the standard library's logger of that name, so that a host decides what is shown."""
 
 
 class Node(Protocol):
@@ -48,5 +59,4 @@ def _turn(name: str, state: Mapping[str, Any]) -> int:
 
 
 def _parts(update: Update) -> list[str]:
-    marks = {"number", "task", "settings", "given"}
-    return sorted({part for turn in update["turns"] for part in turn} - marks)
+    return [part for turn in update["turns"] for part in PARTS if turn.get(part) is not None]

@@ -181,6 +181,21 @@ class Record(_Plain):
         """The turns of that task."""
         return tuple(turn for turn in self.turns if turn.task == self.task.number)
 
+    @property
+    def outcome(self) -> Verdict | None:
+        """The decision on the last turn."""
+        return self.turns[-1].outcome if self.turns else None
+
+    @property
+    def solved(self) -> bool:
+        """Whether the last turn was solved."""
+        return self.outcome is not None and self.outcome.decision == "solved"
+
+    @property
+    def code(self) -> str | None:
+        """The newest code that there is."""
+        return next((turn.code for turn in reversed(self.turns) if turn.code is not None), None)
+
     def messages_of(self, turns: Iterable[Turn]) -> dict[str, StoredMessage]:
         """Return the messages that these turns name, and all that come before those."""
         needed: set[str] = set()

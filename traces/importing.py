@@ -1,7 +1,10 @@
 """A trace into a store: the same run, under the same id."""
 
+from typing import cast
+
 from opencodeinterpreter.graph.runs import Origin, Row, create_run, list_runs, open_run
 from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.trace import Trace, trace_of
 
@@ -17,4 +20,5 @@ async def import_trace(store: Store, trace: Trace) -> Row:
             return known
         raise InputError(f"run {known.short} is in the store already, and differs from the trace")
     origin = Origin(header.run, header.parent, header.parent_turn, header.created)
-    return await create_run(store, trace.record.model_dump(mode="json"), origin)
+    seed = cast(Input, trace.record.model_dump(mode="json"))
+    return await create_run(store, seed, origin)

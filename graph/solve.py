@@ -1,0 +1,19 @@
+"""One task, start to end, in one call."""
+
+from opencodeinterpreter.graph.branching import task_seed
+from opencodeinterpreter.graph.open import open_graph
+from opencodeinterpreter.nodes.records import Record
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.state import TaskInput, read
+
+
+async def solve(task: str | TaskInput, settings: Settings | None = None) -> Record:
+    """Solve a task and return the record of all its turns; nothing is stored.
+
+    `task` is a prompt, or a mapping with `prompt` and optionally `entry_point`, `tests` and
+    `reference` (see `nodes.records.Task`). Raises InputError, ModelError or SandboxError.
+    """
+    chosen = settings or Settings()
+    given: TaskInput = {"prompt": task} if isinstance(task, str) else task
+    async with open_graph(chosen) as graph:
+        return read(await graph.ainvoke(task_seed(given, chosen)))

@@ -1,0 +1,48 @@
+"""The graph that `langgraph.json` names, for LangGraph Studio and any LangGraph server.
+
+The server brings its own checkpointer. Models come from OPENCODEINTERPRETER_MODEL (a spec, by
+default `local:smollm2`) and are opened, like the sandbox, when a run first needs them; they stay
+open as long as the server's process.
+"""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.tools.models.opening import open_models
+from opencodeinterpreter.tools.models.protocol import Model, Request, Response
+from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import Execution
+
+
+class _Opened:
+    """A model and a runner that open on first use, once for all runs."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._model: Model | None = None
+        self._runner: Runner | None = None
+
+    async def complete(self, request: Request) -> Response:
+        async with self._opening:
+            if self._model is None:
+                models = await self._stack.enter_async_context(open_models({"coder": self.spec}))
+                self._model = models["coder"]
+        return await self._model.complete(request)
+
+    async def run(self, program: Program) -> Execution:
+        async with self._opening:
+            if self._runner is None:
+                sandbox = await self._stack.enter_async_context(open_local_sandbox())
+                self._runner = SandboxRunner(sandbox)
+        return await self._runner.run(program)
+
+
+_opened = _Opened(os.environ.get("OPENCODEINTERPRETER_MODEL", "local:smollm2"))
+
+graph = build_graph({"coder": _opened}, _opened)
+"""The compiled loop, without a checkpointer."""
