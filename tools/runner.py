@@ -1,12 +1,14 @@
 """The runner seam: a program in, an execution out; sandbox and grader together."""
 
+import asyncio
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from opencodeinterpreter.tools.canonical import digest
+from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import Tests
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.protocol import Execution, Sandbox, SandboxLimits
 
 
 class Program(BaseModel):
@@ -35,3 +37,29 @@ class Runner(Protocol):
     async def run(self, program: Program) -> Execution:
         """Run `program`; what it did is in the execution, only SandboxError is raised."""
         ...
+
+
+class SandboxRunner:
+    """Runs programs in `sandbox`, which it does not close, and grades those that have tests."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def run(self, program: Program) -> Execution:
+        """Grade `program` where it has tests, else run it; raises SandboxError."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        if program.tests is None:
+            execution = await self._sandbox.run_code(
+                program.code, files=program.files, limits=program.limits
+            )
+        else:
+            execution = await grade(
+                self._sandbox,
+                program.tests,
+                code=program.code,
+                files=program.files,
+                entry_point=program.entry_point,
+                limits=program.limits,
+            )
+        return execution.model_copy(update={"seconds": clock() - began})

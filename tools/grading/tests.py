@@ -1,8 +1,14 @@
 """A task's tests: Python source, or input/output cases; and how they are read from a file."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.grading.plan import has_tests
 
 
 class _Plain(BaseModel):
@@ -38,3 +44,84 @@ class CaseTests(_Plain):
 
 
 Tests = Annotated[PythonTests | CaseTests, Field(discriminator="kind")]
+
+_SHAPES = 'either {"args": [...], "expected": ...} or {"stdin": "...", "stdout": "..."}'
+
+
+def read_tests(path: Path) -> Tests:
+    """Read tests from a `.py` file, or from a `.jsonl` file with one case a line.
+
+    Raises InputError that names the file, the line and what is wrong with it.
+    """
+    readers: dict[str, Callable[[Path, str], Tests]] = {".py": _python, ".jsonl": _cases}
+    reader = readers.get(path.suffix)
+    if reader is None:
+        raise InputError(f"{path}: tests are a .py or a .jsonl file, not {path.suffix or 'this'}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of tests") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the tests: {error.strerror}") from None
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; it needs at least one test")
+    return reader(path, text)
+
+
+def _python(path: Path, text: str) -> PythonTests:
+    try:
+        found = has_tests(text)
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: not valid Python: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid Python: {error}") from None
+    if not found:
+        raise InputError(f"{path}: no assertion and no test_* function; add one")
+    return PythonTests(source=text)
+
+
+def _cases(path: Path, text: str) -> CaseTests:
+    calls: list[CallCase] = []
+    runs: list[StdinCase] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            case = _case(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
+        if isinstance(case, CallCase):
+            calls.append(case)
+        else:
+            runs.append(case)
+        if calls and runs:
+            raise InputError(f"{path}, line {number}: two shapes in one file; use {_SHAPES}")
+    return CaseTests(cases=tuple(calls) if calls else tuple(runs))
+
+
+def _case(line: str) -> CallCase | StdinCase:
+    """Return one line's case; raises ValueError or RecursionError."""
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"a case is an object, {_SHAPES}; this is {type(value).__name__}")
+    keys = set(value)
+    if keys == {"args", "expected"}:
+        if not isinstance(value["args"], list):
+            raise ValueError(f"`args` is a list, not {type(value['args']).__name__}")
+        return CallCase(args=tuple(value["args"]), expected=value["expected"])
+    if keys == {"stdin", "stdout"}:
+        for key in ("stdin", "stdout"):
+            if not isinstance(value[key], str):
+                raise ValueError(f"`{key}` is a string, not {type(value[key]).__name__}")
+        return StdinCase(stdin=value["stdin"], stdout=value["stdout"])
+    named = ", ".join(sorted(keys)) or "none"
+    raise ValueError(f"a case has the keys of {_SHAPES}; this has: {named}")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON; tests hold finite numbers only")

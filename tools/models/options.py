@@ -13,7 +13,9 @@ class ModelOptions(BaseModel):
 
     `None` means OPENAI_API_KEY for OpenAI's own host and no key for any other.
     """
-    timeout_seconds: float = Field(default=120.0, gt=0)
-    """The hard deadline of one call, all its retries included."""
+    timeout_seconds: float = Field(default=600.0, gt=0)
+    """The hard deadline of one call, all its attempts and the waits between them included."""
+    attempt_seconds: float = Field(default=180.0, gt=0)
+    """How long one attempt may take before it counts as a fault that may pass."""
     retries: int = Field(default=3, ge=0)
     """How often a call is tried again after a fault that may pass."""

@@ -1,0 +1,57 @@
+"""The runner: a program in, an execution out, graded where it has tests."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests
+from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def runner() -> AsyncIterator[Runner]:
+    async with open_local_sandbox() as sandbox:
+        yield SandboxRunner(sandbox)
+
+
+async def test_a_program_without_tests_is_run(runner: Runner) -> None:
+    program = Program(code="import part\nprint(part.word)", files={"part.py": "word = 'hi'"})
+    execution = await runner.run(program)
+    assert (execution.status, execution.logs.stdout, execution.tests) == ("ok", "hi\n", None)
+    assert not execution.passed
+    assert 0 < execution.seconds < 10
+
+
+async def test_a_program_with_tests_is_graded_with_its_files(runner: Runner) -> None:
+    program = Program(
+        code="import part\ndef f():\n    return part.word\nif __name__ == '__main__':\n    f(1)",
+        files={"part.py": "word = 'hi'"},
+        tests=PythonTests(source="import solution\nassert solution.f() == 'hi'"),
+    )
+    assert (await runner.run(program)).passed
+
+
+async def test_a_program_is_called_at_its_entry_point_within_its_limits(runner: Runner) -> None:
+    program = Program(
+        code="def f(x):\n    while True: pass\ndef g(x):\n    return x",
+        entry_point="f",
+        tests=CaseTests(cases=(CallCase(args=(1,), expected=1),)),
+        limits=SandboxLimits(wall_seconds=0.4),
+    )
+    execution = await runner.run(program)
+    assert execution.status == "timeout"
+    assert not execution.passed
+
+
+async def test_an_execution_survives_its_json(runner: Runner) -> None:
+    program = Program(
+        code="def f():\n    raise ValueError('\\ud800')",
+        tests=PythonTests(source="from solution import f\nassert f()"),
+    )
+    execution = await runner.run(program)
+    assert Execution.model_validate_json(execution.model_dump_json()) == execution

@@ -1,0 +1,160 @@
+"""Opening the sandbox: as root or not, with other interpreters, and where it must refuse."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.sandbox import refusal
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.probe import probe
+
+DEBIAN = Path("/usr/bin/python3")
+
+
+def serves(interpreter: Path) -> bool:
+    """Whether `interpreter` is there and new enough."""
+    if not interpreter.exists():
+        return False
+    check = [str(interpreter), "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    return subprocess.run(check, check=False).returncode == 0
+
+
+async def test_the_probe_reports_the_tier_and_all_that_held() -> None:
+    report = await probe()
+    assert report.tier == "full"
+    assert report.refusal == ""
+    held = {check.name for check in report.checks if check.ok}
+    assert held >= {"system", "network", "host sockets", "read", "write", "processes", "programs"}
+
+
+@pytest.mark.skipif(not serves(DEBIAN), reason="needs a system Python of 3.11 or newer")
+@pytest.mark.parametrize("below_tmp", [False, True])
+async def test_packages_of_a_named_venv_can_be_imported(tmp_path: Path, below_tmp: bool) -> None:
+    venv = tmp_path / "venv" if below_tmp else Path("/var/tmp") / f"venv-{os.getpid()}"
+    subprocess.run([DEBIAN, "-m", "venv", "--without-pip", venv], check=True)
+    try:
+        (site,) = venv.glob("lib/python3.*/site-packages")
+        (site / "planted.py").write_text("word = 'found'")
+        async with open_local_sandbox(interpreter=venv / "bin/python", concurrency=1) as sandbox:
+            code = "import planted, tempfile; tempfile.TemporaryFile(); print(planted.word)"
+            assert (await sandbox.run_code(code)).logs.stdout == "found\n"
+    finally:
+        subprocess.run(["rm", "-rf", venv], check=True)
+
+
+async def test_this_project_is_not_importable_in_a_run() -> None:
+    async with open_local_sandbox(concurrency=1) as sandbox:
+        execution = await sandbox.run_code("import opencodeinterpreter")
+    assert execution.error is not None
+    assert execution.error.name == "ModuleNotFoundError"
+
+
+@pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/etc/passwd"])
+async def test_an_interpreter_that_does_not_start_is_named(interpreter: str) -> None:
+    with pytest.raises(SandboxError, match=rf"{interpreter} did not start.*name a working Python"):
+        async with open_local_sandbox(interpreter=Path(interpreter)):
+            raise AssertionError("opened")
+
+
+_AS_NOBODY = """
+import asyncio, concurrent.futures.thread, os, sys
+from pathlib import Path
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.probe import probe
+
+os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+
+async def main():
+    report = await probe(Path(sys.argv[1]))
+    print(report.tier, report.refusal)
+    async with open_local_sandbox(interpreter=Path(sys.argv[1])) as sandbox:
+        run = await sandbox.run_code("import os; print(os.getuid(), os.access('/etc/shadow', 4))")
+        print(run.status, run.logs.stdout)
+        run = await sandbox.run_code("import socket; socket.socket()")
+        print(run.error.name)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(not serves(DEBIAN), reason="needs a system Python of 3.11 or newer")
+def test_an_ordinary_user_gets_the_full_tier() -> None:
+    if not _readable_by_all(Path(refusal.__file__)):
+        pytest.skip("the checkout lies where only root can read")
+    command = [sys.executable, "-c", _AS_NOBODY, str(DEBIAN)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert told.stdout.split() == ["full", "ok", "1000", "False", "PermissionError"], told.stderr
+
+
+def _readable_by_all(path: Path) -> bool:
+    folders = [*path.resolve().parents]
+    return all(folder.stat().st_mode & 0o5 == 0o5 for folder in folders)
+
+
+_CONFINED = """
+import asyncio, ctypes, struct, sys
+from opencodeinterpreter.tools.sandbox.probe import probe
+
+program = b"".join(struct.pack("<HBBI", *step) for step in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, int(sys.argv[1])), (6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000),
+))
+buffer = ctypes.create_string_buffer(program, len(program))
+header = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
+report = asyncio.run(probe())
+print(report.tier, report.refusal)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "step"),
+    [
+        ("unshare", (272, 97), "unshare"),
+        ("pivot_root", (155, 41), "pivot_root"),
+        ("mount_setattr", (442, 442), "mount_setattr"),
+    ],
+)
+def test_a_container_that_forbids_a_step_is_refused_with_cause_and_cure(
+    name: str, numbers: tuple[int, int], step: str
+) -> None:
+    number = numbers[os.uname().machine == "aarch64"]
+    told = subprocess.run(
+        [sys.executable, "-c", _CONFINED, str(number)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert told.startswith("None the sandbox can't isolate code here")
+    assert f"step `{step}" in told
+    assert "errno 1" in told
+    assert told.count(";") >= 1
+
+
+def test_the_refusal_on_another_system_says_what_to_do() -> None:
+    assert "needs Linux and this is darwin" in refusal.wrong_system("darwin")
+
+
+def test_the_hosts_side_imports_nothing_that_only_linux_has() -> None:
+    code = (
+        "import sys\n"
+        "import opencodeinterpreter.tools.runner, opencodeinterpreter.tools.sandbox.probe\n"
+        "print(*sorted(name.rpartition('.')[2] for name in sys.modules if 'sandbox.' in name))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [
+        "client",
+        "frames",
+        "local",
+        "probe",
+        "proof",
+        "protocol",
+        "refusal",
+        "run",
+    ]

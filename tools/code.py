@@ -1,0 +1,194 @@
+"""Code taken out of a model's response, as models really write it."""
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pydantic import BaseModel, ConfigDict
+
+_PYTHON = frozenset({"python", "python2", "python3", "py", "py2", "py3", "ipython", "ipython3"})
+_MAIN = frozenset({"solution.py", "main.py"})
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>.*?)[ \t]*")
+_LANGUAGE = re.compile(r"\{?[ ]*\.?(?P<language>[\w+#-]*)")
+_NAME = r"(?P<name>[\w./\\~-]*\w\.\w+)"
+_INFO_NAME = re.compile(rf"(?:^|[\s=:\"'{{]){_NAME}(?=$|[\s\"'}},])")
+_COMMENT_NAME = re.compile(rf"\s*#\s*(?:file(?:name)?\s*:\s*)?{_NAME}\s*", re.IGNORECASE)
+_HEADING_NAME = re.compile(
+    rf"[\s#>*_`\"'\d.)-]*?(?:file(?:name)?\b[\s:*_`\"']*)?{_NAME}[\s*_`\"':]*", re.IGNORECASE
+)
+_CLOSINGS_TRIED = 8
+"""How many fences may stand inside a program's own strings."""
+
+
+class Extracted(BaseModel):
+    """What a response holds to be run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str | None
+    """The program, or `None` where the response has none."""
+    files: dict[str, str] = {}
+    """Further files, by relative path."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    language: str
+    name: str | None
+    body: str
+    closed: bool
+
+    @property
+    def tagged(self) -> bool:
+        return self.language in _PYTHON
+
+    @property
+    def is_code(self) -> bool:
+        return self.tagged or (not self.language and _looks_like_code(self.body))
+
+    @property
+    def is_program(self) -> bool:
+        return self.name is None or self.name in _MAIN
+
+
+def extract_code(response: str) -> Extracted:
+    """Take the program, and the files beside it, out of `response`; never raises.
+
+    The program is the last complete fenced Python block that has no file name, or one such as
+    `solution.py`. Blocks that are tagged as Python come before untagged ones, an unclosed block
+    counts where there is no complete one, and a response without fences counts whole where it
+    parses and does something.
+    """
+    text = response.replace("\r\n", "\n").replace("\r", "\n")
+    blocks = [block for block in _blocks(text.split("\n")) if block.body.strip()]
+    main = _main(blocks)
+    if main is None:
+        bare = text.strip("\n")
+        return Extracted(code=bare if not blocks and _looks_like_code(bare) else None)
+    files = {
+        block.name: block.body
+        for block in blocks
+        if block.closed and block.name and block.name not in _MAIN and block is not main
+    }
+    return Extracted(code=main.body, files=files)
+
+
+def _main(blocks: Sequence[_Block]) -> _Block | None:
+    for closed in (True, False):
+        for tagged in (True, False):
+            found = [
+                block
+                for block in blocks
+                if block.closed is closed and block.tagged is tagged and block.is_code
+            ]
+            if found:
+                return next((block for block in reversed(found) if block.is_program), found[-1])
+    return None
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+    at = 0
+    while at < len(lines):
+        fence = _opening(lines[at])
+        if fence is None:
+            at += 1
+            continue
+        end, closed = _end(lines, at, fence)
+        yield _block(lines, at, end, fence, closed)
+        at = end + 1 if closed else end
+
+
+def _block(lines: Sequence[str], at: int, end: int, fence: re.Match[str], closed: bool) -> _Block:
+    info = fence["info"]
+    found = _LANGUAGE.match(info)
+    language = found["language"].lower() if found else ""
+    name = _name(_INFO_NAME.search(info))
+    if name and info.startswith(name):
+        language = "python" if name.endswith(".py") else "file"
+    body = _body(lines[at + 1 : end], fence)
+    if name is None and (language in _PYTHON or not language):
+        name = _name(_COMMENT_NAME.fullmatch(body.lstrip("\n").split("\n", 1)[0]))
+    if name is None:
+        before = next((line for line in reversed(lines[max(at - 2, 0) : at]) if line.strip()), "")
+        name = _name(_HEADING_NAME.fullmatch(before))
+    return _Block(language, name, body, closed)
+
+
+def _name(found: re.Match[str] | None) -> str | None:
+    """Return a file's name where it is a relative path that stays inside its folder."""
+    if found is None:
+        return None
+    name = found["name"]
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or name.startswith("~"):
+        return None
+    return str(path)
+
+
+def _opening(line: str) -> re.Match[str] | None:
+    found = _FENCE.fullmatch(line)
+    # A backtick after the mark makes the line a piece of inline code.
+    return None if found is None or "`" in found["info"] else found
+
+
+def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool]:
+    """Return the line at which the block that opens at `at` ends, and whether it is closed."""
+    closings: list[int] = []
+    reopened: int | None = None
+    for number in range(at + 1, len(lines)):
+        inner = _opening(lines[number])
+        if inner is None or not _same_kind(inner, fence):
+            continue
+        if not inner["info"]:
+            closings.append(number)
+        elif reopened is None:
+            reopened = number
+        if len(closings) == _CLOSINGS_TRIED:
+            break
+    for number in closings:
+        # A docstring may hold fences of its own: the program goes on for as long as it must.
+        if _parsed(_body(lines[at + 1 : number], fence)) is not None:
+            return number, True
+    if closings and (reopened is None or closings[0] < reopened):
+        return closings[0], True
+    return (len(lines) if reopened is None else reopened), False
+
+
+def _same_kind(inner: re.Match[str], outer: re.Match[str]) -> bool:
+    mark, own = inner["mark"], outer["mark"]
+    close_by = len(inner["indent"]) <= len(outer["indent"]) + 3
+    return mark[0] == own[0] and len(mark) >= len(own) and close_by
+
+
+def _body(lines: Sequence[str], fence: re.Match[str]) -> str:
+    body = "\n".join(lines)
+    return textwrap.dedent(body) if fence["indent"] else body
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _looks_like_code(text: str) -> bool:
+    """Return whether `text` parses and does something, which a word or a number does not."""
+    tree = _parsed(text)
+    return tree is not None and any(_does_something(statement) for statement in tree.body)
+
+
+def _does_something(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=value):
+            return isinstance(value, ast.Call | ast.Await)
+        case ast.AnnAssign(value=value):
+            return value is not None
+        case _:
+            return True

@@ -1,0 +1,148 @@
+"""`scripted:FILE`: replies from a TOML file, for demonstrations and tests; always labelled.
+
+    [[coder]]
+    reply = '''...'''            # or replies = ['''...''', '''...'''], one a draft
+    delay = 0.5                  # optional, seconds
+    [[coder]]
+    when = "Execution result"    # optional: what the last message must contain
+    reply = '''...'''
+    [[critic]]
+    reply = "..."
+
+Nothing is remembered between calls, so a resumed run is answered like an undisturbed one. The
+coder's next reply is found from the conversation: after reply j comes reply j + 1, provided that
+the last message holds what its `when` asks for; else reply j comes again, and so does the last
+one for ever. Where the last assistant message is no reply of the file (somebody edited it), the
+number of the turn counts instead. Critic and judge answer by the number of the turn. Where an
+entry has several `replies`, the n-th call of a turn (the n-th draft; a question asked again) gets
+the n-th, and calls beyond the last get the last.
+"""
+
+import asyncio
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opencodeinterpreter.tools.errors import InputError, ModelError
+from opencodeinterpreter.tools.models.protocol import Message, Request, Response, Role
+
+_ROLES: tuple[Role, ...] = ("coder", "critic", "judge")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reply: str | None = None
+    replies: tuple[str, ...] = ()
+    delay: float = Field(default=0.0, ge=0)
+    when: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.reply is None) == (not self.replies):
+            raise ValueError("give either reply or replies")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.replies if self.reply is None else (self.reply,)
+
+    def said(self, text: str) -> bool:
+        return any(text.strip() == own.strip() for own in self.texts)
+
+
+class ScriptedModel:
+    """Answers each role from its entries; see the module's text for the rules."""
+
+    def __init__(self, name: str, spec: str, entries: Mapping[Role, tuple[_Entry, ...]]) -> None:
+        self._name = name
+        self._spec = spec
+        self._entries = entries
+
+    @property
+    def spec(self) -> str:
+        """The spec string, `scripted:FILE`."""
+        return self._spec
+
+    async def complete(self, request: Request) -> Response:
+        """Answer `request`; raises ModelError where the file has no entries for its role."""
+        started = time.monotonic()
+        entries = self._entries[request.at.role]
+        if not entries:
+            raise ModelError(
+                f"model {self._spec}: the file has no [[{request.at.role}]] entries; "
+                f"add one, or name another model for the {request.at.role}"
+            )
+        if request.at.role == "coder":
+            entry = entries[_coder_index(entries, request)]
+        else:
+            entry = entries[min(request.at.turn, len(entries)) - 1]
+        await asyncio.sleep(entry.delay)
+        return Response(
+            text=entry.texts[min(request.at.number, len(entry.texts)) - 1],
+            model=f"scripted:{self._name}",
+            seconds=time.monotonic() - started,
+        )
+
+
+def load_scripted(path: Path, spec: str) -> ScriptedModel:
+    """Read the file at `path`; raises InputError naming the file and the entry at fault."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{spec}: there is no file {path}") from None
+    except OSError as error:
+        raise InputError(f"{spec}: {path} cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+    entries = {role: _entries(path, role, content.get(role, [])) for role in _ROLES}
+    if not any(entries.values()):
+        raise InputError(f"{path} holds no replies: add a [[coder]] entry with a reply")
+    return ScriptedModel(path.stem, spec, entries)
+
+
+def _entries(path: Path, role: Role, raw: Any) -> tuple[_Entry, ...]:
+    if not isinstance(raw, list):
+        raise InputError(f"{path}: {role} is one table; write [[{role}]], a list of entries")
+    found: list[_Entry] = []
+    for number, item in enumerate(raw, start=1):
+        try:
+            entry = _Entry.model_validate(item)
+        except ValidationError as error:
+            raise InputError(f"{path}: {role} entry {number}: {_complaint(error)}") from None
+        if role != "coder" and entry.when is not None:
+            raise InputError(f"{path}: {role} entry {number}: only a coder's entry may say when")
+        found.append(entry)
+    return tuple(found)
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}; known are {', '.join(_Entry.model_fields)}"
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _coder_index(entries: tuple[_Entry, ...], request: Request) -> int:
+    """Return the index of the entry that answers a coder's request."""
+    said = _last_assistant(request.messages)
+    if said is None:
+        return 0
+    before = request.at.turn - 2
+    spoken = [index for index, entry in enumerate(entries) if entry.said(said)]
+    # A reply that stands twice in the file is told apart by the turn.
+    current = min(spoken, key=lambda index: abs(index - before)) if spoken else before
+    current = min(max(current, 0), len(entries) - 1)
+    following = min(current + 1, len(entries) - 1)
+    when = entries[following].when
+    return following if when is None or when in request.messages[-1].content else current
+
+
+def _last_assistant(messages: tuple[Message, ...]) -> str | None:
+    said = (message.content for message in reversed(messages) if message.role == "assistant")
+    return next(said, None)

@@ -1,0 +1,87 @@
+"""Why the sandbox refuses on this machine, and what would change that, in words."""
+
+import os
+from pathlib import Path
+
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+_SWITCHES = {
+    # Each setting of the kernel that forbids namespaces: the value that does, and the cure.
+    "user/max_user_namespaces": ("0", "sudo sysctl -w user.max_user_namespaces=15000"),
+    "kernel/unprivileged_userns_clone": (
+        "0",
+        "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    ),
+    "kernel/apparmor_restrict_unprivileged_userns": (
+        "1",
+        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, "
+        "or an AppArmor profile with `userns,` for the interpreter",
+    ),
+}
+_NAMESPACE_STEPS = {
+    "unshare as root",
+    "unshare",
+    "setgroups",
+    "uid_map",
+    "mount",
+    "pivot_root",
+    "bind",
+    "umount",
+    "fork",
+}
+_CURES = {
+    "mount_setattr": "it needs Linux 5.12 or newer",
+    "machine": "it knows x86_64 and aarch64 only; run on one of these",
+    "read the interpreter": (
+        "give everybody the right to read it (chmod -R go+rX), or name another interpreter"
+    ),
+    "open /proc": "mount /proc",
+    "seccomp": "it needs a kernel with CONFIG_SECCOMP_FILTER",
+}
+
+
+def explain(step: str, errno: int, detail: str) -> str:
+    """Return one sentence: which step failed, the cause, and the cure.
+
+    Reads a few settings below /proc/sys, so call it in a thread.
+    """
+    failed = f"the sandbox can't isolate code here: step `{step}` failed"
+    if errno:
+        failed += f" (errno {errno}, {os.strerror(errno)})"
+    elif detail:
+        failed += f" ({detail})"
+    return f"{failed}; {_cure(step)}"
+
+
+def wrong_system(system: str) -> str:
+    """Return the refusal for an operating system other than Linux."""
+    return (
+        f"the local sandbox needs Linux and this is {system}: run in a Linux virtual machine "
+        "or container, or use a remote sandbox"
+    )
+
+
+def _cure(step: str) -> str:
+    if step in _NAMESPACE_STEPS:
+        for name, (value, cure) in _SWITCHES.items():
+            if _setting(name) == value and not (os.geteuid() == 0 and "unprivileged" in name):
+                return f"/proc/sys/{name} is {value}, which forbids namespaces: {cure}"
+        if any(Path(mark).exists() for mark in _CONTAINER_MARKS):
+            return (
+                "this is a container whose engine forbids namespaces: start it with "
+                "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+                "and as root also --cap-add SYS_ADMIN"
+            )
+        return (
+            "the kernel, a security module or a seccomp filter around this process forbids "
+            "namespaces: allow user namespaces, or run outside of that confinement"
+        )
+    return _CURES.get(
+        step, "this looks like a kernel without that facility: use Linux 5.12 or newer"
+    )
+
+
+def _setting(name: str) -> str:
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return ""

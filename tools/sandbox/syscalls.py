@@ -1,0 +1,109 @@
+"""Linux system calls that Python 3.11 has no door to, through libc's `syscall`.
+
+Only ever imported inside the sandbox's own processes, never by the host.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from opencodeinterpreter.tools.sandbox.syscall_table import number
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+AT_FDCWD = -100
+AT_RECURSIVE = 0x8000
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_machine = os.uname().machine
+
+
+class StepFailedError(Exception):
+    """One step of setting the sandbox up failed; names the step and the error number."""
+
+    def __init__(self, step: str, errno: int, detail: str = "") -> None:
+        super().__init__(step, errno, detail)
+        self.step = step
+        self.errno = errno
+        self.detail = detail
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Name the step that an `OSError` inside came from; raises StepFailedError."""
+    try:
+        yield
+    except OSError as error:
+        raise StepFailedError(name, error.errno or 0, str(error)) from error
+
+
+def call(name: str, *arguments: Any) -> int:
+    """Make system call `name` with ints, bytes, ctypes objects or `None`; raises OSError."""
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number(name, _machine) or -1), *words)
+    if result == -1:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
+    return result
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount `source` at `target`; raises OSError."""
+    call("mount", source.encode(), target.encode(), kind.encode(), flags, options.encode())
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns", ctypes.c_uint64),
+    )
+
+
+def restrict_mounts(target: str, attributes: int) -> None:
+    """Add `attributes` to the mount at `target` and all below it (Linux 5.12); raises OSError."""
+    request = _MountAttributes(set=attributes)
+    size = ctypes.sizeof(request)
+    call(
+        "mount_setattr",
+        AT_FDCWD,
+        target.encode(),
+        AT_RECURSIVE,
+        ctypes.byref(request),
+        ctypes.c_size_t(size),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good; raises OSError."""
+    header = _CapabilityHeader(version=0x20080522, pid=0)
+    empty = (ctypes.c_uint32 * 6)()
+    call("capset", ctypes.byref(header), ctypes.byref(empty))

@@ -1,0 +1,194 @@
+"""The warm interpreter that forks a child for each run; process 1 of the sandbox's namespace.
+
+Its death takes every run with it, and it ends when the host closes the control socket.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+from pathlib import Path
+from typing import Any
+
+from opencodeinterpreter.tools.sandbox import bpf, cell, frames, landlock, profiles, root, syscalls
+from opencodeinterpreter.tools.sandbox.seal import Limits, Walls, seal
+from opencodeinterpreter.tools.sandbox.syscall_table import MACHINES
+from opencodeinterpreter.tools.sandbox.syscalls import StepFailedError, step
+
+_SET_UP_FAILED = 97
+_WARM = """
+abc ast base64 bisect collections contextlib copy csv dataclasses datetime decimal enum
+fractions functools hashlib heapq inspect io itertools json math operator os pathlib random re
+statistics string tempfile textwrap threading time traceback typing unicodedata uuid
+"""
+_ENVIRONMENT = {
+    "HOME": root.WORK,
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "TMPDIR": root.SCRATCH,
+    "USER": "user",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def main(descriptor: int, runs: int) -> None:
+    """Become the zygote, with the control socket at `descriptor`, and serve until it closes."""
+    control = socket.socket(fileno=descriptor)
+    try:
+        proc = _prepare()
+    except StepFailedError as failure:
+        refusal = {"step": failure.step, "errno": failure.errno, "detail": failure.detail}
+        control.send(json.dumps({"refused": refusal}).encode())
+        return
+    child = os.fork()
+    if child:
+        control.close()
+        os.close(proc)
+        _silence()
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    # The parent may be killed alone; process 1 and all its runs then go with it.
+    syscalls.call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        Zygote(control, proc, runs).serve()
+    finally:
+        os._exit(0)
+
+
+def _prepare() -> int:
+    if os.uname().machine not in MACHINES:
+        raise StepFailedError("machine", 0, os.uname().machine)
+    os.umask(0o022)
+    for name in _WARM.split():
+        importlib.import_module(name)
+    proc = root.enter()
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
+    sys.path[:] = [path for path in sys.path if path and Path(path).exists()]
+    # Finders of editable installs point at folders that do not exist here.
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
+    sys.path_importer_cache.clear()
+    sys.orig_argv[:] = sys.argv[:] = ["python"]
+    if not os.access(os.__file__, os.R_OK):
+        raise StepFailedError("read the interpreter", 0, str(Path(os.__file__).parent))
+    return proc
+
+
+def _silence() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    os.close(null)
+
+
+class Zygote:
+    """Forks children on the host's word and tells it how they ended."""
+
+    def __init__(self, control: socket.socket, proc: int, runs: int) -> None:
+        self._control = control
+        with step("landlock"):
+            ruleset = landlock.build(root.BOX)
+        program = bpf.compile_filter(profiles.pure(os.uname().machine), os.uname().machine)
+        pages = root.read_proc(proc, "self/statm").split()
+        os.close(proc)
+        self._walls = Walls(
+            ruleset,
+            ctypes.create_string_buffer(program, len(program)),
+            int(pages[0]) * resource.getpagesize(),
+            runs,
+        )
+        self._resident = int(pages[1]) * resource.getpagesize()
+        self._own_namespace = os.pidfd_open(os.getpid())
+        self._children: dict[int, tuple[int, int]] = {}
+        self._poller = select.poll()
+        self._poller.register(control, select.POLLIN)
+
+    def serve(self) -> None:
+        """Serve until the host closes the control socket."""
+        self._warm_up()
+        _silence()
+        self._tell(
+            {
+                "ready": True,
+                "landlock": landlock.version(),
+                "resident": self._resident,
+                "python": sys.version.split()[0],
+            }
+        )
+        while True:
+            for descriptor, _ in self._poller.poll():
+                if descriptor in self._children:
+                    self._reap(descriptor)
+                elif not self._obey():
+                    return
+
+    def _warm_up(self) -> None:
+        """Walk the path of a run once, so that its caches are filled before the first fork."""
+        try:
+            exec(compile("1 / 0", "<warm>", "exec"), {})  # noqa: S102
+        except ZeroDivisionError as error:
+            frames.pack(cell.describe(error))
+        for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
+            del sys.modules[name]
+        gc.collect()
+        gc.freeze()
+
+    def _tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        socket.send_fds(self._control, [json.dumps(message).encode()], list(descriptors))
+
+    def _obey(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 4)
+        if not data:
+            return False
+        message = json.loads(data)
+        try:
+            child, handle = self._fork(Limits(**message["limits"]), descriptors)
+        except StepFailedError as failure:
+            self._tell({"run": message["run"], "failed": f"{failure.step}: {failure.detail}"})
+        else:
+            self._children[handle] = (message["run"], child)
+            self._tell({"run": message["run"], "started": True}, [handle])
+            self._poller.register(handle, select.POLLIN)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _fork(self, limits: Limits, descriptors: Sequence[int]) -> tuple[int, int]:
+        with step("fork"):
+            syscalls.call("unshare", syscalls.CLONE_NEWPID)
+            try:
+                child = os.fork()
+                if not child:
+                    self._be_child(limits, descriptors)
+            finally:
+                syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
+            return child, os.pidfd_open(child)
+
+    def _be_child(self, limits: Limits, descriptors: Sequence[int]) -> None:
+        try:
+            seal(self._walls, limits, descriptors)
+            cell.live()
+        except StepFailedError as failure:
+            with contextlib.suppress(OSError):
+                frames.send(cell.CHANNEL, {"failed": f"{failure.step}: {failure.detail}"})
+        finally:
+            os._exit(_SET_UP_FAILED)
+
+    def _reap(self, handle: int) -> None:
+        run, child = self._children.pop(handle)
+        self._poller.unregister(handle)
+        os.close(handle)
+        _, status, used = os.wait4(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._tell({"run": run, "exit": code, "cpu": used.ru_utime + used.ru_stime})
