@@ -36,7 +36,7 @@ async def carry_on(
 
     When it is cut short (Ctrl-C, a deadline, a failure), the way to resume is printed first.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"run {row.short}: {row.title}", markup=False)
     try:
         async with asyncio.timeout(deadline):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from opencodeinterpreter.graph.runs import Row, Run
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
-from opencodeinterpreter.nodes.records import Record, Turn, Verdict
+from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
@@ -116,8 +116,9 @@ def _turn_story(record: Record, turn: Turn) -> Iterator[str]:
     yield ""
     settings = Settings.model_validate(record.settings[turn.settings])
     yield f"-- turn {turn.number} (coder {settings.models['coder']}, critic {settings.critic})"
-    for part, source in turn.given.items():
-        yield f"   {part} given by {source}"
+    for part in PARTS:
+        if source := turn.given.get(part):
+            yield f"   {part} given by {source}"
     for index, draft in enumerate(turn.drafts or ()):
         if len(turn.drafts or ()) > 1:
             yield f"draft {index + 1}{' (goes on)' if index == turn.chosen else ''}:"

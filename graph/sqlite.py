@@ -1,5 +1,6 @@
 """The store in one SQLite file, the embedded default."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -85,36 +86,43 @@ class SqliteStore:
         """Hold a run; the lock is the kernel's, so it ends with the process however that ends."""
         path = self._locks / run
         try:
-            self._locks.mkdir(exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            handle = await asyncio.to_thread(_locked, path)
         except OSError as error:
             raise StoreError(f"cannot lock run {run}: {error}") from error
+        if handle is None:
+            raise InputError(f"run {run} is being worked on by another process")
         try:
-            if not _lock(handle):
-                raise InputError(f"run {run} is being worked on by another process")
             yield
-            path.unlink(missing_ok=True)
         finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
             os.close(handle)
 
     async def claimed(self, run: str) -> bool:
         """Return whether some living process holds the run."""
-        try:
-            handle = os.open(self._locks / run, os.O_RDWR)
-        except OSError:
+        path = self._locks / run
+        if not await asyncio.to_thread(path.exists):
             return False
-        try:
-            return not _lock(handle)
-        finally:
+        handle = await asyncio.to_thread(_locked, path)
+        if handle is not None:
             os.close(handle)
+        return handle is None
 
 
-def _lock(handle: int) -> bool:
-    """Try to lock a file; one that was unlinked meanwhile counts as somebody else's."""
+def _locked(path: Path) -> int | None:
+    """Open and lock a file; return its descriptor, or None while another process holds it.
+
+    A file that was unlinked while we opened it counts as held: its holder was there just now.
+    """
     import fcntl  # Absent on Windows, where nothing that needs it runs.
 
+    path.parent.mkdir(exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    return os.fstat(handle).st_nlink > 0
+        os.close(handle)
+        return None
+    if os.fstat(handle).st_nlink == 0:
+        os.close(handle)
+        return None
+    return handle

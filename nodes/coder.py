@@ -17,12 +17,13 @@ from opencodeinterpreter.tools.models.protocol import Model, Position, Request, 
 def coder(models: Mapping[Role, Model]) -> Node:
     """Return the coder node; the settings that it records name the models of all roles."""
     specs = {role: model.spec for role, model in models.items()}
+    default = Settings()  # Made here, since it reads files.
 
     @logged("coder")
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
         number = record.turns[-1].number + 1 if record.turns else 1
-        settings = _in_force(record, runtime.context).model_copy(update={"models": specs})
+        settings = _in_force(record, runtime.context, default).model_copy(update={"models": specs})
         messages = conversation(record, settings.prompts, before=number)
         answers = await all_of(
             [
@@ -54,18 +55,18 @@ def coder(models: Mapping[Role, Model]) -> Node:
     return run
 
 
-def _in_force(record: Record, context: object) -> Settings:
+def _in_force(record: Record, context: object, default: Settings) -> Settings:
     """Return a new turn's settings: a task keeps those that it began with.
 
-    A task's first turn takes the caller's, else the newest that the record holds, else the
-    defaults.
+    A task's first turn takes the caller's, else the newest that the record holds, else
+    `default`.
     """
     if record.current:
         return Settings.model_validate(record.settings[record.current[-1].settings])
     if (asked := settings_from(context)) is not None:
         return asked
     newest = list(record.settings.values())[-1:]
-    return Settings.model_validate(newest[0]) if newest else Settings()
+    return Settings.model_validate(newest[0]) if newest else default
 
 
 def _draft(answer: Answer) -> Draft:

@@ -26,9 +26,9 @@ def describe(draft: Draft, execution: Execution | None) -> str:
     tests = _tests(execution)
     parts = [tests] if tests else []
     if execution.error and not tests:
-        parts.append(
-            execution.error.traceback or f"{execution.error.name}: {execution.error.value}"
-        )
+        error = execution.error
+        words = error.traceback.rstrip() or f"{error.name}: {error.value}"
+        parts.append(words[-SHOWN_OUTPUT:])
     if execution.status not in ("ok", "error"):
         parts.append(_ending(execution))
     parts += [f"The program reached its limit: {limit}." for limit in execution.limits_hit]
@@ -47,8 +47,8 @@ def _tests(execution: Execution) -> str:
     lines = [f"{len(failing)} of {len(outcomes)} tests did not pass."]
     for test in failing[:SHOWN_TESTS]:
         lines.append(f"- {test.name}: {test.status}")
-        if test.message:
-            lines.append(_indented(test.message))
+        if message := test.message.removeprefix(test.name).strip("\n"):
+            lines.append(_indented(message))
     if len(failing) > SHOWN_TESTS:
         lines.append(f"(and {len(failing) - SHOWN_TESTS} more)")
     return "\n".join(lines)

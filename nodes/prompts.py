@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from string import Template
 
@@ -28,7 +29,12 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 
 
 def installed_prompts() -> dict[str, str]:
-    """Return the texts that came with the package, by name."""
+    """Return the texts that came with the package, by name; the files are read once."""
+    return dict(_texts())
+
+
+@cache
+def _texts() -> Mapping[str, str]:
     folder = files("opencodeinterpreter.nodes") / "prompts"
     return {
         name: (folder / f"{name}.txt").read_text("utf-8").removesuffix("\n")

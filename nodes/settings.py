@@ -1,12 +1,13 @@
 """Settings: everything beside the task that decides how a run goes; part of its record."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from opencodeinterpreter.nodes.prompts import check_prompts, installed_prompts
+from opencodeinterpreter.nodes.prompts import PLACEHOLDERS, check_prompts, installed_prompts
 from opencodeinterpreter.nodes.records import CriticKind
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
@@ -66,12 +67,14 @@ class Settings(_Plain):
     prompts: dict[str, str] = Field(
         default_factory=installed_prompts, title="Prompts by name", validate_default=False
     )
-    versions: dict[str, str] = Field(default_factory=lambda: _versions(), title="Package versions")
+    versions: dict[str, str] = Field(
+        default_factory=lambda: dict(_versions()), title="Package versions"
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         check_prompts(self.prompts)
-        if missing := set(installed_prompts()) - set(self.prompts):
+        if missing := PLACEHOLDERS.keys() - self.prompts.keys():
             raise InputError(f"prompts are missing: {', '.join(sorted(missing))}")
         if "coder" not in self.models:
             raise InputError("no model for the coder; name one, as in coder=local:smollm2")
@@ -97,7 +100,8 @@ class Settings(_Plain):
         return sampling.model_copy(update={"seed": sampling.seed + number - 1})
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     found: dict[str, str] = {}
     for package in _RECORDED_PACKAGES:
         try:

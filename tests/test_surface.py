@@ -1,0 +1,108 @@
+"""The package as a host program meets it: its names, its README, its graph on a server."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+
+import opencodeinterpreter
+from opencodeinterpreter.graph.branching import task_seed
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.open import open_graph
+from opencodeinterpreter.graph.runs import advance, create_run
+from opencodeinterpreter.nodes.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "cli" / "demo_tasks" / "lighthouse_flashes.toml"
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(opencodeinterpreter.__all__) == opencodeinterpreter.__all__
+    assert opencodeinterpreter.__all__ == [
+        "Limits",
+        "OpenCodeInterpreterError",
+        "Record",
+        "Settings",
+        "Task",
+        "Trace",
+        "Turn",
+        "build_graph",
+        "open_graph",
+        "open_store",
+        "read",
+        "read_trace",
+        "replay",
+        "solve",
+    ]
+    for name in opencodeinterpreter.__all__:
+        assert getattr(opencodeinterpreter, name) is not None
+
+
+def test_an_unknown_public_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'solv'"):
+        opencodeinterpreter.solv  # noqa: B018
+
+
+def test_the_readme_example_runs_as_it_stands_with_a_scripted_model(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    found = re.search(r"## In your own program\n\n```python\n(.*?)```", text, re.DOTALL)
+    assert found
+    example = found[1]
+    assert "local:smollm2" in example
+    program = tmp_path / "host.py"
+    program.write_text(example.replace("local:smollm2", f"scripted:{SCRIPT}"), "utf-8")
+    (tmp_path / "tools").mkdir()  # a host's own folder must not be taken for ours
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "decision='solved'" in done.stdout
+    assert "def flashes_seen" in done.stdout
+
+
+def test_the_graph_that_langgraph_json_names_loads_with_its_schemas() -> None:
+    named = json.loads((ROOT / "langgraph.json").read_text("utf-8"))["graphs"]
+    module, _, attribute = named["opencodeinterpreter"]["path"].partition(":")
+    graph = getattr(import_module(module), attribute)
+    assert graph.checkpointer is None, "a server refuses a graph that brings its own"
+    assert set(graph.get_graph().nodes) == {
+        "__start__",
+        "coder",
+        "executor",
+        "judge",
+        "critic",
+        "__end__",
+    }
+    assert "tasks" in graph.get_input_jsonschema()["properties"]
+    context = graph.get_context_jsonschema()
+    assert {"critic", "drafts", "limits", "models"} <= set(context["properties"])
+    assert context["properties"]["critic"]["enum"][0] == "none"
+
+
+async def test_a_run_blocks_the_event_loop_nowhere(tmp_path: Path) -> None:
+    settings = Settings(models={"coder": f"scripted:{SCRIPT}"})
+    task = {
+        "prompt": "Count flashes.",
+        "tests": {
+            "kind": "python",
+            "source": "from solution import flashes_seen\nassert flashes_seen(2, 5, 12) == 3",
+        },
+    }
+    guard = BlockBuster()
+    async with (
+        open_store(str(tmp_path / "runs.sqlite")) as store,
+        open_graph(settings, store) as graph,
+    ):
+        row = await create_run(store, task_seed(task, settings))
+        guard.activate()
+        try:
+            run = await advance(store, graph, row)
+        finally:
+            guard.deactivate()
+    assert run.row.status == "solved"
+    assert [turn.number for turn in run.record.turns] == [1, 2]
