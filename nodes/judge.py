@@ -18,7 +18,8 @@ from opencodeinterpreter.tools.sandbox.protocol import Execution
 class Opinion(BaseModel):
     """What a judge model must answer; checked, since constrained decoding lets bad JSON through."""
 
-    model_config = ConfigDict(strict=True)
+    # Strict decoding asks for a closed schema; an answer with more fields is still an answer.
+    model_config = ConfigDict(strict=True, json_schema_extra={"additionalProperties": False})
 
     solved: bool
     reason: str

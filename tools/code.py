@@ -4,7 +4,7 @@ import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 _PYTHON = frozenset({"python", "python2", "python3", "py", "py2", "py3", "ipython", "ipython3"})
 _MAIN = frozenset({"solution.py", "main.py"})
-_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>.*?)[ \t]*")
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>.*)")
 _LANGUAGE = re.compile(r"\{?[ ]*\.?(?P<language>[\w+#-]*)")
 _NAME = r"(?P<name>[\w./\\~-]*\w\.\w+)"
 _INFO_NAME = re.compile(rf"(?:^|[\s=:\"'{{]){_NAME}(?=$|[\s\"'}},])")
@@ -20,7 +20,8 @@ _COMMENT_NAME = re.compile(rf"\s*#\s*(?:file(?:name)?\s*:\s*)?{_NAME}\s*", re.IG
 _HEADING_NAME = re.compile(
     rf"[\s#>*_`\"'\d.)-]*?(?:file(?:name)?\b[\s:*_`\"']*)?{_NAME}[\s*_`\"':]*", re.IGNORECASE
 )
-_CLOSINGS_TRIED = 8
+_LONGEST_NAMING_LINE = 200
+_FENCES_TRIED = 16
 """How many fences may stand inside a program's own strings."""
 
 
@@ -103,23 +104,24 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
 
 
 def _block(lines: Sequence[str], at: int, end: int, fence: re.Match[str], closed: bool) -> _Block:
-    info = fence["info"]
+    info = fence["info"].strip()
     found = _LANGUAGE.match(info)
     language = found["language"].lower() if found else ""
-    name = _name(_INFO_NAME.search(info))
+    name = _name(_INFO_NAME.search, info)
     if name and info.startswith(name):
         language = "python" if name.endswith(".py") else "file"
     body = _body(lines[at + 1 : end], fence)
     if name is None and (language in _PYTHON or not language):
-        name = _name(_COMMENT_NAME.fullmatch(body.lstrip("\n").split("\n", 1)[0]))
+        name = _name(_COMMENT_NAME.fullmatch, body.lstrip("\n").split("\n", 1)[0])
     if name is None:
         before = next((line for line in reversed(lines[max(at - 2, 0) : at]) if line.strip()), "")
-        name = _name(_HEADING_NAME.fullmatch(before))
+        name = _name(_HEADING_NAME.fullmatch, before)
     return _Block(language, name, body, closed)
 
 
-def _name(found: re.Match[str] | None) -> str | None:
-    """Return a file's name where it is a relative path that stays inside its folder."""
+def _name(matching: Callable[[str], re.Match[str] | None], line: str) -> str | None:
+    """Return the file that `line` names where it is a relative path that stays in its folder."""
+    found = matching(line) if len(line) <= _LONGEST_NAMING_LINE else None
     if found is None:
         return None
     name = found["name"]
@@ -138,24 +140,21 @@ def _opening(line: str) -> re.Match[str] | None:
 def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool]:
     """Return the line at which the block that opens at `at` ends, and whether it is closed."""
     closings: list[int] = []
-    reopened: int | None = None
+    reopened: list[int] = []
     for number in range(at + 1, len(lines)):
         inner = _opening(lines[number])
         if inner is None or not _same_kind(inner, fence):
             continue
-        if not inner["info"]:
-            closings.append(number)
-        elif reopened is None:
-            reopened = number
-        if len(closings) == _CLOSINGS_TRIED:
+        (reopened if inner["info"].strip() else closings).append(number)
+        if len(closings) + len(reopened) == _FENCES_TRIED:
             break
     for number in closings:
         # A docstring may hold fences of its own: the program goes on for as long as it must.
         if _parsed(_body(lines[at + 1 : number], fence)) is not None:
             return number, True
-    if closings and (reopened is None or closings[0] < reopened):
+    if closings and (not reopened or closings[0] < reopened[0]):
         return closings[0], True
-    return (len(lines) if reopened is None else reopened), False
+    return (reopened[0] if reopened else len(lines)), False
 
 
 def _same_kind(inner: re.Match[str], outer: re.Match[str]) -> bool:

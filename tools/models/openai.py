@@ -18,6 +18,7 @@ from opencodeinterpreter.tools.models.protocol import Request
 
 if TYPE_CHECKING:
     import openai
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
     from langchain_openai import ChatOpenAI
 
@@ -77,7 +78,7 @@ def api_key(url: str, options: ModelOptions) -> SecretStr:
 class OpenAIModel(LangChainModel):
     """One model of an OpenAI-compatible server."""
 
-    def __init__(self, chat: "ChatOpenAI", endpoint: Endpoint, options: ModelOptions) -> None:
+    def __init__(self, chat: "BaseChatModel", endpoint: Endpoint, options: ModelOptions) -> None:
         super().__init__(chat, spec=endpoint.spec, options=options)
         self._endpoint = endpoint
 

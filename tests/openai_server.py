@@ -1,0 +1,266 @@
+"""A small server that speaks OpenAI's chat protocol, and misbehaves on request.
+
+    async with OpenAIServer(["def f(): ...", Refusal(429, retry_after=0.1), Silence()]) as server:
+        spec = f"openai:tiny@{server.url}"
+
+    with serve(...) as server:      # the same, in a thread of its own
+
+Each chat request takes the next step of the script, and the last step for ever after. A step is
+a text, a `Reply` or one of the faults. What was asked is in `requests`.
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, streamed by words where the request asks for that."""
+
+    text: str
+    finish: str | None = "stop"
+    usage: bool = True
+    cached_tokens: int | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP error in OpenAI's form."""
+
+    status: int
+    message: str = "refused by the script"
+    retry_after: float | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No answer for as long as the client waits."""
+
+
+@dataclass(frozen=True)
+class Hangup:
+    """The connection is closed; `after` words of a streamed reply, or at once."""
+
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A body as it stands, whatever was asked."""
+
+    body: str
+    content_type: str = "application/json"
+
+
+Step = str | Reply | Refusal | Silence | Hangup | Raw
+
+OVERFLOW = Refusal(400, "This model's maximum context length is 2048 tokens.")
+GARBAGE = Raw("{ this is no JSON")
+NO_CHOICES = Raw('{"id": "x", "object": "chat.completion", "model": "tiny", "choices": []}')
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    """By lower-case name."""
+    body: dict[str, Any]
+
+    @property
+    def last(self) -> str:
+        """The last message's text."""
+        return str(self.body["messages"][-1]["content"])
+
+
+class OpenAIServer:
+    """The server; see the module's text."""
+
+    def __init__(self, script: Sequence[Step] = ("ok",), model: str = "tiny") -> None:
+        self.script = list(script)
+        self.model = model
+        self.requests: list[Received] = []
+        self.asked = asyncio.Event()
+        self.abandoned = asyncio.Event()
+        """Set when a client goes away before it has its answer."""
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        self._tasks: set[asyncio.Task[None]] = set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.abandoned.set()
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received = await _received(reader)
+        if received.path.endswith("/models"):
+            models = {"object": "list", "data": [{"id": self.model, "object": "model"}]}
+            return await _send(writer, 200, json.dumps(models))
+        self.requests.append(received)
+        self.asked.set()
+        match self.script[min(len(self.requests), len(self.script)) - 1]:
+            case str(text):
+                await self._reply(reader, writer, received, Reply(text))
+            case Reply() as reply:
+                await self._reply(reader, writer, received, reply)
+            case Refusal() as refusal:
+                error = {"message": refusal.message, "code": refusal.code, "type": "scripted"}
+                after = refusal.retry_after
+                extra = {} if after is None else {"Retry-After": f"{after:g}"}
+                await _send(writer, refusal.status, json.dumps({"error": error}), extra)
+            case Silence():
+                await self._gone(reader, None)
+            case Hangup(after=after):
+                if after is not None:
+                    await self._stream(writer, Reply("word " * 50), after)
+            case Raw(body, content_type):
+                await _send(writer, 200, body, {"Content-Type": content_type})
+        return None
+
+    async def _gone(self, reader: asyncio.StreamReader, seconds: float | None) -> bool:
+        """Wait until the client goes away, at most `seconds`; return whether it did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await reader.read()
+        except TimeoutError:
+            return False
+        self.abandoned.set()
+        return True
+
+    async def _reply(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        received: Received,
+        reply: Reply,
+    ) -> None:
+        if reply.delay and await self._gone(reader, reply.delay):
+            return
+        if received.body.get("stream"):
+            await self._stream(writer, reply, None)
+            return
+        message = {"role": "assistant", "content": reply.text}
+        choice = {"index": 0, "message": message, "finish_reason": reply.finish}
+        body = self._envelope("chat.completion", [choice])
+        await _send(writer, 200, json.dumps({**body, "usage": _usage(reply)}))
+
+    async def _stream(self, writer: asyncio.StreamWriter, reply: Reply, cut: int | None) -> None:
+        writer.write(_head(200, {"Content-Type": "text/event-stream"}, chunked=True))
+        words = reply.text.split(" ")
+        pieces = [word if at == 0 else f" {word}" for at, word in enumerate(words)]
+        for piece in pieces[:cut]:
+            delta = {"index": 0, "delta": {"role": "assistant", "content": piece}}
+            await self._event(writer, [delta])
+        if cut is not None:
+            return
+        await self._event(writer, [{"index": 0, "delta": {}, "finish_reason": reply.finish}])
+        if reply.usage:
+            await self._event(writer, [], usage=_usage(reply))
+        _chunk(writer, "data: [DONE]\n\n")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async def _event(
+        self, writer: asyncio.StreamWriter, choices: list[dict[str, Any]], **more: Any
+    ) -> None:
+        data = {**self._envelope("chat.completion.chunk", choices), **more}
+        _chunk(writer, f"data: {json.dumps(data)}\n\n")
+        await writer.drain()
+
+    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": "x", "object": kind, "created": 0, "model": self.model, "choices": choices}
+
+
+@contextlib.contextmanager
+def serve(script: Sequence[Step] = ("ok",), model: str = "tiny") -> Iterator[OpenAIServer]:
+    """Run the server in a thread of its own, for tests that start programs."""
+    server = OpenAIServer(script, model)
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def run() -> None:
+        async with server:
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        ready.wait(30)
+        yield server
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.close()
+
+
+async def _received(reader: asyncio.StreamReader) -> Received:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    lines = [line.partition(":") for line in head[1:] if line]
+    headers = {name.lower(): value.strip() for name, _, value in lines}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Received(head[0].split(" ")[1], headers, json.loads(body) if body else {})
+
+
+def _usage(reply: Reply) -> dict[str, Any] | None:
+    if not reply.usage:
+        return None
+    words = len(reply.text.split())
+    usage: dict[str, Any] = {
+        "prompt_tokens": 7,
+        "completion_tokens": words,
+        "total_tokens": 7 + words,
+    }
+    if reply.cached_tokens is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": reply.cached_tokens}
+    return usage
+
+
+def _head(status: int, headers: dict[str, str], *, chunked: bool = False) -> bytes:
+    more = {"Transfer-Encoding": "chunked"} if chunked else {}
+    lines = [f"{name}: {value}" for name, value in {**headers, **more}.items()]
+    return "\r\n".join([f"HTTP/1.1 {status} X", *lines, "Connection: close", "", ""]).encode()
+
+
+def _chunk(writer: asyncio.StreamWriter, text: str) -> None:
+    data = text.encode()
+    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+async def _send(
+    writer: asyncio.StreamWriter, status: int, text: str, extra: dict[str, str] | None = None
+) -> None:
+    body = text.encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    writer.write(_head(status, {**headers, **(extra or {})}) + body)
+    await writer.drain()

