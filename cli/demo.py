@@ -184,8 +184,8 @@ class _Stage:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for heading in ("run", "task", "model", "turns", "verdict", "hidden tests"):
-            table.add_column(heading)
+        for heading in ("run", "task", "model", "turns", "verdict", "hidden"):
+            table.add_column(heading, no_wrap=True)
         for heading in ("tokens", "seconds"):
             table.add_column(heading, justify="right")
         for shown in self.shown.values():
@@ -200,7 +200,9 @@ class _Stage:
                 str(tokens(turns) or "-"),
                 f"{seconds(turns):.1f}",
             )
-        self._head("RESULT: scripted models count no tokens; seconds are those of models and runs.")
+        self._head(
+            "RESULT: `hidden` are tests that the loop never had; scripted models count no tokens."
+        )
         return table
 
     def _commands(self) -> None:

@@ -38,10 +38,18 @@ def cost(turns: Sequence[Turn]) -> float | None:
 
 
 def seconds(turns: Sequence[Turn]) -> float:
-    """Return the active seconds: those that models and the runner took."""
-    calls = sum(call.seconds for turn in turns for call in turn.calls())
-    runs = sum(run.seconds for turn in turns for run in turn.executions or () if run)
-    return calls + runs
+    """Return the active seconds: those that models and the runner took, not those of waiting.
+
+    The drafts of one turn are made and run at the same time, so the longest counts.
+    """
+    return sum(_turn_seconds(turn) for turn in turns)
+
+
+def _turn_seconds(turn: Turn) -> float:
+    drafting = [draft.call.seconds for draft in turn.drafts or () if draft.call]
+    running = [execution.seconds for execution in turn.executions or () if execution]
+    later = [call.seconds for part in (turn.verdict, turn.feedback) if part for call in part.calls]
+    return max(drafting, default=0.0) + max(running, default=0.0) + sum(later)
 
 
 def is_stuck(turns: Sequence[Turn]) -> bool:
