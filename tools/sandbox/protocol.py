@@ -4,15 +4,17 @@ Whatever an execution holds is a claim by hostile code: bounded, shown and store
 Only a failure of the sandbox itself raises (`SandboxError`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from opencodeinterpreter.tools.grading.outcomes import TestOutcome
 
 Status = Literal["ok", "error", "timeout", "limit", "crashed", "exited", "sandbox_error"]
 Tier = Literal["full", "reduced"]
+Profile = Literal["pure", "proc"]
+"""`pure`: no process beside the code's own; `proc`: programs may be started in the sandbox."""
 
 
 class _Plain(BaseModel):
@@ -23,6 +25,7 @@ class SandboxLimits(_Plain):
     """What one run may use at most.
 
     Time, memory and output end a run as such; disk and processes reach it as exceptions.
+    In a context, time and output are a cell's, memory, disk and processes the context's.
     """
 
     wall_seconds: float = Field(default=10.0, gt=0)
@@ -54,6 +57,60 @@ class Logs(_Plain):
     stderr_dropped: int = 0
 
 
+class Result(_Plain):
+    """One thing that a cell showed, in every form it was told in; `None` for the others.
+
+    HTML, SVG and scripts come from hostile code: never put them into a page unframed.
+    """
+
+    is_main_result: bool = False
+    """Whether it is the value of the cell's last expression, and not something it displayed."""
+    text: str | None = None
+    """Its `repr`."""
+    html: str | None = None
+    markdown: str | None = None
+    latex: str | None = None
+    svg: str | None = None
+    png: str | None = None
+    """An image in base64, like `jpeg` and `pdf`."""
+    jpeg: str | None = None
+    pdf: str | None = None
+    javascript: str | None = None
+    json_value: JsonValue = None
+    """What the object itself gave as JSON."""
+    extra: dict[str, JsonValue] = {}
+    """Further forms by their MIME type."""
+
+
+class Artifact(_Plain):
+    """A file that a run left in its work folder and its caller asked for."""
+
+    path: str
+    """Relative to the work folder."""
+    size: int
+    """Bytes of the whole file."""
+    sha256: str | None = None
+    """Of the whole file, in hex; `None` where it was not read because it is too big."""
+    content: str | None = None
+    """The bytes in base64, `None` with `sha256`."""
+
+
+class FileInfo(_Plain):
+    """An entry of a context's work folder."""
+
+    path: str
+    """Relative to the work folder."""
+    kind: Literal["file", "folder", "other"]
+    size: int = 0
+    """Bytes; 0 for a folder."""
+
+
+class Context(_Plain):
+    """A handle of an interpreter whose variables, imports and files stay between runs."""
+
+    id: str
+
+
 class Execution(_Plain):
     """What running a program gave."""
 
@@ -64,12 +121,26 @@ class Execution(_Plain):
     The host records it before it kills.
     """
     exit_code: int | None = None
+    results: tuple[Result, ...] = ()
+    """What a cell showed, figures included; always empty without a context."""
     logs: Logs = Logs()
     error: ExecutionError | None = None
     limits_hit: tuple[str, ...] = ()
     """Limits that the host itself saw reached without ending the run (`disk`, `processes`)."""
+    artifacts: tuple[Artifact, ...] = ()
+    """The files that the caller asked for with `collect`."""
+    execution_count: int | None = None
+    """The cell's number in its context, from 1; `None` without one."""
+    state_lost: bool = False
+    """Whether the context's variables and files went with this run, or had gone before it.
+
+    A loss is told twice: by the run that ended the context's process, and by the next one, which
+    began in an empty context.
+    """
     tier: str = ""
     """How isolated the run was; empty where nothing ran."""
+    profile: str = ""
+    """What the code was allowed to do (`pure`, `proc`); empty where nothing ran."""
     seconds: float = 0.0
     """Wall time."""
     tests: tuple[TestOutcome, ...] | None = None
@@ -102,4 +173,65 @@ class Sandbox(Protocol):
         `files` maps relative paths to text. Nothing that the run starts outlives it.
         Raises SandboxError when the sandbox itself fails.
         """
+        ...
+
+
+class ContextSandbox(Sandbox, Protocol):
+    """A sandbox that can also keep state between runs and hand files in and out.
+
+    Every method raises SandboxError when the sandbox itself fails, and InputError for a context
+    that it does not have (any more) or a path that leaves the work folder.
+    """
+
+    async def run_code(
+        self,
+        code: str,
+        *,
+        files: Mapping[str, str | bytes] | None = None,
+        stdin: str = "",
+        limits: SandboxLimits | None = None,
+        context: Context | None = None,
+        collect: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> Execution:
+        """Run `code`, one-shot, or as the next cell of `context`.
+
+        A cell's last expression is shown (`results`), and so are the figures it leaves open. One
+        that overruns its time is interrupted and keeps its variables, and is killed only if it
+        won't stop; cells of one context run one after the other. `collect` holds patterns
+        (`*.png`, `out/*`) of files to return; `seed` fixes the random numbers of `random` and
+        numpy, which else differ from run to run.
+        """
+        ...
+
+    async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
+        """Make an empty context; `limits` bound its memory, disk and processes for its life."""
+        ...
+
+    async def restart_context(self, context: Context) -> None:
+        """Empty `context`: no variables, no files; its next cell is number 1."""
+        ...
+
+    async def remove_context(self, context: Context) -> None:
+        """End `context` and all it started; a context that is gone already is no error."""
+        ...
+
+    async def fork_context(self, context: Context) -> Context:
+        """Make a second context in the same state, each going its own way from there.
+
+        Its successful cells are run again, then the files are copied: what a failed cell changed
+        in memory is not there, and what a cell did at random or by the clock may differ.
+        """
+        ...
+
+    async def read_file(self, context: Context, path: str) -> bytes:
+        """Return a file of the work folder; raises InputError where there is none."""
+        ...
+
+    async def write_file(self, context: Context, path: str, data: bytes) -> None:
+        """Write a file into the work folder, making its parent folders."""
+        ...
+
+    async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
+        """Return the entries of a folder of the work folder, by name."""
         ...
