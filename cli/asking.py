@@ -1,6 +1,6 @@
 """Asking a person at a terminal what to do with a draft."""
 
-import typer
+import click
 from rich.console import Console
 from rich.syntax import Syntax
 
@@ -16,15 +16,15 @@ def ask_person(question: Question, console: Console) -> Answer:
     console.print(question.result, markup=False)
     console.print(f"turn {question.turn}: {question.verdict}", markup=False)
     while True:
-        choice = typer.prompt(_CHOICES, default="w", err=True)[:1].lower()
+        choice = click.prompt(_CHOICES, default="w", err=True)[:1].lower()
         if choice == "a":
             return Answer(action="approve")
         if choice == "s":
             return Answer(action="stop")
-        if choice == "w" and (words := typer.prompt("words", err=True).strip()):
+        if choice == "w" and (words := click.prompt("words", err=True).strip()):
             return Answer(action="words", text=words)
         if choice == "e":
-            edited = typer.edit(question.code or "", extension=".py")
+            edited = click.edit(question.code or "", extension=".py")
             if edited is not None and edited.strip():
                 return Answer(action="edit", text=edited)
             console.print("nothing was changed")
