@@ -185,9 +185,9 @@ class _Stage:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         for heading in ("run", "task", "model", "turns", "verdict", "hidden"):
-            table.add_column(heading, no_wrap=True)
+            table.add_column(heading, no_wrap=heading != "task")
         for heading in ("tokens", "seconds"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         for shown in self.shown.values():
             turns = shown.run.record.turns
             table.add_row(
