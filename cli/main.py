@@ -10,8 +10,11 @@ from opencodeinterpreter.cli.branch import branch
 from opencodeinterpreter.cli.demo import demo
 from opencodeinterpreter.cli.doctor import doctor
 from opencodeinterpreter.cli.export import export
+from opencodeinterpreter.cli.grade import grade
 from opencodeinterpreter.cli.import_ import import_
 from opencodeinterpreter.cli.logs import configure_logs
+from opencodeinterpreter.cli.models import models
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.replay import replay
 from opencodeinterpreter.cli.resume import resume
 from opencodeinterpreter.cli.runs import runs
@@ -35,7 +38,7 @@ app = typer.Typer(
         "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure."
     ),
 )
-for verb in (solve, resume, runs, show, replay, branch, export, demo, doctor):
+for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor, models):
     app.command()(verb)
 app.command("import")(import_)
 
@@ -70,7 +73,7 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"opencodeinterpreter: {' '.join(message.split())}", file=sys.stderr)
+    print(f"opencodeinterpreter: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 
 from opencodeinterpreter.cli.asking import ask_person
+from opencodeinterpreter.cli.live import LiveAnswer
 from opencodeinterpreter.cli.options import write_text
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.words import node_line, summary
 from opencodeinterpreter.graph.build import Graph
 from opencodeinterpreter.graph.open import open_graph
@@ -37,7 +39,7 @@ async def carry_on(
     When it is cut short (Ctrl-C, a deadline, a failure), the way to resume is printed first.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"run {row.short}: {row.title}", markup=False)
+    console.print(printable(f"run {row.short}: {row.title}"), markup=False)
     try:
         async with asyncio.timeout(deadline):
             run = await open_run(store, row.id)
@@ -56,12 +58,14 @@ async def _advance(
 ) -> Run:
     while True:
         with console.status("working …") as status:
+            live = LiveAnswer(status)
 
-            def watch(node: str, turn: Turn) -> None:
+            def watch(node: str, turn: Turn, live: LiveAnswer = live) -> None:
                 console.print(node_line(node, turn), markup=False)
-                status.update(f"turn {turn.number}, after {node} …")
+                live.end(f"turn {turn.number}, after {node} …")
 
-            run = await advance(store, graph, row, answer=answer, watch=watch)
+            hear = live.hear if console.is_terminal else None
+            run = await advance(store, graph, row, answer=answer, watch=watch, hear=hear)
         if run.question is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return run
         answer = await asyncio.to_thread(ask_person, run.question, console)
@@ -92,7 +96,7 @@ def finish(run: Run, output: Path | None, as_json: bool) -> None:
     else:
         print(summary(run), file=sys.stderr)
         if output is None and code is not None:
-            print(code, end="")
+            print(printable(code) if sys.stdout.isatty() else code, end="")
     if run.row.status != "solved":
         raise typer.Exit(NOT_SOLVED)
 

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from opencodeinterpreter.nodes.calls import new_messages
 from opencodeinterpreter.nodes.conversation import conversation
 from opencodeinterpreter.nodes.critic import feedback_update
 from opencodeinterpreter.nodes.given import given_turn
-from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Turn, Verdict
+from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Task, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input, TaskInput, by_number
 from opencodeinterpreter.tools.errors import InputError
@@ -35,9 +37,18 @@ class Edit:
 
 
 def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None = None) -> Input:
-    """Return the start of a fresh run; with `draft`, its first turn is that code."""
+    """Return the start of a fresh run; with `draft`, its first turn is that code.
+
+    Raises InputError for a task that is none.
+    """
+    try:
+        checked = Task.model_validate(task)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"the task's {where}: {first['msg']}") from error
     seed: Input = {
-        "tasks": [cast(TaskInput, dict(task))],
+        "tasks": [cast(TaskInput, checked.model_dump(mode="json", exclude={"number"}))],
         "settings": {settings.digest: settings.model_dump(mode="json")},
     }
     if draft is None:
@@ -59,14 +70,17 @@ def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Input:
     if leaving is None:
         raise InputError(f"run {name} has no turn {number}; it has turns 1 to {len(parent.turns)}")
     settings = edit.settings or Settings.model_validate(parent.settings[leaving.settings])
+    if settings.critic == "oracle" and parent.tasks[leaving.task - 1].reference is None:
+        raise InputError("the oracle critic needs a reference solution, and the task has none")
     source = f"{name} turn {number}"
     stem = tuple(_given(turn, source, PARTS) for turn in parent.turns if turn.number < number)
     tables = {**parent.settings, settings.digest: settings.model_dump(mode="json")}
     leaving = leaving.model_copy(update={"settings": settings.digest})
-    record = parent.model_copy(update={"turns": (*stem, leaving), "settings": tables})
+    tasks = parent.tasks[: leaving.task]
+    record = Record(tasks=tasks, settings=tables, messages=parent.messages, turns=(*stem, leaving))
     turn, added = _edited(record, settings, source, edit)
     seed = Record(
-        tasks=parent.tasks[: leaving.task],
+        tasks=tasks,
         settings={turn.settings: tables[turn.settings] for turn in (*stem, turn)},
         messages={**record.messages, **added},
         turns=(*stem, turn),
@@ -94,12 +108,17 @@ def _edited(record: Record, settings: Settings, source: str, edit: Edit) -> tupl
         turn = _given(leaving, source, ("drafts", "executions", "verdict"))
     update = feedback_update(record, settings, edit.feedback, "human")
     turn = Turn.model_validate({**turn.model_dump(mode="json"), **update["turns"][0]})
-    return _given(turn, "an edit", ("feedback",)), update["messages"]
+    return _edit(turn, "feedback"), update["messages"]
 
 
 def _with_verdict(turn: Turn, verdict: Verdict, source: str) -> Turn:
     changed = turn.model_copy(update={"verdict": verdict, "feedback": None})
-    return _given(_given(changed, source, ("drafts", "executions")), "an edit", ("verdict",))
+    return _edit(_given(changed, source, ("drafts", "executions")), "verdict")
+
+
+def _edit(turn: Turn, part: Part) -> Turn:
+    """Mark a part as edited, wherever what stood there before came from."""
+    return turn.model_copy(update={"given": {**turn.given, part: "an edit"}})
 
 
 def _given_code(

@@ -30,7 +30,7 @@ async def open_postgres(url: str) -> AsyncIterator["PostgresStore"]:
             await pool.open(wait=True, timeout=CONNECT_SECONDS)
             saver = AsyncPostgresSaver(pool, serde=strict_serializer())
             await saver.setup()
-            store = PostgresStore(pool, saver)
+            store = PostgresStore(url, pool, saver)
             await prepare(store, _without_password(url))
         except (psycopg.Error, PoolTimeout) as error:
             raise InputError(f"cannot use store {_without_password(url)}: {error}") from error
@@ -44,8 +44,9 @@ class PostgresStore:
 
     failures: tuple[type[Exception], ...] = (psycopg.Error, PoolTimeout)
 
-    def __init__(self, pool: Pool, saver: AsyncPostgresSaver) -> None:
-        """Take an open pool and a saver on it."""
+    def __init__(self, url: str, pool: Pool, saver: AsyncPostgresSaver) -> None:
+        """Take an open pool and a saver on it; claims connect to `url` by themselves."""
+        self._url = url
         self.saver: BaseCheckpointSaver[str] = saver
         self._pool = pool
 
@@ -58,8 +59,13 @@ class PostgresStore:
 
     @asynccontextmanager
     async def claim(self, run: str) -> AsyncIterator[None]:
-        """Hold a run; the lock is the server's, so it ends with the connection."""
-        async with self._pool.connection() as connection:
+        """Hold a run; the lock is the server's, so it ends with the connection.
+
+        A pooled connection would be missing to the runs themselves when many are held.
+        """
+        async with await psycopg.AsyncConnection[DictRow].connect(
+            self._url, autocommit=True, row_factory=dict_row
+        ) as connection:
             if not await _ask(connection, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", run):
                 raise InputError(f"run {run} is being worked on by another process")
             try:

@@ -3,14 +3,14 @@
 import ast
 import difflib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import structlog
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command, StateSnapshot, StreamMode
 
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
@@ -87,6 +87,9 @@ class Run:
 Watch = Callable[[str, Turn], None]
 """Called after each node with its name and the turn as it then stands."""
 
+Hear = Callable[[str, str, str], None]
+"""Called with each piece of a model's answer: the node that asked, the answer's id, the text."""
+
 
 class _Closed:
     """Seams of a graph that only reads; none is ever called."""
@@ -125,6 +128,8 @@ async def create_run(
         updated=now,
     )
     try:
+        if await store.execute("SELECT 1 FROM opencodeinterpreter_runs WHERE id = ?", [row.id]):
+            raise InputError(f"run {row.id} is in the store already")
         await reading_graph(store).aupdate_state(_config(row), seed, as_node="__start__")
         marks = ", ".join("?" for _ in _values(row))
         await store.execute(
@@ -152,11 +157,13 @@ async def advance(
     *,
     answer: Answer | None = None,
     watch: Watch | None = None,
+    hear: Hear | None = None,
 ) -> Run:
     """Carry a run on until it ends, waits for a person or fails; a finished run stays as it is.
 
-    Each node's part is stored before the next node starts. Raises the OutsideError of a model,
-    the sandbox or the store; the run then resumes at the same node.
+    Models stream their answers only where somebody hears them. Each node's part is stored before
+    the next node starts. Raises the OutsideError of a model, the sandbox or the store; the run
+    then resumes at the same node.
     """
     async with store.claim(row.id):
         run = await open_run(store, row.id)
@@ -167,23 +174,35 @@ async def advance(
         if run.question and answer:
             resume = Command(resume=answer.model_dump(mode="json"))
         try:
-            with structlog.contextvars.bound_contextvars(run=row.short):
-                await _drive(graph, row, resume, run, watch or _unwatched)
+            try:
+                with structlog.contextvars.bound_contextvars(run=row.short):
+                    await _drive(graph, row, resume, run, watch or _unwatched, hear)
+            finally:
+                run = await _settled(store, row)
         except store.failures as error:
             raise StoreError(f"the store failed: {error}; what it held before is safe") from error
-        finally:
-            run = await _settled(store, row)
         return run
 
 
 async def _drive(
-    graph: Graph, row: Row, resume: Command[Any] | None, run: Run, watch: Watch
+    graph: Graph,
+    row: Row,
+    resume: Command[Any] | None,
+    run: Run,
+    watch: Watch,
+    hear: Hear | None,
 ) -> None:
     turns: list[dict[str, Any]] = [turn.model_dump(mode="json") for turn in run.record.turns]
-    stream = graph.astream(
-        cast(Any, resume), _config(row), stream_mode="updates", durability="sync"
-    )
-    async for part in stream:
+    modes: list[StreamMode] = ["updates"] if hear is None else ["updates", "messages"]
+    part: Any
+    async for mode, part in graph.astream(
+        cast(Any, resume), _config(row), stream_mode=modes, durability="sync"
+    ):
+        if mode == "messages":
+            message, about = part
+            if hear is not None:
+                hear(about["langgraph_node"], message.id or "", str(message.text))
+            continue
         for node, update in part.items():
             if node == "__interrupt__":
                 continue
@@ -211,12 +230,13 @@ async def _refreshed(store: Store, run: Run) -> Run:
         tokens=tokens(run.record.turns),
         updated=_now(),
     )
-    if replace(row, updated=run.row.updated) != run.row:
-        await store.execute(
-            "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ? "
-            "WHERE id = ?",
-            [row.status, row.turns, row.tokens, row.updated, row.id],
-        )
+    if replace(row, updated=run.row.updated) == run.row:
+        return run
+    await store.execute(
+        "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ? "
+        "WHERE id = ?",
+        [row.status, row.turns, row.tokens, row.updated, row.id],
+    )
     return replace(run, row=row)
 
 
@@ -307,12 +327,18 @@ def _as_run(row: Row, snapshot: StateSnapshot) -> Run:
 def _failure(node: str, error: str) -> Failure:
     """Read LangGraph's text of an error, the `repr` of the exception."""
     name, _, rest = error.partition("(")
-    owners = {kind.__name__: kind.owner for kind in OutsideError.__subclasses__()}
+    owners = dict(_owners(OutsideError))
     try:
         message = str(ast.literal_eval(rest.removesuffix(")").rstrip(",")))
     except (SyntaxError, ValueError):
         message = error
     return Failure(node=node, owner=owners.get(name, "program"), message=message)
+
+
+def _owners(kind: type[OutsideError]) -> Iterator[tuple[str, str]]:
+    for below in kind.__subclasses__():
+        yield below.__name__, below.owner
+        yield from _owners(below)
 
 
 async def _set_status(store: Store, row: Row, status: Status) -> None:

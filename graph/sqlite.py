@@ -44,6 +44,8 @@ async def open_sqlite(path: Path) -> AsyncIterator["SqliteStore"]:
 
 @asynccontextmanager
 async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    # Where a file cannot be opened, aiosqlite leaves a thread that complains after the loop's end.
+    (await asyncio.to_thread(sqlite3.connect, path, check_same_thread=False)).close()
     async with aiosqlite.connect(path, timeout=BUSY_SECONDS) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
         # A turn costs seconds of model time: the fsync of every commit is worth its milliseconds.

@@ -1,12 +1,19 @@
 """Asking a model and recording that it was asked."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from opencodeinterpreter.nodes.records import Call, Record, StoredMessage
-from opencodeinterpreter.tools.models.protocol import Message, Model, Request, message_ids
+from opencodeinterpreter.tools.errors import ContextOverflow
+from opencodeinterpreter.tools.models.protocol import (
+    Message,
+    Model,
+    Request,
+    Usage,
+    message_ids,
+)
 
 T = TypeVar("T")
 
@@ -39,8 +46,58 @@ async def ask(model: Model, request: Request) -> Answer:
         usage=response.usage,
         seconds=response.seconds,
         attempts=response.attempts,
+        dropped=request.dropped,
     )
-    return Answer(response.text, call, said)
+    return Answer(said[-1].content, call, said)
+
+
+async def ask_shortening(
+    model: Model, request: Callable[[int], Request], dropped: int, most: int
+) -> Answer:
+    """Ask `request(dropped)`, and with more dropped, up to `most`, while the context overflows.
+
+    An answer that the context cut counts as an overflow as long as more can be dropped. Raises
+    ContextOverflow where even the shortest conversation is too long.
+    """
+    cut: list[Call] = []
+    while True:
+        try:
+            answer = await ask(model, request(dropped))
+        except ContextOverflow:
+            if dropped >= most:
+                raise
+        else:
+            if answer.call.finish != "context" or dropped >= most:
+                return replace(answer, call=_with_spent(answer.call, cut))
+            cut.append(answer.call)
+        dropped += 1
+
+
+def _with_spent(call: Call, before: Sequence[Call]) -> Call:
+    """Return `call` with what the calls before it took added to its own."""
+    if not before:
+        return call
+    calls = (*before, call)
+    return call.model_copy(
+        update={
+            "usage": _sum([each.usage for each in calls if each.usage]),
+            "seconds": sum(each.seconds for each in calls),
+            "attempts": sum(each.attempts for each in calls),
+        }
+    )
+
+
+def _sum(usages: Sequence[Usage]) -> Usage | None:
+    if not usages:
+        return None
+    cached = [usage.cached_tokens for usage in usages if usage.cached_tokens is not None]
+    costs = [usage.cost for usage in usages if usage.cost is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        cached_tokens=sum(cached) if cached else None,
+        cost=sum(costs) if costs else None,
+    )
 
 
 def new_messages(record: Record, conversations: Iterable[Sequence[Message]]) -> dict[str, Any]:

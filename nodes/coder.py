@@ -1,16 +1,19 @@
 """The coder: asks its model for one draft, or for several at once, and takes the code out."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from langgraph.runtime import Runtime
 
-from opencodeinterpreter.nodes.calls import Answer, all_of, ask, new_messages
-from opencodeinterpreter.nodes.conversation import conversation
+from opencodeinterpreter.nodes.calls import Answer, all_of, ask_shortening, new_messages
+from opencodeinterpreter.nodes.conversation import conversation, droppable
 from opencodeinterpreter.nodes.node import Node, Update, logged
-from opencodeinterpreter.nodes.records import Draft, Record, Turn
+from opencodeinterpreter.nodes.records import Draft, Record, Task, Turn
 from opencodeinterpreter.nodes.settings import Settings, settings_from
 from opencodeinterpreter.nodes.state import State, read
+from opencodeinterpreter.nodes.stub import completed
 from opencodeinterpreter.tools.code import extract_code
+from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.protocol import Model, Position, Request, Role
 
 
@@ -24,17 +27,22 @@ def coder(models: Mapping[Role, Model]) -> Node:
         record = read(state)
         number = record.turns[-1].number + 1 if record.turns else 1
         settings = _in_force(record, runtime.context, default).model_copy(update={"models": specs})
-        messages = conversation(record, settings.prompts, before=number)
+        if settings.critic == "oracle" and record.task.reference is None:
+            raise InputError("the oracle critic needs a reference solution, and the task has none")
+        most = droppable(record, before=number)
+        already = min(_dropped(record), most)
+
+        def request(sample: int, dropped: int) -> Request:
+            return Request(
+                messages=conversation(record, settings.prompts, number, dropped),
+                sampling=settings.sampled("coder", sample),
+                at=Position(turn=number, role="coder", number=sample),
+                dropped=dropped,
+            )
+
         answers = await all_of(
             [
-                ask(
-                    models["coder"],
-                    Request(
-                        messages=messages,
-                        sampling=settings.sampled("coder", sample),
-                        at=Position(turn=number, role="coder", number=sample),
-                    ),
-                )
+                ask_shortening(models["coder"], partial(request, sample), already, most)
                 for sample in range(1, settings.drafts + 1)
             ]
         )
@@ -42,7 +50,7 @@ def coder(models: Mapping[Role, Model]) -> Node:
             number=number,
             task=record.task.number,
             settings=settings.digest,
-            drafts=tuple(_draft(answer) for answer in answers),
+            drafts=tuple(_draft(record.task, answer) for answer in answers),
         )
         update: Update = {
             "turns": [turn.model_dump(mode="json")],
@@ -53,6 +61,12 @@ def coder(models: Mapping[Role, Model]) -> Node:
         return update
 
     return run
+
+
+def _dropped(record: Record) -> int:
+    """Return how much the last turn had to drop: this turn's conversation is no shorter."""
+    last = record.turns[-1].drafts if record.turns else None
+    return max((draft.call.dropped for draft in last or () if draft.call), default=0)
 
 
 def _in_force(record: Record, context: object, default: Settings) -> Settings:
@@ -69,11 +83,12 @@ def _in_force(record: Record, context: object, default: Settings) -> Settings:
     return Settings.model_validate(newest[0]) if newest else default
 
 
-def _draft(answer: Answer) -> Draft:
+def _draft(task: Task, answer: Answer) -> Draft:
     extracted = extract_code(answer.text)
+    code = extracted.code
     return Draft(
         message=answer.call.response,
-        code=extracted.code,
+        code=None if code is None else completed(task.prompt, code),
         files=extracted.files,
         call=answer.call,
     )

@@ -12,7 +12,10 @@ LEAK_TOKENS = 6
 """Consecutive tokens of the reference that count as a leak."""
 
 _FENCE = re.compile(r"(```|~~~).*?(\1|\Z)", re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[A-Z\"'(`])")
+_SENTENCE_END = re.compile(
+    r"(?:(?<=[.!?])|(?<=[.!?][\"')\]])|(?<=[.!?][\"')\]]{2}))\s+(?=[A-Z\"'(`])"
+)
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -44,7 +47,10 @@ def sentences(text: str) -> list[str]:
 
 def cut(reply: str) -> str:
     """Return the first three sentences of a reply without its code blocks."""
-    return " ".join(sentences(_FENCE.sub("", reply))[:MAX_SENTENCES])
+    # What is left may close up to a fence again.
+    while (without := _FENCE.sub("", reply)) != reply:
+        reply = without
+    return " ".join(sentences(reply)[:MAX_SENTENCES])
 
 
 def leak(reply: str, reference: str, known: tuple[str, ...]) -> str | None:
@@ -78,7 +84,7 @@ def _tokens(code: str) -> list[str]:
 def _body(code: str) -> str:
     """Return a single function's body without its docstring, or the code as it stands."""
     try:
-        functions = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in ast.parse(code).body if isinstance(node, _FUNCTION)]
     except (SyntaxError, ValueError):
         return code
     if len(functions) != 1:

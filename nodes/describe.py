@@ -6,7 +6,7 @@ from opencodeinterpreter.tools.sandbox.protocol import Execution
 SHOWN_TESTS = 3
 """Failing tests that are shown; the rest are counted."""
 SHOWN_OUTPUT = 2000
-"""Characters shown of each stream."""
+"""Characters shown of each stream, of a test's name and of its message."""
 
 _ENDINGS = {
     ("timeout", "wall"): "Execution timed out: the program was still running when its time was up.",
@@ -29,7 +29,7 @@ def describe(draft: Draft, execution: Execution | None) -> str:
         error = execution.error
         words = error.traceback.rstrip() or f"{error.name}: {error.value}"
         parts.append(words[-SHOWN_OUTPUT:])
-    if execution.status not in ("ok", "error"):
+    if execution.status != "ok" and not (execution.status == "error" and parts):
         parts.append(_ending(execution))
     parts += [f"The program reached its limit: {limit}." for limit in execution.limits_hit]
     if not tests:
@@ -46,9 +46,9 @@ def _tests(execution: Execution) -> str:
         return f"all {len(outcomes)} tests passed."
     lines = [f"{len(failing)} of {len(outcomes)} tests did not pass."]
     for test in failing[:SHOWN_TESTS]:
-        lines.append(f"- {test.name}: {test.status}")
+        lines.append(f"- {test.name[:SHOWN_OUTPUT]}: {test.status}")
         if message := test.message.removeprefix(test.name).strip("\n"):
-            lines.append(_indented(message))
+            lines.append(_indented(message[:SHOWN_OUTPUT]))
     if len(failing) > SHOWN_TESTS:
         lines.append(f"(and {len(failing) - SHOWN_TESTS} more)")
     return "\n".join(lines)

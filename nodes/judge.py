@@ -12,6 +12,7 @@ from opencodeinterpreter.nodes.records import Draft, Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
+from opencodeinterpreter.tools.models.structured import object_in
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
@@ -66,7 +67,7 @@ def _by_tests(execution: Execution) -> Verdict:
     passed = sum(test.status == "passed" for test in tests)
     return Verdict(
         decision="solved" if execution.passed else "revise",
-        decided_by="tests in process",
+        decided_by=execution.tests_by,
         reason=f"{passed} of {len(tests)} tests passed",
     )
 
@@ -104,14 +105,26 @@ async def _by_model(
         )
         answers.append(await ask(model, request))
         try:
-            opinion = Opinion.model_validate_json(_json_in(answers[-1].text))
+            opinion = _opinion(answers[-1].text)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
+            if answers[-1].call.finish in ("length", "context"):
+                problem = "it was cut before its end; be brief"
             messages = answers[-1].then(fill(settings.prompts, "judge_again", problem=problem))
         else:
             return _decided(opinion.solved, opinion.reason, answers), answers
     reason = f"the judge gave no valid answer ({problem}); taken as not solved"
     return _decided(False, reason, answers), answers
+
+
+def _opinion(answer: str) -> Opinion:
+    """Return the opinion in an answer, mended where that is safe; raises ValidationError."""
+    try:
+        return Opinion.model_validate_json(_json_in(answer))
+    except ValidationError:
+        if (found := object_in(answer)) is None:
+            raise
+    return Opinion.model_validate(found)
 
 
 def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:

@@ -63,6 +63,11 @@ class Call(_Plain):
     usage: Usage | None
     seconds: float
     attempts: int
+    dropped: int = Field(default=0, ge=0, exclude_if=lambda dropped: not dropped)
+    """How many old exchanges were left out, since the conversation overflowed the context.
+
+    Tokens, seconds and attempts count the answers too that the context cut before.
+    """
 
 
 class Draft(_Plain):
@@ -71,7 +76,7 @@ class Draft(_Plain):
     message: str
     """The id of the coder's message, or of the message that holds given code."""
     code: str | None
-    """`None` where the message holds no code."""
+    """`None` where the message holds no code. A stub's imports and helpers are put to it."""
     files: dict[str, str] = {}
     call: Call | None = None
     """`None` for given code."""
@@ -81,7 +86,7 @@ class Verdict(_Plain):
     """The judge's decision on a turn."""
 
     decision: Decision
-    decided_by: Literal["tests in process", "model", "run", "limits", "human"]
+    decided_by: Literal["tests", "tests in process", "model", "run", "limits", "human"]
     reason: str
     calls: tuple[Call, ...] = ()
 

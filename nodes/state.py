@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 
 from opencodeinterpreter.nodes.records import Record
 
-SNAPSHOT_EVERY = 400
-"""Writes between two full snapshots of a channel: 100 turns. `docs/store.md` has the measure."""
+SNAPSHOT_EVERY = 1000
+"""Writes between two full snapshots of a channel: 250 turns. `docs/runs.md` has the measure."""
 
 Item = dict[str, Any]
 Table = dict[str, Any]

@@ -27,6 +27,8 @@ class Reply:
     usage: bool = True
     cached_tokens: int | None = None
     delay: float = 0.0
+    pause: float = 0.0
+    """Seconds between two words of a stream."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Hangup:
     """The connection is closed; `after` words of a streamed reply, or at once."""
 
     after: int | None = None
+    in_body: bool = False
+    """Whether a head that promises a body comes first."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Raw:
 
     body: str
     content_type: str = "application/json"
+    cut: bool = False
+    """Whether a longer body was promised."""
 
 
 Step = str | Reply | Refusal | Silence | Hangup | Raw
@@ -139,11 +145,14 @@ class OpenAIServer:
                 await _send(writer, refusal.status, json.dumps({"error": error}), extra)
             case Silence():
                 await self._gone(reader, None)
-            case Hangup(after=after):
+            case Hangup(after=after, in_body=in_body):
+                if in_body:
+                    await _send(writer, 200, "", {"Content-Length": "1000"})
                 if after is not None:
                     await self._stream(writer, Reply("word " * 50), after)
-            case Raw(body, content_type):
-                await _send(writer, 200, body, {"Content-Type": content_type})
+            case Raw(body, content_type, cut):
+                promised = {"Content-Length": str(len(body) + 100)} if cut else {}
+                await _send(writer, 200, body, {"Content-Type": content_type, **promised})
         return None
 
     async def _gone(self, reader: asyncio.StreamReader, seconds: float | None) -> bool:
@@ -180,6 +189,7 @@ class OpenAIServer:
         for piece in pieces[:cut]:
             delta = {"index": 0, "delta": {"role": "assistant", "content": piece}}
             await self._event(writer, [delta])
+            await asyncio.sleep(reply.pause)
         if cut is not None:
             return
         await self._event(writer, [{"index": 0, "delta": {}, "finish_reason": reply.finish}])

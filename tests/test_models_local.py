@@ -16,11 +16,15 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 
 from opencodeinterpreter import tools
+from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.models.gguf import SMOLLM2_FILE, fetch_smollm2
 from opencodeinterpreter.tools.models.local import check_local
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
+from opencodeinterpreter.tools.runner import SandboxRunner
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from tests.vllm.asking import IS_EVEN, drive, settings
 
 SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -118,6 +122,13 @@ async def test_its_tokens_reach_a_graphs_message_stream(smollm2: Path) -> None:
         plain = await models["coder"].complete(request())
     assert texts[-1] == plain.text == "".join(shown)
     assert len(shown) > 10
+
+
+async def test_the_graph_solves_a_task_with_it(smollm2: Path) -> None:
+    async with open_local_sandbox() as sandbox, open_models(SPECS) as models:
+        graph = build_graph(models, SandboxRunner(sandbox))
+        record = await drive(graph, settings(SPECS["coder"], turns=2, tokens=256), IS_EVEN)
+    assert record.solved, record.turns[-1].verdict
 
 
 async def test_a_broken_model_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from opencodeinterpreter.tools.models.spec import check_spec, parse_spec
         ("openai:org/m@v2@https://h.example/v1", "openai", "org/m@v2", "https://h.example/v1"),
         ("openai:ft:x@y", "openai", "ft:x@y", "https://api.openai.com/v1"),
         ("scripted:demo/x.toml", "scripted", "demo/x.toml", ""),
+        ("vllm:org/model", "vllm", "org/model", ""),
+        ("vllm-serve:/models/m", "vllm-serve", "/models/m", ""),
     ],
 )
 def test_a_spec_is_taken_apart(text: str, scheme: str, name: str, url: str) -> None:
@@ -27,16 +29,16 @@ def test_a_spec_is_taken_apart(text: str, scheme: str, name: str, url: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "gpt-4", "local:", "Local:smollm2", "anthropic:claude", "scripted: ", "local:x.bin"],
+    ["", "gpt-4", "local:", "Local:smollm2", "a-b:claude", "scripted: ", "local:x.bin"],
 )
 def test_an_unknown_spec_is_refused_with_what_is_possible(text: str) -> None:
     with pytest.raises(InputError, match="smollm2"):
         parse_spec(text)
 
 
-def test_vllm_is_refused_with_the_way_round() -> None:
-    with pytest.raises(InputError, match=r"not supported yet.*openai:NAME@http"):
-        parse_spec("vllm:some/model")
+def test_any_other_word_is_a_provider_of_langchains() -> None:
+    spec = parse_spec("anthropic:claude:x")
+    assert (spec.scheme, spec.provider, spec.name) == ("provider", "anthropic", "claude:x")
 
 
 @pytest.mark.parametrize(

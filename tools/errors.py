@@ -4,7 +4,9 @@
     ├── InputError        what the caller gave is wrong            (exit status 2)
     └── OutsideError      something we depend on failed, with its owner  (exit status 3)
         ├── ModelError
+        │   └── ContextOverflow
         ├── SandboxError
+        ├── BenchmarkError
         └── StoreError
 
 What untrusted code did is never an exception: it is data in an `Execution`.
@@ -33,6 +35,10 @@ class ModelError(OutsideError):
     owner = "model"
 
 
+class ContextOverflow(ModelError):
+    """A conversation is longer than its model's context; a shorter one may be answered."""
+
+
 class SandboxError(OutsideError):
     """The sandbox could not be set up or broke; never the fault of the code in it."""
 
@@ -43,3 +49,9 @@ class StoreError(OutsideError):
     """The database of runs is missing, corrupt, locked, full or of another version."""
 
     owner = "store"
+
+
+class BenchmarkError(OutsideError):
+    """A benchmark's official file could not be had, or its reference solutions do not run."""
+
+    owner = "benchmark"

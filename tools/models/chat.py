@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenacity import (
     AsyncRetrying,
@@ -14,14 +14,17 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from opencodeinterpreter.tools.errors import ModelError
-from opencodeinterpreter.tools.models.faults import AttemptFailed, fault_of, silence
+from opencodeinterpreter.tools.errors import ContextOverflow, ModelError
+from opencodeinterpreter.tools.models.breaker import Breaker
+from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault, fault_of, silence
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request, Response, Usage
+from opencodeinterpreter.tools.models.structured import TOOL, Way, tool_of, tool_text
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
 
 _backoff = wait_random_exponential(multiplier=0.5, max=20)
 
@@ -32,7 +35,12 @@ class LangChainModel:
     It is called through `ainvoke`, so that callbacks see it and LangGraph's
     `stream_mode="messages"` streams its tokens. Retries are counted here: give the chat model
     none of its own. An attempt that fails in mid-stream has shown its tokens already.
+
+    A schema-bound answer is asked for in the best of its `ways` that the server takes; which one
+    that is, is remembered.
     """
+
+    ways: ClassVar[Sequence[Way]] = ("tool", "words")
 
     def __init__(
         self, chat: "BaseChatModel", *, spec: str, options: ModelOptions | None = None
@@ -40,6 +48,9 @@ class LangChainModel:
         self._chat = chat
         self._spec = spec
         self._options = options or ModelOptions()
+        self._price = self._options.prices.get(spec)
+        self._ways = self.ways
+        self._breaker = Breaker()
 
     @property
     def spec(self) -> str:
@@ -59,48 +70,103 @@ class LangChainModel:
             if not deadline.expired():
                 raise
             fault = silence(self._options.timeout_seconds)
+            self._breaker.note(fault)
             raise self._error(AttemptFailed(fault), retrying) from None
-        return self.response(message).model_copy(
+        response = self.response(message)
+        return response.model_copy(
             update={
+                "finish": _finish(response, request.sampling.max_tokens),
+                "usage": self._priced(response.usage),
                 "seconds": time.monotonic() - started,
                 "attempts": retrying.statistics["attempt_number"],
             }
         )
 
-    def arguments(self, request: Request) -> dict[str, Any]:
+    async def ready(self) -> None:
+        """Wait until an attempt makes sense; raises AttemptFailed where none ever will."""
+
+    def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
         """Return what `ainvoke` is given beside the messages; override it for other names."""
         return request.sampling.model_dump(exclude_none=True)
 
     def check(self, message: "AIMessage") -> None:
         """Raise AttemptFailed where `message` is no whole answer."""
 
+    def fault(self, error: Exception) -> Fault:
+        """Return what an error of the chat model means."""
+        return fault_of(error)
+
     def hide(self, text: str) -> str:
         """Return `text` without any secret that this model was given."""
         return text
 
     def response(self, message: "AIMessage") -> Response:
-        """Return what `message` says; seconds and attempts are filled in by the caller."""
+        """Return what `message` says; the caller fills in what the message doesn't know."""
         told = message.response_metadata
         refusal = message.additional_kwargs.get("refusal")
         finish = told.get("finish_reason") or told.get("stop_reason") or "unknown"
         return Response(
-            text=str(message.text) or refusal or "",
+            text=str(message.text) or tool_text(message) or refusal or "",
             model=told.get("model_name") or told.get("model") or self._spec,
             finish="refusal" if refusal else finish,
             usage=_usage(message),
         )
 
     async def _attempt(self, request: Request) -> "AIMessage":
+        """Ask in the best way that the server takes."""
+        if request.json_schema is None:
+            return await self._ask(request, "words")
+        refused: AttemptFailed | None = None
+        for at, way in enumerate(self._ways):
+            try:
+                message = await self._ask(request, way)
+            except AttemptFailed as failed:
+                if not failed.fault.refused:
+                    raise
+                refused = refused or failed
+            else:
+                self._ways = self._ways[at:]
+                return message
+        assert refused, "the last way is always words"
+        raise refused
+
+    async def _ask(self, request: Request, way: Way) -> "AIMessage":
+        self._breaker.check()
+        try:
+            message = await self._invoke(request, way)
+        except AttemptFailed as failed:
+            self._breaker.note(failed.fault)
+            raise
+        self._breaker.note(None)
+        return message
+
+    async def _invoke(self, request: Request, way: Way) -> "AIMessage":
+        await self.ready()
+        chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
         messages = [(message.role, message.content) for message in request.messages]
         try:
             async with asyncio.timeout(self._options.attempt_seconds):
-                message = await self._chat.ainvoke(messages, **self.arguments(request))
+                message = await (chat or self._chat).ainvoke(
+                    messages, **self.arguments(request, way)
+                )
             self.check(message)
         except TimeoutError:
             raise AttemptFailed(silence(self._options.attempt_seconds)) from None
         except Exception as error:  # any client's any class: the seam attributes it to the model
-            raise AttemptFailed(fault_of(error)) from None
+            raise AttemptFailed(self.fault(error)) from None
         return message
+
+    def _bound(self, schema: Mapping[str, Any]) -> "Runnable[LanguageModelInput, AIMessage]":
+        try:
+            return self._chat.bind_tools([tool_of(schema)], tool_choice=TOOL)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            fault = Fault(
+                text=f"it can be given no tools ({type(error).__name__})",
+                advice="name another model",
+                passing=False,
+                refused=True,
+            )
+            raise AttemptFailed(fault) from None
 
     def _retrying(self) -> AsyncRetrying:
         options = self._options
@@ -112,13 +178,19 @@ class LangChainModel:
             reraise=True,
         )
 
+    def _priced(self, usage: Usage | None) -> Usage | None:
+        if usage is None or self._price is None:
+            return usage
+        return usage.model_copy(update={"cost": self._price.of(usage)})
+
     def _error(self, failed: AttemptFailed, retrying: AsyncRetrying) -> ModelError:
         fault = failed.fault
         attempts = retrying.statistics.get("attempt_number", 1)
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         wait = f" (it asks to wait {fault.wait:g} s)" if fault.wait else ""
         text = f"model {self._spec}: {fault.text}{tries}{wait}; {fault.advice}"
-        return ModelError(self.hide(text))
+        kind = ContextOverflow if fault.overflow else ModelError
+        return kind(self.hide(text))
 
 
 def _passing(error: BaseException) -> bool:
@@ -130,6 +202,14 @@ def _wait(state: RetryCallState) -> float:
     if state.outcome is not None and isinstance(error := state.outcome.exception(), AttemptFailed):
         asked = error.fault.wait
     return asked + _backoff(state)
+
+
+def _finish(response: Response, max_tokens: int) -> str:
+    """Return why an answer ended, telling the two limits apart: servers cut without a word."""
+    usage = response.usage
+    if response.finish == "length" and usage and usage.output_tokens < max_tokens:
+        return "context"
+    return response.finish
 
 
 def _usage(message: "AIMessage") -> Usage | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
+_REFUSING_STATUS = frozenset({400, 404, 415, 422, 501})
 _PASSING_CLASSES = frozenset(
     {
         "APIConnectionError",
@@ -21,10 +22,11 @@ _PASSING_CLASSES = frozenset(
     }
 )
 _OVERFLOW_WORDS = (
-    "context_length_exceeded",
-    "maximum context length",
-    "exceed_context_size_error",
-    "exceeds the available context size",
+    "context_length_exceeded",  # OpenAI's code
+    "exceeds the context window",  # OpenAI's words
+    "maximum context length",  # vLLM's words and OpenAI's older ones
+    "exceed_context_size_error",  # llama.cpp's type
+    "exceeds the available context size",  # llama.cpp's words
 )
 _LONGEST_TEXT = 600
 
@@ -39,6 +41,12 @@ class Fault:
     """Whether another attempt may succeed."""
     wait: float = 0.0
     """Seconds that the server asks to wait before the next attempt."""
+    overflow: bool = False
+    """Whether the request is longer than the model's context."""
+    refused: bool = False
+    """Whether the server understood nothing wrong but the request itself."""
+    dead: bool = False
+    """Whether this is what a dead server looks like: a broken connection, silence, an HTTP 5xx."""
 
 
 class AttemptFailed(Exception):
@@ -53,17 +61,29 @@ def fault_of(error: Exception) -> Fault:
     """Return what `error`, raised by a chat client, means."""
     if isinstance(error, AttemptFailed):
         return error.fault
+    if _overflows(error):
+        return Fault(
+            text=_words(error),
+            advice="the conversation is longer than the model's context; use fewer turns",
+            passing=False,
+            overflow=True,
+        )
     status = _status(error)
     if status is not None:
         return Fault(
             text=f"HTTP {status}: {_words(error)}",
-            advice=_advice(status, str(error)),
+            advice=_advice(status),
             passing=_may_pass(status, error),
             wait=_retry_after(error),
+            refused=status in _REFUSING_STATUS,
+            dead=status >= 500,
         )
     if any(kind.__name__ in _PASSING_CLASSES for kind in type(error).__mro__):
         return Fault(
-            text=_words(error), advice="check that the server runs and can be reached", passing=True
+            text=_words(error),
+            advice="check that the server runs and can be reached",
+            passing=True,
+            dead=True,
         )
     return Fault(
         text=f"an answer that makes no sense ({type(error).__name__}: {_words(error)})",
@@ -78,6 +98,7 @@ def silence(seconds: float) -> Fault:
         text=f"no answer within {seconds:g} s",
         advice="check the server, or allow a call more time",
         passing=True,
+        dead=True,
     )
 
 
@@ -103,9 +124,15 @@ def _retry_after(error: Exception) -> float:
         return 0.0
 
 
-def _advice(status: int, text: str) -> str:
-    if any(words in text for words in _OVERFLOW_WORDS):
-        return "the conversation is longer than the model's context; use fewer turns"
+def _overflows(error: Exception) -> bool:
+    """Return whether `error` says that the context is too short; langchain knows OpenAI's only."""
+    if any(kind.__name__ == "ContextOverflowError" for kind in type(error).__mro__):
+        return True
+    text = str(error)
+    return any(words in text for words in _OVERFLOW_WORDS)
+
+
+def _advice(status: int) -> str:
     match status:
         case 401 | 403:
             return "check the API key and the variable that holds it"

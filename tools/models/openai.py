@@ -15,6 +15,7 @@ from opencodeinterpreter.tools.models.chat import LangChainModel
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
+from opencodeinterpreter.tools.models.structured import TOOL, Way
 
 if TYPE_CHECKING:
     import openai
@@ -78,11 +79,13 @@ def api_key(url: str, options: ModelOptions) -> SecretStr:
 class OpenAIModel(LangChainModel):
     """One model of an OpenAI-compatible server."""
 
+    ways = ("schema", "tool", "words")
+
     def __init__(self, chat: "BaseChatModel", endpoint: Endpoint, options: ModelOptions) -> None:
         super().__init__(chat, spec=endpoint.spec, options=options)
         self._endpoint = endpoint
 
-    def arguments(self, request: Request) -> dict[str, Any]:
+    def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
         """Return sampling parameters by the names that this server knows.
 
         Token limit and schema go in the body as they are: langchain would rename the one for
@@ -92,7 +95,7 @@ class OpenAIModel(LangChainModel):
         sampling = request.sampling
         limit = "max_completion_tokens" if self._endpoint.is_openai else "max_tokens"
         body: dict[str, Any] = {limit: sampling.max_tokens}
-        if request.json_schema is not None:
+        if way == "schema" and request.json_schema is not None:
             body["response_format"] = _response_format(dict(request.json_schema))
         plain = sampling.model_dump(exclude_none=True, exclude={"max_tokens"})
         return {**plain, "extra_body": body}
@@ -117,10 +120,17 @@ class OpenAIModel(LangChainModel):
 @asynccontextmanager
 async def open_endpoint(endpoint: Endpoint, options: ModelOptions) -> AsyncIterator[OpenAIModel]:
     """Yield the model at `endpoint`; its connections are closed at the end."""
+    async with open_chat(endpoint, options) as chat:
+        yield OpenAIModel(chat, endpoint, options)
+
+
+@asynccontextmanager
+async def open_chat(endpoint: Endpoint, options: ModelOptions) -> "AsyncIterator[ChatOpenAI]":
+    """Yield langchain's client of `endpoint`; its connections are closed at the end."""
     # Importing the client and reading certificates take a second that the event loop has not.
     client, chat = await asyncio.to_thread(_client, endpoint, options)
     try:
-        yield OpenAIModel(chat, endpoint, options)
+        yield chat
     finally:
         await client.close()
 
@@ -178,5 +188,5 @@ def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
     strict = closed and set(schema.get("required", ())) == set(schema.get("properties", ()))
     return {
         "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+        "json_schema": {"name": TOOL, "schema": schema, "strict": strict},
     }

@@ -9,8 +9,12 @@ from opencodeinterpreter.tools.models.local import open_local
 from opencodeinterpreter.tools.models.openai import Endpoint, api_key, open_endpoint
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Role
+from opencodeinterpreter.tools.models.provider import check_provider, open_provider
 from opencodeinterpreter.tools.models.scripted import load_scripted
-from opencodeinterpreter.tools.models.spec import Spec, parse_spec
+from opencodeinterpreter.tools.models.spec import POSSIBLE_SPECS, Spec, parse_spec
+from opencodeinterpreter.tools.models.vllm_model import open_vllm
+from opencodeinterpreter.tools.models.vllm_options import check_vllm
+from opencodeinterpreter.tools.models.vllm_serve import open_served
 
 
 @asynccontextmanager
@@ -41,4 +45,11 @@ async def open_models(
 async def _open_here(stack: AsyncExitStack, spec: Spec, options: ModelOptions) -> Model:
     if spec.scheme == "local":
         return await stack.enter_async_context(open_local(spec.name, options))
+    if spec.scheme in ("vllm", "vllm-serve"):
+        await asyncio.to_thread(check_vllm, spec.text, spec.name)
+        opening = open_vllm if spec.scheme == "vllm" else open_served
+        return await stack.enter_async_context(opening(spec.text, spec.name, options))
+    if spec.scheme == "provider":
+        check_provider(spec.text, spec.provider, POSSIBLE_SPECS)
+        return await open_provider(spec.text, spec.provider, spec.name, options)
     return await asyncio.to_thread(load_scripted, Path(spec.name), spec.text)

@@ -1,6 +1,10 @@
 """How model servers are called: keys, deadlines and retries."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from opencodeinterpreter.tools.models.prices import Price
 
 
 class ModelOptions(BaseModel):
@@ -19,3 +23,9 @@ class ModelOptions(BaseModel):
     """How long one attempt may take before it counts as a fault that may pass."""
     retries: int = Field(default=3, ge=0)
     """How often a call is tried again after a fault that may pass."""
+    # Left out of the dump while empty, so that records from before they were there keep their
+    # digests.
+    prices: dict[str, Price] = Field(default={}, exclude_if=lambda prices: not prices)
+    """Prices by spec. A model without one has costs that are unknown, not none."""
+    engine: dict[str, Any] = Field(default={}, exclude_if=lambda engine: not engine)
+    """Options of vLLM's engine by vLLM's own names, for `vllm:` and `vllm-serve:`."""

@@ -5,9 +5,10 @@ that is what makes a recorded call comparable with a live one.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from opencodeinterpreter.tools.canonical import digest
 
@@ -25,6 +26,18 @@ class Message(_Plain):
     role: Literal["system", "user", "assistant"]
     content: str
 
+    @field_validator("content")
+    @classmethod
+    def _storable(cls, text: str) -> str:
+        """Replace lone surrogates, which no UTF-8 file or database can hold."""
+        return text.encode("utf-8", "replace").decode()
+
+
+@lru_cache(maxsize=4096)
+def _message_id(parent: str | None, role: str, content: str) -> str:
+    # Each question of a run repeats all messages of the one before.
+    return digest({"parent": parent, "role": role, "content": content})
+
 
 def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
     """Return one id a message, each the sha256 of role, content and the id before it.
@@ -35,7 +48,7 @@ def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
     ids: list[str] = []
     for message in messages:
         parent = ids[-1] if ids else None
-        ids.append(digest({"parent": parent, "role": message.role, "content": message.content}))
+        ids.append(_message_id(parent, message.role, message.content))
     return tuple(ids)
 
 
@@ -66,6 +79,8 @@ class Request(_Plain):
     """The JSON schema that the answer should obey; the asker validates all the same."""
     at: Position
     """Where it is asked; not part of the digest."""
+    dropped: int = 0
+    """How many exchanges were left out so that the rest fits; not part of the digest."""
 
     @property
     def digest(self) -> str:
@@ -90,7 +105,10 @@ class Response(_Plain):
     model: str
     """The name that the server gave for itself."""
     finish: str = "stop"
-    """Why it ended: `stop`, `length`, or the server's own word."""
+    """Why it ended: `stop`, `length`, or the server's own word.
+
+    `context` is a `length` that the server chose itself: the context was full before `max_tokens`.
+    """
     usage: Usage | None = None
     seconds: float = 0.0
     """Wall time, retries included."""
@@ -106,5 +124,8 @@ class Model(Protocol):
         ...
 
     async def complete(self, request: Request) -> Response:
-        """Answer `request`; raises ModelError when its retries are spent."""
+        """Answer `request`; raises ModelError when its retries are spent.
+
+        A request that is longer than the model's context raises ContextOverflow.
+        """
         ...

@@ -9,15 +9,18 @@ from urllib.parse import urlsplit
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.local import SMOLLM2, check_local
 from opencodeinterpreter.tools.models.openai import OPENAI_URL
+from opencodeinterpreter.tools.models.provider import check_provider
 from opencodeinterpreter.tools.models.scripted import load_scripted
+from opencodeinterpreter.tools.models.vllm_options import check_vllm
 
-Scheme = Literal["local", "openai", "scripted"]
+Scheme = Literal["local", "openai", "scripted", "vllm", "vllm-serve", "provider"]
 
 POSSIBLE_SPECS = (
     f"local:{SMOLLM2}, local:PATH.gguf, openai:NAME, openai:NAME@URL (any OpenAI-compatible "
-    "server), scripted:FILE"
+    "server), vllm:MODEL or vllm-serve:MODEL (a folder, or OWNER/NAME of the hub), scripted:FILE"
 )
 
+_SCHEME = re.compile(r"vllm-serve|[a-z][a-z0-9_]*")
 _NAME_AND_URL = re.compile(r"(?P<name>.*)@(?P<url>[\w+.-]*://.*)")
 
 
@@ -31,18 +34,17 @@ class Spec:
     """The embedded model's or server's name for the model, or the path of a file."""
     url: str = ""
     """The base URL of an `openai:` spec."""
+    provider: str = ""
+    """Langchain's name of a provider that has no scheme here."""
 
 
 def parse_spec(text: str) -> Spec:
     """Take a spec apart without looking at files or servers; raises InputError."""
     scheme, colon, name = text.strip().partition(":")
-    if scheme == "vllm" and colon:
-        raise InputError(
-            f"model {text!r}: vllm: is not supported yet; serve the model with vLLM and name it "
-            "as openai:NAME@http://HOST:PORT/v1"
-        )
-    if not colon or not name.strip() or scheme not in get_args(Scheme):
+    if not colon or not name.strip() or not _SCHEME.fullmatch(scheme):
         raise InputError(f"model {text!r} is not known; possible are {POSSIBLE_SPECS}")
+    if scheme not in get_args(Scheme):
+        return Spec(text.strip(), "provider", name.strip(), provider=scheme)
     known = cast(Scheme, scheme)
     if known == "openai":
         return _openai(text.strip(), name)
@@ -59,6 +61,10 @@ def check_spec(text: str) -> None:
     spec = parse_spec(text)
     if spec.scheme == "local":
         check_local(spec.name)
+    elif spec.scheme in ("vllm", "vllm-serve"):
+        check_vllm(spec.text, spec.name)
+    elif spec.scheme == "provider":
+        check_provider(spec.text, spec.provider, POSSIBLE_SPECS)
     elif spec.scheme == "scripted":
         load_scripted(Path(spec.name), spec.text)
 

@@ -1,0 +1,65 @@
+"""A task that is a function stub: Python with a function to complete, and what stands around it."""
+
+import ast
+
+
+def is_stub(prompt: str) -> bool:
+    """Return whether a prompt is Python with a function to complete, not words."""
+    return any(_is_open(node) for node in _statements(prompt))
+
+
+def completed(prompt: str, code: str) -> str:
+    """Return `code` with the stub's imports and helpers that it uses and does not define itself.
+
+    Models answer a stub with the function alone, and leave the imports where they were.
+    """
+    defined = {name for node in _statements(code) for name in _bound(node)}
+    used = {node.id for node in ast.walk(_module(code)) if isinstance(node, ast.Name)}
+    kept = [node for node in _statements(prompt) if not _is_open(node)]
+    # A helper may need another one: what it uses counts as used.
+    for node in reversed(kept):
+        if _bound(node) & used - defined:
+            used |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    needed = [
+        ast.get_source_segment(prompt, node) or ast.unparse(node)
+        for node in kept
+        if _bound(node) & used - defined
+    ]
+    return "\n".join([*needed, "", "", code]) if needed else code
+
+
+def _is_open(node: ast.stmt) -> bool:
+    """Return whether a function's body is but a docstring, `pass` or `...`."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return all(
+        isinstance(line, ast.Pass)
+        or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        for line in node.body
+    )
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """Return the names that a top-level statement binds."""
+    match node:
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return {(alias.asname or alias.name).partition(".")[0] for alias in names}
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case _:
+            return {
+                inner.id
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
+            }
+
+
+def _statements(code: str) -> list[ast.stmt]:
+    return _module(code).body
+
+
+def _module(code: str) -> ast.Module:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])

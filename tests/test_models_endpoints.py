@@ -1,0 +1,189 @@
+"""Endpoints in trouble: a dead one, odd answers, huge ones; and what calls cost."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opencodeinterpreter.graph.branching import task_seed
+from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.state import read
+from opencodeinterpreter.tools.errors import ModelError
+from opencodeinterpreter.tools.models.breaker import Breaker
+from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
+from opencodeinterpreter.tools.models.opening import open_models
+from opencodeinterpreter.tools.models.options import ModelOptions
+from opencodeinterpreter.tools.models.prices import Price
+from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, Usage
+from tests.openai_server import (
+    GARBAGE,
+    NO_CHOICES,
+    Hangup,
+    OpenAIServer,
+    Raw,
+    Refusal,
+    Reply,
+    Silence,
+    Step,
+)
+from tests.scripts import TableRunner, ran
+
+DEAD = Fault(text="connection refused", advice="start it", passing=True, dead=True)
+BUSY = Fault(text="HTTP 429", advice="wait", passing=True)
+
+
+def request() -> Request:
+    at = Position(turn=1, role="coder", number=1)
+    return Request(messages=(Message(role="user", content="hello"),), at=at)
+
+
+@asynccontextmanager
+async def served(
+    script: Sequence[Step], options: ModelOptions
+) -> AsyncIterator[tuple[Model, OpenAIServer]]:
+    async with OpenAIServer(script) as server:
+        specs: Mapping[Any, str] = {"coder": f"openai:tiny@{server.url}"}
+        async with open_models(specs, options) as models:
+            yield models["coder"], server
+
+
+async def test_a_dead_endpoint_is_one_clear_error_for_all_callers() -> None:
+    """Thirty-two callers would make 128 attempts; the breaker stops them at a few more than 8."""
+    async with served([Refusal(503, "gone")], ModelOptions(retries=3)) as (model, server):
+        calls = [model.complete(request()) for _ in range(32)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(result, ModelError) for result in results)
+        assert len(server.requests) <= 32 + 8
+        started = time.monotonic()
+        with pytest.raises(ModelError, match=r"the server is dead: \d+ attempts in a row failed"):
+            await model.complete(request())
+        assert time.monotonic() - started < 1
+
+
+def test_a_breaker_lets_one_attempt_through_after_its_rest_and_heals() -> None:
+    breaker = Breaker(failures=2, rest_seconds=0)
+    breaker.note(DEAD)
+    breaker.check()
+    breaker.note(DEAD)
+    breaker.check()
+    breaker.note(None)
+    breaker.note(DEAD)
+    breaker.check()
+
+
+def test_a_breaker_stays_shut_while_it_rests() -> None:
+    breaker = Breaker(failures=2, rest_seconds=3600)
+    for _ in range(2):
+        breaker.check()
+        breaker.note(DEAD)
+    with pytest.raises(AttemptFailed, match="connection refused"):
+        breaker.check()
+
+
+def test_a_busy_server_is_not_dead() -> None:
+    breaker = Breaker(failures=2, rest_seconds=3600)
+    for _ in range(9):
+        breaker.note(BUSY)
+    breaker.check()
+
+
+async def test_an_answer_of_ten_megabytes_comes_through_whole() -> None:
+    text = "x" * 10_000_000
+    async with served([text], ModelOptions(retries=0)) as (model, _):
+        assert (await model.complete(request())).text == text
+
+
+async def test_an_empty_message_is_an_empty_answer() -> None:
+    async with served([Reply("")], ModelOptions(retries=0)) as (model, _):
+        response = await model.complete(request())
+    assert (response.text, response.finish) == ("", "stop")
+
+
+@pytest.mark.parametrize(
+    "fault", [Hangup(in_body=True), Raw('{"choices": [{"mess', cut=True), Refusal(502, "proxy")]
+)
+async def test_a_connection_closed_in_mid_answer_is_tried_again(fault: Step) -> None:
+    async with served([fault, "well"], ModelOptions(retries=2)) as (model, _):
+        response = await model.complete(request())
+    assert (response.text, response.attempts) == ("well", 2)
+
+
+async def test_cost_is_counted_where_the_price_is_known() -> None:
+    async with OpenAIServer([Reply("two words", cached_tokens=4)]) as server:
+        spec = f"openai:tiny@{server.url}"
+        options = ModelOptions(prices={spec: Price(input=1, output=10, cached=0.5)})
+        async with open_models({"coder": spec}, options) as models:
+            usage = (await models["coder"].complete(request())).usage
+    assert usage and usage.cost == pytest.approx((3 * 1 + 4 * 0.5 + 2 * 10) / 1e6)
+
+
+async def test_an_unknown_price_is_no_cost_at_all() -> None:
+    async with served([Reply("two words")], ModelOptions()) as (model, _):
+        usage = (await model.complete(request())).usage
+    assert usage and usage.cost is None
+
+
+def test_cached_tokens_cost_as_much_as_others_unless_told() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, cached_tokens=500_000)
+    assert Price(input=2, output=1).of(usage) == 2
+    assert Price(input=2, output=1, cached=0).of(usage) == 1
+
+
+def test_settings_without_prices_keep_the_digest_that_they_had_before_there_were_any() -> None:
+    assert "prices" not in json.dumps(Settings().model_dump(mode="json"))
+    priced = Settings(client=ModelOptions(prices={"openai:m": Price(input=1, output=2)}))
+    assert priced.digest != Settings().digest
+    assert Settings.model_validate(priced.model_dump(mode="json")) == priced
+
+
+RIGHT = "```python\nprint(3)\n```"
+PASSING = ModelOptions(timeout_seconds=30, attempt_seconds=1, retries=1)
+FAULTS: Mapping[str, Step] = {
+    "half a stream": Hangup(after=3),
+    "garbage": GARBAGE,
+    "a wrong content type": Raw("<html>hello</html>", "text/html"),
+    "closed in mid-answer": Hangup(in_body=True),
+    "silence": Silence(),
+    "no choices": NO_CHOICES,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_no_fault_loses_a_run(fault: Step, tmp_path: Path) -> None:
+    """Each fails the run at its node or passes by; either way the run ends as undisturbed."""
+    async with (
+        OpenAIServer([fault, fault, RIGHT]) as server,
+        open_store(str(tmp_path / "runs.sqlite")) as store,
+    ):
+        spec = f"openai:tiny@{server.url}"
+        chosen = Settings.model_validate({"models": {"coder": spec}})
+        row = await create_run(store, task_seed({"prompt": "Print 3."}, chosen))
+        async with open_models({"coder": spec}, PASSING) as models:
+            graph = build_graph(models, TableRunner(default=ran("3\n")), checkpointer=store.saver)
+            for _ in range(3):
+                try:
+                    run = await advance(store, graph, row, hear=lambda *_: None)
+                    break
+                except ModelError:
+                    run = await open_run(store, row.id)
+                    assert run.failure and run.failure.owner == "model"
+        assert run.record.solved and run.record.code == "print(3)"
+        assert len(run.record.turns) == 1
+
+
+async def test_a_run_goes_on_from_an_empty_message(tmp_path: Path) -> None:
+    async with OpenAIServer([Reply(""), RIGHT]) as server:
+        chosen = Settings.model_validate({"models": {"coder": f"openai:tiny@{server.url}"}})
+        async with open_models(chosen.models) as models:
+            graph = build_graph(models, TableRunner(default=ran("3\n")))
+            seed: Any = task_seed({"prompt": "Print 3."}, chosen)
+            record = read(await graph.ainvoke(seed))
+    assert [turn.code for turn in record.turns] == [None, "print(3)"]

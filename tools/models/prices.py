@@ -1,0 +1,25 @@
+"""What tokens cost, where that is known."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opencodeinterpreter.tools.models.protocol import Usage
+
+_TOKENS = 1_000_000
+
+
+class Price(BaseModel):
+    """The price of a million tokens, in any unit of money; limits and costs are in the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    """For input tokens out of the server's cache; `None` means the same as `input`."""
+
+    def of(self, usage: Usage) -> float:
+        """Return what a call of this usage costs."""
+        cached = usage.cached_tokens or 0
+        cached_price = self.input if self.cached is None else self.cached
+        fresh = (usage.input_tokens - cached) * self.input
+        return (fresh + cached * cached_price + usage.output_tokens * self.output) / _TOKENS

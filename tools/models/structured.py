@@ -1,0 +1,73 @@
+"""Answers that obey a JSON schema: the ways to ask for one, and what to make of what comes."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+
+Way = Literal["schema", "tool", "words"]
+"""How a schema-bound answer is asked for, best first.
+
+`schema`: the server decodes under the schema. `tool`: the answer is the call of a tool with that
+schema. `words`: the conversation's own words must do.
+"""
+
+TOOL = "answer"
+"""The name of the one tool of a `tool` call, and of the schema."""
+
+_DECODER = json.JSONDecoder(strict=False)  # decoding under a schema lets control characters through
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TRAILING_COMMA = re.compile(r",\s*([}\]])")
+
+
+def tool_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the one tool whose call is an answer under `schema`."""
+    function = {
+        "name": TOOL,
+        "description": "Give the answer.",
+        "parameters": dict(schema),
+    }
+    return {"type": "function", "function": function}
+
+
+def tool_text(message: "AIMessage") -> str | None:
+    """Return the arguments of a message's first tool call as JSON; `None` where it has none."""
+    if message.tool_calls:
+        return json.dumps(message.tool_calls[0]["args"], ensure_ascii=False)
+    if message.invalid_tool_calls:
+        return message.invalid_tool_calls[0]["args"]
+    return None
+
+
+def object_in(text: str) -> dict[str, Any] | None:
+    """Return the first JSON object in an answer, mended where that is safe; `None` if none.
+
+    Models wrap JSON in words or a fence, put raw control characters into strings (they become
+    blanks), leave a comma after the last item, or write the object as a Python literal.
+    """
+    return next(_objects(_CONTROL.sub(" ", text)), None)
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    for start in (found.start() for found in re.finditer(r"\{", text)):
+        for tail in (text[start:], _TRAILING_COMMA.sub(r"\1", text[start:])):
+            try:
+                value, _ = _DECODER.raw_decode(tail)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict):
+                yield value
+        if (literal := _literal(text[start : text.rfind("}") + 1])) is not None:
+            yield literal
+
+
+def _literal(text: str) -> dict[str, Any] | None:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else None

@@ -1,0 +1,54 @@
+"""Trying a model: a word, and an answer under a schema."""
+
+from pydantic import BaseModel, ConfigDict
+
+from opencodeinterpreter.tools.models.protocol import (
+    Message,
+    Model,
+    Position,
+    Request,
+    Response,
+    Sampling,
+)
+from opencodeinterpreter.tools.models.structured import object_in
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"ready": {"type": "boolean"}},
+    "required": ["ready"],
+    "additionalProperties": False,
+}
+
+
+class Trial(BaseModel):
+    """What a model said to two questions."""
+
+    model_config = ConfigDict(frozen=True)
+
+    word: Response
+    bound: Response
+
+    @property
+    def obeys(self) -> bool:
+        """Whether the second answer holds to its schema."""
+        found = object_in(self.bound.text)
+        return found is not None and isinstance(found.get("ready"), bool) and len(found) == 1
+
+
+async def try_model(model: Model) -> Trial:
+    """Ask a model for a word and for a bound answer; raises ModelError where it does not answer."""
+    return Trial(
+        word=await model.complete(_question("Answer with the single word ready.", 1)),
+        bound=await model.complete(
+            _question('Are you ready? Answer with a JSON object: {"ready": true or false}.', 2)
+        ),
+    )
+
+
+def _question(words: str, number: int) -> Request:
+    return Request(
+        messages=(Message(role="user", content=words),),
+        sampling=Sampling(max_tokens=32),
+        json_schema=_SCHEMA if number == 2 else None,
+        at=Position(turn=1, role="judge", number=number),
+    )

@@ -1,0 +1,143 @@
+"""vLLM's engine options: our defaults, what a person adds, and the checks that need no engine."""
+
+import difflib
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opencodeinterpreter.tools.errors import InputError
+
+FRONT_OPTIONS = frozenset({"chat_template", "tool_call_parser"})
+"""Options of vLLM's chat front end, which an engine alone has not."""
+
+DEFAULTS: Mapping[str, Any] = {
+    # A repaired draft repeats most of the last one: its prompt is cached, and its text guessed.
+    "enable_prefix_caching": True,
+    "speculative_config": {
+        "method": "ngram",
+        "num_speculative_tokens": 5,
+        "prompt_lookup_max": 4,
+        "prompt_lookup_min": 2,
+    },
+    # Weak models spend their tokens on blanks where a schema allows any number of them.
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+}
+
+_QUIET: Mapping[str, str] = {
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout is for code alone
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+@dataclass(frozen=True)
+class VLLMOptions:
+    """What an engine is built from."""
+
+    model: str
+    """A folder, or a name that vLLM looks up on the model hub."""
+    engine: Mapping[str, Any]
+    """Arguments of the engine by vLLM's names."""
+    chat_template: str | None = None
+    """The template's text, where it is not the model's own."""
+    tool_call_parser: str | None = None
+
+
+def vllm_options(model: str, given: Mapping[str, Any]) -> VLLMOptions:
+    """Return the options for `model`: our defaults, replaced by what is `given`.
+
+    A given `None` leaves an option to vLLM. Raises InputError for a template that cannot be read.
+    """
+    merged = {**DEFAULTS, **{k: v for k, v in given.items() if k not in FRONT_OPTIONS}}
+    return VLLMOptions(
+        model=model,
+        engine={name: value for name, value in merged.items() if value is not None},
+        chat_template=_template(given.get("chat_template")),
+        tool_call_parser=given.get("tool_call_parser"),
+    )
+
+
+def check_vllm(spec: str, model: str) -> None:
+    """Raise InputError where `model` cannot be opened on this machine; nothing is started."""
+    if importlib.util.find_spec("vllm") is None:
+        raise InputError(
+            f"{spec} needs the extra `vllm`: pip install 'opencodeinterpreter[vllm]' "
+            "(or uv pip install 'opencodeinterpreter[vllm]'); or name a model that is served "
+            "elsewhere, as in openai:NAME@URL"
+        )
+    path = Path(model).expanduser()
+    looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
+    if path.exists():
+        if not (path / "config.json").is_file():
+            raise InputError(f"{spec}: {model} holds no config.json; name a model's folder")
+    elif looks_like_path or "/" not in model:
+        raise InputError(
+            f"{spec}: there is no folder {model}; name a model's folder, "
+            "or a model of the hub as OWNER/NAME"
+        )
+
+
+def check_engine_options(spec: str, options: VLLMOptions) -> None:
+    """Raise InputError for an option that vLLM does not have; imports vLLM, which takes seconds."""
+    prepare_environment()
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    known = {*AsyncEngineArgs.__dataclass_fields__} - {"model"}
+    for name in options.engine:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"{spec}: vLLM has no engine option {name!r}{hint}")
+
+
+def prepare_environment() -> None:
+    """Set vLLM's variables that are not set yet; it reads them when it is imported."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def server_arguments(options: VLLMOptions, name: str, port: int) -> list[str]:
+    """Return the command line of vLLM's own server."""
+    front = {
+        "model": options.model,
+        "served_model_name": name,
+        "host": "127.0.0.1",
+        "port": port,
+        "enable_prompt_tokens_details": True,
+        "disable_uvicorn_access_log": True,
+        "chat_template": options.chat_template,
+        "tool_call_parser": options.tool_call_parser,
+        "enable_auto_tool_choice": options.tool_call_parser is not None,
+    }
+    arguments: list[str] = []
+    for option, value in {**front, **options.engine}.items():
+        flag = option.replace("_", "-")
+        if value is True:
+            arguments.append(f"--{flag}")
+        elif value is False:
+            arguments += [f"--no-{flag}"] if option in options.engine else []
+        elif value is not None:
+            text = value if isinstance(value, str) else json.dumps(value)
+            arguments += [f"--{flag}", text]
+    return arguments
+
+
+def server_environment(key: str) -> dict[str, str]:
+    """Return the environment of a served engine; the key must not show in its command line."""
+    return {**_QUIET, **os.environ, "VLLM_API_KEY": key}
+
+
+def _template(given: object) -> str | None:
+    if given is None:
+        return None
+    text = str(given)
+    if "{" in text:
+        return text
+    try:
+        return Path(text).read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"chat template {text} cannot be read ({error.strerror})") from None
