@@ -12,8 +12,11 @@ from opencodeinterpreter.traces.trace import Trace, trace_of
 async def import_trace(store: Store, trace: Trace) -> Row:
     """Store a trace's run; its export is the trace again. Importing it twice changes nothing.
 
-    Raises InputError where the store holds another run of that id.
+    Raises InputError where the store holds another run of that id, or where the trace was changed
+    after it was written.
     """
+    if trace.changed is not None:
+        raise InputError("the trace was changed after it was written; replay says where")
     header = trace.header
     if known := next((row for row in await list_runs(store) if row.id == header.run), None):
         if trace_of(await open_run(store, known.id)).record == trace.record:

@@ -1,9 +1,10 @@
 """A record's seams: models, a runner and a person that only answer what was recorded."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from opencodeinterpreter.nodes.records import Call, Record, Turn
+from opencodeinterpreter.tools.errors import ContextOverflow
 from opencodeinterpreter.tools.models.protocol import (
     Message,
     Position,
@@ -33,12 +34,12 @@ class NotRecorded(Exception):
 class RecordedModel:
     """Answers a role's calls by their position and compares each request with the recorded one."""
 
-    def __init__(self, spec: str, record: Record) -> None:
-        """Answer for the model that `spec` named when it was recorded."""
+    def __init__(self, spec: str, record: Record, turns: Sequence[Turn]) -> None:
+        """Answer for the model that `spec` named in these of the record's turns."""
         self.spec = spec
         self._record = record
         self._calls: Mapping[Position, Call] = {
-            call.at: call for turn in record.turns for call in turn.calls()
+            call.at: call for turn in turns for call in turn.calls()
         }
 
     async def complete(self, request: Request) -> Response:
@@ -46,6 +47,8 @@ class RecordedModel:
         call = self._calls.get(request.at)
         if call is None:
             raise NotRecorded
+        if request.dropped < call.dropped:
+            raise ContextOverflow("recorded: the conversation was longer than the context")
         self._compare(request, call)
         said = (*request.messages, Message(role="assistant", content=self._text(call)))
         if message_ids(said)[-1] != call.response:
@@ -112,15 +115,19 @@ class RecordedPerson:
         if feedback is None:
             raise NotRecorded
         if feedback.action == "edit":
+            if len(self._record.turns) <= question.turn:
+                raise NotRecorded
             edited = self._record.turns[question.turn]
             return Answer(action="edit", text=edited.code or "")
         words = self._record.text(feedback.message) if feedback.message else ""
         return Answer(action=feedback.action, text=words)
 
 
-def recorded_models(specs: Mapping[Role, str], record: Record) -> dict[Role, RecordedModel]:
-    """Return a recorded model for every role that settings name."""
-    return {role: RecordedModel(spec, record) for role, spec in specs.items()}
+def recorded_models(
+    specs: Mapping[Role, str], record: Record, turns: Sequence[Turn]
+) -> dict[Role, RecordedModel]:
+    """Return a recorded model for every role that the settings of these turns name."""
+    return {role: RecordedModel(spec, record, turns) for role, spec in specs.items()}
 
 
 def _diff(recorded: tuple[Message, ...], asked: tuple[Message, ...]) -> str:

@@ -4,7 +4,8 @@ Given parts stand as they are, and the graph starts at the first part that a nod
 every field but the run's id and clock times, which a trace's header alone holds.
 """
 
-from itertools import takewhile
+from collections.abc import Iterable
+from itertools import groupby, takewhile
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -60,10 +61,13 @@ async def replay(trace: Trace, *, today: bool = False) -> Replay:
 
     With `today` the prompts are those now installed instead of the trace's own.
     """
-    walk = _Walk(trace)
+    walk = _Walk(trace, today)
     found: Divergence | None = None
     try:
-        await walk.run(today)
+        await walk.run()
+        if trace.changed is not None:
+            what = "the turn's line" if trace.changed else "a line of settings, task or messages"
+            raise Diverged(trace.changed or 1, "trace", f"{what} was changed after it was written")
     except Diverged as error:
         found = Divergence(turn=error.turn, node=error.node, how=error.how)
     turns = len(trace.record.turns)
@@ -73,31 +77,35 @@ async def replay(trace: Trace, *, today: bool = False) -> Replay:
 class _Walk:
     """One pass of the graph beside a record."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, today: bool) -> None:
         self.record = trace.record
+        self.today = today
         self.routes = trace.routes
         self.state: dict[str, Any] = _stem(trace.record)
         self.visited: dict[int, int] = {}
         self.replayed = 0
 
-    async def run(self, today: bool) -> None:
-        """Replay task after task; raises Diverged at the first difference."""
-        for task in self.record.tasks:
-            turns = tuple(turn for turn in self.record.turns if turn.task == task.number)
-            live = [turn for turn in turns if _kept(turn) != _held(turn)]
-            if not live:
+    async def run(self) -> None:
+        """Replay the turns, as long as a task and its models last; raises Diverged."""
+        if self.today:
+            for settings in self.state["settings"].values():
+                settings["prompts"] = installed_prompts()
+        for (task, _), group in groupby(self.record.turns, self._setting):
+            turns = tuple(group)
+            if all(_kept(turn) == _held(turn) for turn in turns):
                 continue
-            settings = Settings.model_validate(self.record.settings[live[0].settings])
-            if today:
-                settings = settings.model_copy(update={"prompts": installed_prompts()})
-            self.state["tasks"] = [
-                one.model_dump(mode="json") for one in self.record.tasks[: task.number]
-            ]
-            await self._task(settings, turns)
+            self.state["tasks"] = [one.model_dump(mode="json") for one in self.record.tasks[:task]]
+            await self._turns(turns)
         self._complete()
 
-    async def _task(self, settings: Settings, turns: tuple[Turn, ...]) -> None:
-        models = recorded_models(settings.models, self.record)
+    def _setting(self, turn: Turn) -> tuple[int, object]:
+        return turn.task, self.record.settings[turn.settings]["models"]
+
+    async def _turns(self, turns: tuple[Turn, ...]) -> None:
+        settings = Settings.model_validate(self.record.settings[turns[0].settings])
+        if self.today:
+            settings = settings.model_copy(update={"prompts": installed_prompts()})
+        models = recorded_models(settings.models, self.record, turns)
         graph = build_graph(models, RecordedRunner(turns), RecordedPerson(self.record))
         seed: Any = {**self.state}
         try:
@@ -105,12 +113,14 @@ class _Walk:
                 for node, update in part.items():
                     self._take(node, update)
         except NotRecorded:
-            if (missing := self._missing()) is not None:
+            if (missing := self._missing(turns)) is not None:
                 raise Diverged(*missing, "the replay asks for what was not recorded") from None
 
     def _take(self, node: str, update: dict[str, Any]) -> None:
         """Compare what a node made with the record, then go on from it."""
         number: int = update["turns"][0]["number"]
+        if self._missing(self.record.turns) is None:
+            raise NotRecorded  # The run was not finished.
         if number > len(self.record.turns):
             raise Diverged(number, node, "the record ends before this turn")
         self._route(number, node)
@@ -135,14 +145,16 @@ class _Walk:
             raise Diverged(number, node, "the record ends before this turn")
         recorded = self.record.turns[number - 1].model_dump(mode="json")
         for field in _fields_made(made):
+            if field == "settings" and self.today:
+                continue  # They differ by their prompts; requests show whether that matters.
             if made[field] != recorded[field]:
                 how = _first_difference(field, recorded[field], made[field])
                 raise Diverged(number, node, how)
 
-    def _missing(self) -> tuple[int, str] | None:
-        """Return the turn and node of the first recorded part that was not made again."""
+    def _missing(self, turns: Iterable[Turn]) -> tuple[int, str] | None:
+        """Return the turn and node of the first part of these turns that was not made again."""
         again = {turn["number"]: turn for turn in self.state.get("turns", ())}
-        for turn in self.record.turns:
+        for turn in turns:
             for part in _held(turn):
                 if again.get(turn.number, {}).get(part) is None:
                     return turn.number, NODE_OF[part]
@@ -150,7 +162,7 @@ class _Walk:
 
     def _complete(self) -> None:
         """Check that the whole record was met: its parts, routes, settings and messages."""
-        if (missing := self._missing()) is not None:
+        if (missing := self._missing(self.record.turns)) is not None:
             raise Diverged(*missing, "the replay ends before this part of the record")
         for turn, route in zip(self.record.turns, self.routes, strict=True):
             if extra := route[self.visited.get(turn.number, 0) :]:

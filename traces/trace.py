@@ -5,18 +5,21 @@
     {"line": "task", …}
     {"line": "message", …}    each text once, after the message that it answers
     {"line": "turn", …}       the parts of a turn and the route that it took
+    {"line": "end", …}        digests of the lines above, so that no change goes unseen
 
 It is a pure function of the run's final state: nothing is recorded beside the checkpoints.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opencodeinterpreter.graph.runs import Failure, Run
 from opencodeinterpreter.nodes.records import Part, Record, StoredMessage, Task, Turn
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
 
 VERSION = 1
@@ -74,6 +77,16 @@ class _TurnLine(Turn):
     route: Route
 
 
+class Seal(_Plain):
+    """Digests of a trace's lines: a replay cannot tell a changed clock time or reason otherwise."""
+
+    line: Literal["end"] = "end"
+    turns: tuple[str, ...]
+    """One a turn's line."""
+    rest: str
+    """Of all other lines but the header."""
+
+
 class Trace(_Plain):
     """A whole trace."""
 
@@ -81,18 +94,49 @@ class Trace(_Plain):
     record: Record
     routes: tuple[Route, ...]
     """The nodes that ran in each turn, in order."""
+    changed: int | None = None
+    """In a trace read from a file, the first turn whose line does not match the file's seal, 0 for
+    a line of another kind; `None` where nothing was changed since it was written.
+    """
 
     def lines(self) -> Iterator[str]:
         """Yield the trace's lines, without line ends."""
         yield _line(self.header)
-        for digest, settings in self.record.settings.items():
-            yield _line(_SettingsLine(digest=digest, settings=settings))
-        for task in self.record.tasks:
-            yield _line(_TaskLine(**dict(task)))
-        for at, message in self.record.messages.items():
-            yield _line(_MessageLine(id=at, **dict(message)))
-        for turn, route in zip(self.record.turns, self.routes, strict=True):
-            yield _line(_TurnLine(route=route, **dict(turn)))
+        rest, turns = list(_record_lines(self.record)), list(_turn_lines(self.record, self.routes))
+        yield from rest
+        yield from turns
+        yield _line(_seal([json.loads(line) for line in (*rest, *turns)]))
+
+
+def _seal(values: Sequence[dict[str, Any]]) -> Seal:
+    """Return the seal of a trace's parsed lines, header and end aside."""
+    turns = [value for value in values if value.get("line") == "turn"]
+    rest = [value for value in values if value.get("line") != "turn"]
+    return Seal(turns=tuple(digest(turn) for turn in turns), rest=digest(rest))
+
+
+def _first_change(held: Seal, found: Seal) -> int | None:
+    if held == found:
+        return None
+    if held.rest != found.rest:
+        return 0
+    pairs = enumerate(zip(held.turns, found.turns, strict=False), 1)
+    differing = (number for number, (old, new) in pairs if old != new)
+    return next(differing, min(len(held.turns), len(found.turns)) + 1)
+
+
+def _record_lines(record: Record) -> Iterator[str]:
+    for at, settings in record.settings.items():
+        yield _line(_SettingsLine(digest=at, settings=settings))
+    for task in record.tasks:
+        yield _line(_TaskLine(**dict(task)))
+    for at, message in record.messages.items():
+        yield _line(_MessageLine(id=at, **dict(message)))
+
+
+def _turn_lines(record: Record, routes: tuple[Route, ...]) -> Iterator[str]:
+    for turn, route in zip(record.turns, routes, strict=True):
+        yield _line(_TurnLine(route=route, **dict(turn)))
 
 
 def trace_of(run: Run) -> Trace:
@@ -140,11 +184,13 @@ class _Reader:
         self.messages: dict[str, StoredMessage] = {}
         self.turns: list[Turn] = []
         self.routes: list[Route] = []
+        self.sealed: list[dict[str, Any]] = []
+        self.seal: Seal | None = None
 
     def take(self, number: int, line: str) -> None:
         """Parse one line; raises InputError with its number."""
         try:
-            value = json.loads(line)
+            value = json.loads(line, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.name} line {number}: no JSON: {error}") from error
         if not isinstance(value, dict):
@@ -161,24 +207,35 @@ class _Reader:
 
     def _take(self, value: dict[str, Any]) -> None:
         kind = value.get("line")
+        if self.seal is not None:
+            raise InputError("nothing may follow the end line")
         if self.header is None:
             if kind != "header":
                 raise InputError("a trace begins with its header")
             self.header = _header(value)
         elif kind == "settings":
             settings = _SettingsLine.model_validate(value)
+            Settings.model_validate(settings.settings)
             self.settings[settings.digest] = settings.settings
         elif kind == "task":
             task = _TaskLine.model_validate(value)
+            if task.number != len(self.tasks) + 1:
+                raise InputError(f"task {len(self.tasks) + 1} is missing")
             self.tasks.append(Task(**_without(task, "line")))
         elif kind == "message":
             self._message(_MessageLine.model_validate(value))
         elif kind == "turn":
             self._turn(_TurnLine.model_validate(value))
+        elif kind == "end":
+            self.seal = Seal.model_validate(value)
         else:
             raise InputError(f"unknown kind of line {kind!r}")
+        if kind not in ("header", "end"):
+            self.sealed.append(value)
 
     def _message(self, message: _MessageLine) -> None:
+        if message.id in self.messages:
+            raise InputError(f"message {message.id[:12]} stands here twice")
         if message.parent is not None and message.parent not in self.messages:
             raise InputError(f"message {message.id[:12]} answers one that does not come before it")
         self.messages[message.id] = StoredMessage(**_without(message, "line", "id"))
@@ -204,13 +261,21 @@ class _Reader:
         """Return what was read; raises InputError for a trace without a task."""
         if self.header is None or not self.tasks:
             raise InputError(f"{self.name} holds no {'header' if self.header is None else 'task'}")
+        if self.seal is None:
+            raise InputError(f"{self.name} has no end line: it was cut off; export the run again")
         record = Record(
             tasks=tuple(self.tasks),
             settings=self.settings,
             messages=self.messages,
             turns=tuple(self.turns),
         )
-        return Trace(header=self.header, record=record, routes=tuple(self.routes))
+        routes = tuple(self.routes)
+        changed = _first_change(self.seal, _seal(self.sealed))
+        return Trace(header=self.header, record=record, routes=routes, changed=changed)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _header(value: dict[str, Any]) -> Header:

@@ -1,0 +1,244 @@
+"""A branch begins with the parent's turns as given parts and an edit, and goes on by itself."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
+from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.routes import next_node
+from opencodeinterpreter.graph.runs import Origin, create_run, open_run
+from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.nodes.records import PARTS, Record, Turn
+from opencodeinterpreter.nodes.state import State, by_number
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.traces.trace import trace_of
+from tests.scripts import (
+    BETTER,
+    RIGHT,
+    TASK,
+    THREE_TURNS,
+    WRONG,
+    ScriptedModel,
+    World,
+    draft,
+    summary,
+)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(str(tmp_path / "runs.sqlite")) as opened:
+        yield opened
+
+
+def bare(turns: tuple[Turn, ...]) -> list[Turn]:
+    """Return turns without their marks of what was given."""
+    return [turn.model_copy(update={"given": {}}) for turn in turns]
+
+
+def start(parent: Record, turn: int, edit: Edit) -> tuple[Record, str]:
+    """Return what a branch begins with, and the node that it enters by."""
+    seed = branch_seed(parent, "parent", turn, edit)
+    return Record.model_validate(seed), next_node(cast(State, seed))
+
+
+CHEAPER = World().settings(limits={"turns": 9}, critic="execution")
+EDITS = {
+    "feedback": (Edit(feedback="Print 3."), "coder"),
+    "code": (Edit(code=RIGHT), "executor"),
+    "revise": (Edit(verdict="revise"), "critic"),
+    "solved": (Edit(verdict="solved"), "end"),
+    "stopped": (Edit(verdict="stopped"), "end"),
+    "settings": (Edit(settings=CHEAPER), "judge"),
+    "nothing": (Edit(), "judge"),
+    "settings and code": (Edit(code=RIGHT, settings=CHEAPER), "executor"),
+    "settings and feedback": (Edit(feedback="Print 3.", settings=CHEAPER), "coder"),
+}
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+@pytest.mark.parametrize("name", EDITS)
+async def test_a_branch_enters_by_what_was_edited_and_keeps_what_came_before(
+    name: str, turn: int
+) -> None:
+    edit, node = EDITS[name]
+    parent = await World().solve()
+    seed, entered = start(parent, turn, edit)
+    assert entered == node
+    assert len(seed.turns) == turn
+    assert bare(seed.turns[:-1]) == bare(parent.turns[: turn - 1])
+    for stem in seed.turns[:-1]:
+        held = {part for part in PARTS if getattr(stem, part) is not None}
+        assert stem.given == dict.fromkeys(held, f"parent turn {turn}")
+    assert seed.messages.items() <= parent.messages.items() or edit.code or edit.feedback
+    assert set(seed.settings) == {one.settings for one in seed.turns}
+
+
+async def test_edited_feedback_is_what_the_coder_answers() -> None:
+    parent = await World().solve()
+    world = World(coder=ScriptedModel([draft(WRONG), draft(WRONG), draft(RIGHT)]))
+    seed = branch_seed(parent, "parent", 2, Edit(feedback="Print 3, please."))
+    record = await world.drive(seed)
+    assert summary(record) == [
+        "1 draft: print(1) [parent turn 2] | 0/2 [parent turn 2] "
+        "| revise by tests in process [parent turn 2] | execution [parent turn 2]",
+        "2 draft: print(2) [parent turn 2] | 1/2 [parent turn 2] "
+        "| revise by tests in process [parent turn 2] | human [an edit]",
+        "3 draft: print(3) | 2/2 | solved by tests in process",
+    ]
+    (request,) = world.coder.asked
+    assert request.messages[-1].content == "Print 3, please."
+    assert request.at.turn == 3
+
+
+async def test_edited_code_is_run_in_place_of_the_coders() -> None:
+    parent = await World().solve()
+    world = World()
+    record = await world.drive(branch_seed(parent, "parent", 2, Edit(code=RIGHT)))
+    assert summary(record)[1:] == ["2 draft: print(3) [an edit] | 2/2 | solved by tests in process"]
+    assert world.coder.asked == []
+
+
+async def test_an_edited_verdict_takes_the_judges_route() -> None:
+    parent = await World().solve()
+    record = await World().drive(branch_seed(parent, "parent", 1, Edit(verdict="revise")))
+    assert summary(record)[0] == (
+        "1 draft: print(1) [parent turn 1] | 0/2 [parent turn 1] "
+        "| revise by human [an edit] | execution"
+    )
+    assert len(record.turns) == 3
+
+
+async def test_a_solved_run_can_be_asked_for_more() -> None:
+    parent = await World().solve()
+    world = World(coder=ScriptedModel([*THREE_TURNS, draft(RIGHT)]))
+    record = await world.drive(branch_seed(parent, "parent", 3, Edit(feedback="Shorter.")))
+    assert summary(record)[2:] == [
+        "3 draft: print(3) [parent turn 3] | 2/2 [parent turn 3] "
+        "| revise by human [an edit] | human [an edit]",
+        "4 draft: print(3) | 2/2 | solved by tests in process",
+    ]
+
+
+async def test_new_settings_hold_from_that_turn_on() -> None:
+    parent = await World().solve()
+    settings = World().settings(critic="simulated")
+    world = World(coder=ScriptedModel([draft(WRONG), ["Try again."], *THREE_TURNS[2:]]))
+    record = await world.drive(branch_seed(parent, "parent", 2, Edit(settings=settings)))
+    critics = [record.settings[turn.settings]["critic"] for turn in record.turns]
+    assert critics == ["execution", "simulated", "simulated"]
+    assert summary(record)[1].endswith("| simulated")
+
+
+async def test_without_an_edit_a_branch_goes_as_its_parent_went() -> None:
+    parent = await World().solve()
+    record = await World().drive(branch_seed(parent, "parent", 2, Edit()))
+    assert bare(record.turns) == bare(parent.turns)
+
+
+async def test_a_turn_without_code_can_be_branched_too() -> None:
+    parent = await World(coder=ScriptedModel(["Prose.", draft(RIGHT)])).solve()
+    for edit, node in EDITS.values():
+        seed, entered = start(parent, 1, edit)
+        assert entered == node
+        assert seed.turns[0].executions is None
+
+
+async def test_the_parent_is_left_as_it_was(store: Store) -> None:
+    parent = await World().run(store)
+    before = list(trace_of(parent).lines())
+    for name in ("feedback", "code", "revise", "settings"):
+        await World().branch(store, parent.row, 2, EDITS[name][0])
+    assert await open_run(store, parent.row.id) == parent
+    assert list(trace_of(await open_run(store, parent.row.id)).lines()) == before
+
+
+async def test_a_branch_of_a_branch_keeps_where_each_part_came_from(store: Store) -> None:
+    parent = await World().run(store)
+    coder = ScriptedModel([draft(WRONG), draft(WRONG), draft(BETTER), draft(RIGHT)])
+    branch = await World(coder=coder).branch(store, parent.row, 2, Edit(feedback="Print 3."))
+    again = await World().branch(store, branch.row, 3, Edit(code=RIGHT))
+    first, second = parent.row.short, branch.row.short
+    assert again.row.parent == branch.row.id
+    assert [turn.given for turn in again.record.turns] == [
+        dict.fromkeys(PARTS, f"{first} turn 2"),
+        {
+            **dict.fromkeys(PARTS[:3], f"{first} turn 2"),
+            "feedback": "an edit",
+        },
+        {"drafts": "an edit"},
+    ], second
+    assert bare(again.record.turns[:2]) == bare(branch.record.turns[:2])
+
+
+@pytest.mark.parametrize("name", ["feedback", "revise"])
+async def test_an_edit_of_a_given_turn_is_marked_as_an_edit(store: Store, name: str) -> None:
+    parent = await World().run(store)
+    branch = await World().branch(store, parent.row, 3, Edit(code=RIGHT))
+    seed, _ = start(branch.record, 1, EDITS[name][0])
+    edited = "feedback" if name == "feedback" else "verdict"
+    assert seed.turns[0].given[edited] == "an edit"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("turn", [0, -1, 4])
+async def test_a_turn_that_is_not_there_is_refused(turn: int) -> None:
+    parent = await World().solve()
+    with pytest.raises(InputError, match=f"run parent has no turn {turn}; it has turns 1 to 3"):
+        branch_seed(parent, "parent", turn, Edit())
+
+
+async def two_tasks() -> Record:
+    """Return a conversation of two tasks, the first of them in two turns."""
+    coder = ScriptedModel([draft(WRONG), draft(RIGHT), draft(WRONG), draft(RIGHT)])
+    first = await World(coder=coder).solve()
+    tasks = [*first.model_dump(mode="json")["tasks"], {"prompt": "Now three."}]
+    return await World(coder=coder).drive({**first.model_dump(mode="json"), "tasks": tasks})
+
+
+@pytest.mark.parametrize("name", ["feedback", "code"])
+async def test_a_branch_into_an_earlier_task_knows_nothing_of_later_ones(name: str) -> None:
+    parent = await two_tasks()
+    assert [turn.task for turn in parent.turns] == [1, 1, 2, 2]
+    seed, _ = start(parent, 1, EDITS[name][0])
+    assert [task.prompt for task in seed.tasks] == ["Add two numbers."]
+    assert "Now three." not in "".join(message.content for message in seed.messages.values())
+
+
+async def test_a_branch_in_the_second_task_keeps_the_first() -> None:
+    parent = await two_tasks()
+    seed, entered = start(parent, 3, Edit(code=RIGHT))
+    assert (entered, len(seed.tasks), len(seed.turns)) == ("executor", 2, 3)
+    record = await World().drive(branch_seed(parent, "parent", 3, Edit(code=RIGHT)))
+    assert summary(record)[2:] == ["3 draft: print(3) [an edit] | 2/2 | solved by tests in process"]
+
+
+async def test_ones_own_code_may_be_the_first_draft() -> None:
+    world = World()
+    seed = task_seed(TASK, world.settings(), draft=f"{BETTER}\n\n")
+    assert (
+        next_node(cast(State, {**seed, "tasks": by_number([], [cast(Any, seed["tasks"])])}))
+        == "executor"
+    )
+    record = await world.drive(seed)
+    assert summary(record)[0] == (
+        "1 draft: print(2) [a file] | 1/2 | revise by tests in process | execution"
+    )
+    messages = world.coder.asked[0].messages
+    assert [message.role for message in messages] == ["user", "assistant", "user"]
+    assert messages[1].content == f"```python\n{BETTER}\n```"
+
+
+async def test_an_unfinished_turn_can_be_branched(store: Store) -> None:
+    whole = await World().solve()
+    cut: dict[str, Any] = {"executions": None, "programs": None, "verdict": None, "feedback": None}
+    turns = (whole.turns[0], whole.turns[1].model_copy(update=cut))
+    parent = whole.model_copy(update={"turns": turns})
+    for name in ("feedback", "code", "revise"):
+        edit, node = EDITS[name]
+        seed, entered = start(parent, 2, edit)
+        assert entered == node
+        row = await create_run(store, branch_seed(parent, "parent", 2, edit), Origin())
+        assert (await open_run(store, row.id)).record == seed
