@@ -4,6 +4,7 @@ import click
 from rich.console import Console
 from rich.syntax import Syntax
 
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.tools.person import Answer, Question
 
 _CHOICES = "[a]pprove, [w]ords for the coder, [e]dit the code, [s]top"
@@ -12,9 +13,9 @@ _CHOICES = "[a]pprove, [w]ords for the coder, [e]dit the code, [s]top"
 def ask_person(question: Question, console: Console) -> Answer:
     """Show the draft and what it did, and return the person's decision."""
     if question.code:
-        console.print(Syntax(question.code, "python", background_color="default"))
-    console.print(question.result, markup=False)
-    console.print(f"turn {question.turn}: {question.verdict}", markup=False)
+        console.print(Syntax(printable(question.code), "python", background_color="default"))
+    console.print(printable(question.result), markup=False)
+    console.print(printable(f"turn {question.turn}: {question.verdict}"), markup=False)
     while True:
         choice = click.prompt(_CHOICES, default="w", err=True)[:1].lower()
         if choice == "a":

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
 from opencodeinterpreter.traces import replay as replaying
 
@@ -30,6 +31,6 @@ def replay(
         print(f"identical: {found.turns} turns, {found.replayed} parts made again")
     else:
         at = found.divergence
-        print(f"diverged at turn {at.turn}, {at.node}: {at.how}")
+        print(printable(f"diverged at turn {at.turn}, {at.node}: {at.how}"))
     if not found.identical:
         raise typer.Exit(DIVERGED)

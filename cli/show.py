@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
 from opencodeinterpreter.cli.words import story
 from opencodeinterpreter.tools.errors import InputError
@@ -31,9 +32,9 @@ def show(
         return
     print(_heading(trace.header.run, trace.header.parent, trace.header.parent_turn))
     if trace.header.failure:
-        print("failed at {node}: {owner}: {message}".format(**trace.header.failure))
+        print(printable("failed at {node}: {owner}: {message}".format(**trace.header.failure)))
     for text in story(record):
-        print(text)
+        print(printable(text))
 
 
 def _heading(run: str, parent: str | None, turn: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.graph.runs import Row, Run
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
@@ -18,7 +19,7 @@ def node_line(node: str, turn: Turn) -> str:
         "judge": _judged,
         "critic": _answered,
     }[node](turn)
-    return f"turn {turn.number}  {node:<8}  {made}"
+    return printable(f"turn {turn.number}  {node:<8}  {made}")
 
 
 def _drafted(turn: Turn) -> str:
@@ -28,7 +29,9 @@ def _drafted(turn: Turn) -> str:
     what = "no code" if not lines else f"{lines[turn.chosen] if len(drafts) == 1 else ''} lines"
     if len(drafts) > 1:
         what = f"{len(drafts)} drafts, {len(lines)} with code"
-    return f"{what.strip()} from {model}"
+    dropped = max((draft.call.dropped for draft in drafts if draft.call), default=0)
+    short = f", {dropped} old exchanges left out to fit the context" if dropped else ""
+    return f"{what.strip()} from {model}{short}"
 
 
 def _executed(turn: Turn) -> str:
@@ -89,14 +92,14 @@ def summary(run: Run) -> str:
             f"it waits for a person: opencodeinterpreter resume {row.short} "
             "--approve | --feedback TEXT | --code FILE | --stop"
         )
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def row_line(row: Row) -> tuple[str, ...]:
     """Return a run's cells in the table of runs."""
     parent = f"{row.parent[:8]} turn {row.parent_turn}" if row.parent else ""
     cells = (row.short, row.status, str(row.turns), str(row.tokens), row.updated[:19], parent)
-    return (*cells, row.title)
+    return (*cells, printable(row.title))
 
 
 ROW_HEADINGS = ("run", "status", "turns", "tokens", "updated (UTC)", "branch of", "task")

@@ -1,0 +1,91 @@
+"""`export` and `import`: a run as a file, and back, byte for byte."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import Command, installed, warm
+from tests.doubling import run_id, shown, solve, solved, write
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Return a command with a solved run, a branch of it and a waiting run; tests only read it."""
+    made = Command(tmp_path_factory.mktemp("export"), warm)
+    parent = solved(made)
+    made("branch", parent, "--turn", "1", "--verdict", "stopped")
+    solve(made, "--critic", "human")
+    return made
+
+
+@pytest.fixture(scope="module")
+def runs(command: Command) -> dict[str, str]:
+    """Return the ids by status."""
+    return {row["status"]: row["id"] for row in json.loads(command("runs", "--json").stdout)}
+
+
+def test_a_file_holds_what_stdout_shows_one_object_a_line(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.jsonl"
+    done = Command(command.home, installed)("export", runs["solved"], "-o", str(path))
+    assert (done.status, done.stdout, done.stderr) == (0, "", "")
+    assert path.read_text("utf-8") == command("export", runs["solved"]).stdout
+    header, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert header["line"] == "header"
+    assert (header["version"], header["run"]) == (1, runs["solved"])
+    assert [line["line"] for line in lines].count("turn") == 3
+
+
+@pytest.mark.parametrize("status", ["solved", "unsolved", "waiting"])
+def test_a_trace_comes_out_of_another_store_as_it_went_in(
+    command: Command, runs: dict[str, str], tmp_path: Path, status: str
+) -> None:
+    text = command("export", runs[status]).stdout
+    path = write(tmp_path / "run.jsonl", text)
+    other = Command(tmp_path, warm)
+    done = Command(tmp_path, installed)("import", path) if status == "solved" else None
+    done = done or other("import", path)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout.startswith(runs[status][:8])
+    assert other("export", runs[status]).stdout == text
+    assert other("import", path).status == 0
+    assert other("export", runs[status]).stdout == text
+    assert len(other("runs").stdout.splitlines()) == 1
+    assert shown(other, runs[status]) == shown(command, runs[status])
+
+
+def test_an_imported_run_can_be_branched(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    other = Command(tmp_path, warm)
+    path = write(tmp_path / "run.jsonl", command("export", runs["solved"]).stdout)
+    assert run_id_of_import(other, path) == runs["solved"]
+    done = other("branch", runs["solved"], "--turn", "1", "--feedback", "By two.", "--json")
+    assert done.status == 0
+    assert shown(other, run_id(done))["header"]["parent"] == runs["solved"]
+
+
+def run_id_of_import(command: Command, path: str) -> str:
+    return str(json.loads(command("import", path, "--json").stdout)["id"])
+
+
+def test_a_trace_that_differs_from_the_stored_run_is_refused(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    text = command("export", runs["solved"]).stdout
+    path = write(tmp_path / "run.jsonl", text.replace("Here it is.", "Here it was.", 1))
+    done = command("import", path)
+    assert (done.status, done.stdout) == (2, "")
+    assert f"run {runs['solved'][:8]} is in the store already, and differs" in done.stderr
+    assert command("export", runs["solved"]).stdout == text
+
+
+def test_exporting_over_a_file_replaces_it_whole(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    path = Path(write(tmp_path / "run.jsonl", "what was there before\n" * 10_000))
+    assert command("export", runs["solved"], "-o", str(path)).status == 0
+    assert path.read_text("utf-8") == command("export", runs["solved"]).stdout
+    assert [one.name for one in tmp_path.iterdir()] == ["run.jsonl"]

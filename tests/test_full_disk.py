@@ -1,0 +1,74 @@
+"""A store that cannot grow: one line, exit status 3, and what was stored stays and goes on."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.command import Command, Done, installed, warm
+from tests.doubling import (
+    PLUS_TWO,
+    RIGHT,
+    TRIPLE,
+    arguments,
+    draft,
+    run_id,
+    shown,
+    solve,
+    solved,
+    write_script,
+)
+
+
+def bulky(code: str) -> str:
+    """Return a reply whose code is some kilobytes of comment longer."""
+    noise = random.Random(code).randbytes(4000).hex()
+    return draft(code + "".join(f"# {noise[at : at + 80]}\n" for at in range(0, 8000, 80)))
+
+
+def lay_out(command: Command) -> None:
+    write_script(command.home / "script.toml", [bulky(code) for code in (PLUS_TWO, TRIPLE, RIGHT)])
+
+
+def failed(command: Command, done: Done) -> None:
+    """Check that the store's failure was told in one line."""
+    assert (done.status, done.stdout) == (3, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    *progress, last = done.stderr.splitlines()
+    assert last.startswith("opencodeinterpreter: store: ")
+    assert str(command.store) in last
+    assert not [line for line in progress if line.startswith("opencodeinterpreter: ")]
+
+
+def test_committed_turns_stay_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    command = Command(tmp_path, installed, file_bytes=200_000)
+    lay_out(command)
+    failed(command, solve(command))
+    roomy = Command(tmp_path, warm)
+    run = roomy("runs").stdout.split("\t")[0]
+    before = shown(roomy, run)["turns"]
+    assert 1 <= len(before) < 3
+    done = roomy("resume", run)
+    assert done.status == 0
+    assert done.stdout.startswith(RIGHT)
+    assert shown(roomy, run)["turns"][0] == before[0]
+    assert roomy("replay", run).status == 0
+
+
+@pytest.mark.parametrize("pages", range(16, 48, 4))
+def test_wherever_the_store_is_full_it_is_told_in_one_line(tmp_path: Path, pages: int) -> None:
+    roomy = Command(tmp_path, warm)
+    lay_out(roomy)
+    command = replace(roomy, file_bytes=pages * 4096 + 320)
+    failed(command, solve(command))
+    assert roomy("runs").status == 0
+
+
+def test_a_full_store_can_still_be_read(tmp_path: Path) -> None:
+    roomy = Command(tmp_path, warm)
+    run = solved(roomy)
+    branch = run_id(roomy(*arguments(roomy, "--critic", "human", "--json")))
+    full = replace(roomy, file_bytes=roomy.store.stat().st_size)
+    assert full("show", run).stdout == roomy("show", run).stdout
+    assert full("export", branch).stdout == roomy("export", branch).stdout

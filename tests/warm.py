@@ -1,0 +1,86 @@
+"""A process that has imported the command and forks a copy of itself for each use.
+
+The imports of the installed command cost a second or two; here they are paid once. What runs in a
+copy is the same entry point, in a process of its own: own session, files, environment and end.
+`tests.command.warm` starts it and talks to it over a socket.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import termios
+from collections.abc import Sequence
+from typing import Any
+
+import langchain_openai  # noqa: F401 - the command imports it when a server is asked
+
+from opencodeinterpreter.cli.main import main
+
+REQUEST_BYTES = 65_536
+
+
+def serve(connection: socket.socket) -> None:
+    """Take requests until the other end is closed; each comes with four file descriptors.
+
+    They are the command's stdin, stdout and stderr, and a pipe that is told its process id and,
+    at the end, its exit status.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the keepers below need no wait
+    while True:
+        data, files, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 4)
+        if not data:
+            return
+        if os.fork() == 0:
+            connection.close()
+            _keep(json.loads(data), files)
+        for file in files:
+            os.close(file)
+
+
+def _keep(request: dict[str, Any], files: Sequence[int]) -> None:
+    """Start the command, tell of its start and its end, and be gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *standard, told = files
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _become(request, standard)
+        main()
+        sys.exit()
+    for file in standard:
+        os.close(file)
+    os.write(told, f"{pid}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _become(request: dict[str, Any], standard: Sequence[int]) -> None:
+    os.setsid()
+    for number, file in enumerate(standard):
+        os.dup2(file, number)
+        os.close(file)
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = ["opencodeinterpreter", *request["arguments"]]
+    if (length := request["file_bytes"]) is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (length, length))
+    if (user := request["user"]) is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        serve(connection)
