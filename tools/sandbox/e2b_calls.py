@@ -1,0 +1,59 @@
+"""Every call to E2B goes through `ask`: a deadline of our own, and our errors.
+
+E2B's are of many kinds: its own tree, errors beside it, and those of three HTTP libraries.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from opencodeinterpreter.tools.errors import SandboxError
+
+T = TypeVar("T")
+Handle = Any
+"""A running sandbox as the SDK knows it (`AsyncSandbox`), which ships no types."""
+_REFUSED = range(400, 500)
+_PASSING = (408, 409, 425, 429)
+"""The refusals that another try may get round."""
+
+
+class E2BTransientError(SandboxError):
+    """A sandbox is gone, or E2B is busy or out of reach: the same may work another time."""
+
+
+async def ask(doing: str, call: Awaitable[T], seconds: float) -> T:
+    """Await one call of the SDK for at most `seconds`; `doing` names it in errors.
+
+    Raises E2BTransientError where another try makes sense, else SandboxError.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except Exception as error:
+        raise told(doing, error, seconds) from error
+
+
+def told(doing: str, error: Exception, seconds: float) -> SandboxError:
+    """Return our error for whatever the SDK raised."""
+    from e2b import AuthenticationException, InvalidArgumentException, RateLimitException
+
+    if isinstance(error, SandboxError):
+        return error
+    if isinstance(error, TimeoutError):
+        return E2BTransientError(f"E2B did not {doing} within {seconds:g} s")
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, AuthenticationException):
+        return SandboxError(f"E2B refused to {doing}: {said}; is the key of this account valid?")
+    if isinstance(error, RateLimitException):
+        return E2BTransientError(
+            f"E2B refused to {doing}: {said}; the account's limit is reached: lower `concurrency` "
+            "or `creations_per_second`, or end sandboxes that other programs left running"
+        )
+    if isinstance(error, InvalidArgumentException) or _final(error):
+        return SandboxError(f"E2B refused to {doing}: {said}")
+    return E2BTransientError(f"E2B failed to {doing}: {said}")
+
+
+def _final(error: Exception) -> bool:
+    status = getattr(error, "status_code", None)
+    return status in _REFUSED and status not in _PASSING

@@ -1,0 +1,59 @@
+"""Runs inside an E2B sandbox: a process prepares itself for the untrusted code it will run.
+
+The sandbox is what isolates; this keeps the run within its limits and from its parent's means.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_DESCRIPTORS = 256
+_MIB = 1 << 20
+
+
+def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any]) -> None:
+    """Keep nothing but `descriptors`, in rising order, as 0 to 3; go to `work`; take limits on."""
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+    os.closerange(len(descriptors), _DESCRIPTORS)
+    os.setsid()
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # E2B's users may become root without a password.
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.chdir(work)
+    for name, value in _rlimits(limits).items():
+        hard = resource.getrlimit(name)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (bound, bound))
+
+
+def _rlimits(limits: dict[str, Any]) -> dict[int, int]:
+    # Resident memory is watched; this bounds what can be asked for between two looks.
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    address_space = pages * os.sysconf("SC_PAGE_SIZE") + (2 * limits["memory_mb"] + 64) * _MIB
+    return {
+        resource.RLIMIT_AS: address_space,
+        resource.RLIMIT_CPU: int(limits["cpu_seconds"]) + 2,
+        resource.RLIMIT_FSIZE: limits["disk_mb"] * _MIB,
+        resource.RLIMIT_NPROC: limits["processes"] + _threads_of_user(),
+        resource.RLIMIT_NOFILE: _DESCRIPTORS,
+        resource.RLIMIT_CORE: 0,
+    }
+
+
+def _threads_of_user() -> int:
+    """Count the threads that our user has already, which the kernel counts with the run's."""
+    count = 0
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and folder.stat().st_uid == os.getuid():
+                count += sum(1 for _ in (folder / "task").iterdir())
+    return count
