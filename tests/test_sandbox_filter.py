@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from opencodeinterpreter.tools.sandbox.bpf import (
     Where,
     compile_filter,
 )
-from opencodeinterpreter.tools.sandbox.profiles import pure
+from opencodeinterpreter.tools.sandbox.profiles import table as table_of
 from opencodeinterpreter.tools.sandbox.syscall_table import MACHINES, number
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -81,9 +82,12 @@ def test_the_program_decides_as_the_table_says(
     )
 
 
-def test_the_pure_profile_decides_as_its_table_says_for_every_number() -> None:
+@pytest.mark.parametrize(
+    ("profile", "tier"), [("pure", "full"), ("proc", "full"), ("pure", "reduced")]
+)
+def test_a_profile_decides_as_its_table_says_for_every_number(profile: str, tier: str) -> None:
     for machine in MACHINES:
-        table = pure(machine)
+        table = table_of(profile, tier, machine)
         program = compile_filter(table, machine)
         assert len(program) // 8 < 1000
         for call in range(1000):
@@ -93,7 +97,7 @@ def test_the_pure_profile_decides_as_its_table_says_for_every_number() -> None:
 
 
 def test_another_architecture_or_table_kills() -> None:
-    program = compile_filter(pure("x86_64"), "x86_64")
+    program = compile_filter(table_of("pure", "full", "x86_64"), "x86_64")
     write = number("write", "x86_64")
     assert write is not None
     assert decide(program, write, (), 0x40000003) == KILL

@@ -81,7 +81,7 @@ async def test_a_datagram_pair_cannot_send_to_the_host(
         "import os; os.utime(os.__file__)",
         "import os; os.symlink({path!r}, 'link'); open('link', 'w')",
         "import os; os.link(os.__file__, 'link')",
-        "import os; os.rename('/box/work', '/box/other')",
+        "import os; os.rename('/box/run', '/box/other')",
         "import os; os.mknod('device', 0o60600, os.makedev(8, 0))",
     ],
 )

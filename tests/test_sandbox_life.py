@@ -16,38 +16,14 @@ from blockbuster import blockbuster_ctx
 
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits, Tier
+from tests.sandbox_host import DEBIAN, alive, descendants, serves
 
-
-def descendants(pid: int) -> set[int]:
-    """The processes of the host that stem from `pid`."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
-    stack = [pid]
-    while stack:
-        for child in children.get(stack.pop(), []):
-            found.add(child)
-            stack.append(child)
-    return found
+PYTHON = DEBIAN if serves(DEBIAN) else None
 
 
 def descriptors(pid: str) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 async def settle(condition: Callable[[], bool], seconds: float = 10) -> bool:
@@ -58,6 +34,12 @@ async def settle(condition: Callable[[], bool], seconds: float = 10) -> bool:
             return False
         await asyncio.sleep(0.02)
     return True
+
+
+def init_of(keeper: int) -> int:
+    """The zygote itself, which is process 1 of its namespace."""
+    (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    return int(child)
 
 
 def pid_of(sandbox: LocalSandbox) -> int:
@@ -80,7 +62,7 @@ async def test_no_more_runs_than_allowed_are_under_way() -> None:
 
 
 async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
-    async with open_local_sandbox(concurrency=8) as sandbox:
+    async with open_local_sandbox(concurrency=8, ready=0) as sandbox:
         keeper = pid_of(sandbox)
         idle = descendants(keeper)
         gc.collect()
@@ -101,7 +83,7 @@ async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
 
 
 async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         first = pid_of(sandbox)
         before = descendants(first)
         run = asyncio.create_task(sandbox.run_code("import time; time.sleep(0.3); print('done')"))
@@ -113,14 +95,14 @@ async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
 
 
 async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
-    async with open_local_sandbox(concurrency=1) as sandbox:
+    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
         (init,) = descendants(pid_of(sandbox))
         os.kill(init, signal.SIGKILL)
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 
 
 async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
         running = asyncio.create_task(sandbox.run_code("import time; time.sleep(60)"))
         assert await settle(lambda: len(descendants(keeper)) == 2)
@@ -137,7 +119,7 @@ import asyncio
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 
 async def main():
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         runs = [asyncio.create_task(sandbox.run_code("while True: pass")) for _ in range(2)]
         print(sandbox.zygote_pid, flush=True)
         await asyncio.gather(*runs)
@@ -169,7 +151,7 @@ async def test_a_run_never_blocks_the_event_loop() -> None:
 
 
 async def test_many_runs_leave_no_trace() -> None:
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
         await sandbox.run_code("pass")
         idle = descendants(keeper)
@@ -183,4 +165,87 @@ async def test_many_runs_leave_no_trace() -> None:
         for _ in range(20):
             await asyncio.gather(*(sandbox.run_code("pass") for _ in range(10)))
         assert await settle(lambda: descendants(keeper) == idle)
-        assert await settle(lambda: used() == before)
+        assert await settle(lambda: used() == before), (used(), before)
+
+
+async def test_children_forked_ahead_are_used_and_replaced() -> None:
+    async with open_local_sandbox(concurrency=2, ready=2) as sandbox:
+        keeper = pid_of(sandbox)
+        init = init_of(keeper)
+        assert await settle(lambda: len(descendants(init)) == 2)
+        waiting = descendants(init)
+        assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
+        assert await settle(lambda: len(descendants(init)) == 2)
+        assert len(waiting & descendants(init)) == 1
+        # Those born with other limits are of no use.
+        await sandbox.run_code("pass", limits=SandboxLimits(disk_mb=1))
+        assert await settle(lambda: len(descendants(init)) == 2 and not waiting & descendants(init))
+
+
+async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
+    async with open_local_sandbox(concurrency=1, ready=1) as sandbox:
+        init = init_of(pid_of(sandbox))
+        for _ in range(3):
+            assert await settle(lambda: len(descendants(init)) == 1)
+            (waiting,) = descendants(init)
+            os.kill(waiting, signal.SIGKILL)
+            assert await settle(lambda: waiting not in descendants(init))  # noqa: B023
+            # The zygote has reaped it; now the host hears of it.
+            await asyncio.sleep(0.2)
+            assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", ["full", "reduced"])
+async def test_two_hundred_runs_cancelled_at_any_moment_leave_nothing(tier: Tier) -> None:
+    chance = random.Random(11)
+    async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=4) as sandbox:
+        await sandbox.run_code("pass")
+        await settle(lambda: False, 1)
+        keeper = pid_of(sandbox)
+        gc.collect()
+        idle, open_before = len(descendants(keeper)), descriptors("self")
+
+        async def cancelled_run() -> None:
+            work = "import time; time.sleep(0.02)" if chance.random() < 0.5 else "pass"
+            run = asyncio.create_task(sandbox.run_code(work))
+            await asyncio.sleep(chance.random() * 0.1)
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+
+        await asyncio.gather(*(cancelled_run() for _ in range(200)))
+        assert await settle(lambda: len(descendants(keeper)) == idle)
+        gc.collect()
+        assert await settle(lambda: descriptors("self") == open_before)
+        assert pid_of(sandbox) == keeper
+        assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
+
+
+@pytest.mark.slow
+async def test_ten_thousand_runs_leave_no_trace() -> None:
+    def resident(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4
+
+    async with open_local_sandbox(concurrency=2) as sandbox:
+        keeper = pid_of(sandbox)
+        init = init_of(keeper)
+
+        def used() -> tuple[int, int, int, int]:
+            mounts = len(Path(f"/proc/{init}/mounts").read_text().splitlines())
+            return descriptors("self"), descriptors(str(init)), mounts, len(descendants(keeper))
+
+        async def runs(count: int) -> None:
+            for _ in range(count // 20):
+                told = await asyncio.gather(*(sandbox.run_code("print(1)") for _ in range(20)))
+                assert {run.logs.stdout for run in told} == {"1\n"}
+
+        await runs(500)
+        await settle(lambda: False, 1)
+        before, memory = used(), (resident(os.getpid()), resident(init))
+        await runs(10_000)
+        assert await settle(lambda: used() == before), (used(), before)
+        after = resident(os.getpid()), resident(init)
+        grown = [now - then for now, then in zip(after, memory, strict=True)]
+        # KiB; a leak of 1 KiB a run would be 10,000.
+        assert max(grown) < 4000, grown
+        assert pid_of(sandbox) == keeper

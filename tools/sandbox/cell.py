@@ -1,21 +1,27 @@
 """Inside a sealed child: run untrusted code as `__main__` and tell the host how it ended.
 
-Everything here shares a process with hostile code, so what it tells is a claim.
+Everything here shares a process with hostile code, so what it tells is a claim. A request holds
+`code` (`None`: only write files), `files`, `stdin`, `seed`, and `cell`: the cell's number in its
+context, or `None` for a program that runs once and reads its descriptor 0.
 """
 
+import ast
 import atexit
+import base64
 import builtins
 import io
 import linecache
 import os
+import random
+import signal
 import sys
 import threading
 import traceback
 import types
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from opencodeinterpreter.tools.sandbox import frames
+from opencodeinterpreter.tools.sandbox import display, frames
 
 CHANNEL = 3
 """The descriptor that leads to the host."""
@@ -25,20 +31,102 @@ _FRAMES = 50
 _TEXT = 8000
 """Most frames and characters of a traceback."""
 
+Told = dict[str, object]
+
 
 def live() -> None:
-    """Take one request from the channel, run it, answer, and end the process."""
+    """Take requests from the channel, run them, answer, and end the process."""
     frames.send(CHANNEL, {"ready": True})
-    request = frames.receive(CHANNEL)
     # Saved before untrusted code can replace them.
-    send, leave = frames.send, os._exit
+    send, receive, leave = frames.send, frames.receive, os._exit
+    request: dict[str, Any] = receive(CHANNEL)
     _open_streams()
-    ending = _run(str(request["code"]), request["files"])
-    _wind_up()
     try:
-        send(CHANNEL, ending)
+        if request["cell"] is None:
+            send(CHANNEL, _once(request))
+        else:
+            session = _Session()
+            while True:
+                send(CHANNEL, session.answer(request))
+                request = receive(CHANNEL)
     finally:
         leave(0)
+
+
+def _once(request: dict[str, Any]) -> Told:
+    """Run a program to its end; return how it ended: `ok`, `exit` or `error`."""
+    try:
+        _reseed(request["seed"])
+        write(request["files"])
+        code = request["code"]
+        main = _fresh_main()
+        _remember(code, _NAME)
+        exec(compile(code, _NAME, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+        told: Told = {"ok": True}
+    except SystemExit as leaving:
+        told = {"exit": _exit_code(leaving)}
+    except BaseException as error:
+        told = {"error": describe(error)}
+    _wind_up()
+    return told
+
+
+class _Session:
+    """Runs cells in one namespace; an interrupt ends a cell, never the session."""
+
+    def __init__(self) -> None:
+        self._main = _fresh_main()
+        self._running = False
+
+    def answer(self, request: dict[str, Any]) -> Told:
+        """Run one cell; return how it ended and what it shows."""
+        try:
+            signal.signal(signal.SIGINT, self._interrupt)
+            told = self._guarded(request)
+        except KeyboardInterrupt as error:
+            # It came while the cell's own ending was being told.
+            told = {"error": describe(error)}
+        self._running = False
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BaseException:
+                continue
+        return told
+
+    def _guarded(self, request: dict[str, Any]) -> Told:
+        try:
+            self._running = True
+            value = self._run(request)
+            shown = display.show(value)
+            self._running = False
+        except SystemExit as leaving:
+            self._running = False
+            return {"exit": _exit_code(leaving)}
+        except BaseException as error:
+            self._running = False
+            return {"error": describe(error)}
+        return {"ok": True, "results": shown}
+
+    def _run(self, request: dict[str, Any]) -> object:
+        _reseed(request["seed"])
+        write(request["files"])
+        sys.stdin = io.TextIOWrapper(io.BytesIO(_bytes(request["stdin"])), "utf-8")
+        code, name = request["code"], f"<cell {request['cell']}>"
+        if code is None:
+            return None
+        _remember(code, name)
+        tree = ast.parse(code, name)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        scope = self._main.__dict__
+        exec(compile(tree, name, "exec", dont_inherit=True), scope)  # noqa: S102
+        if last is None:
+            return None
+        return eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), scope)
+
+    def _interrupt(self, _: int, __: types.FrameType | None) -> None:
+        if self._running:
+            raise KeyboardInterrupt
 
 
 def _open_streams() -> None:
@@ -58,37 +146,50 @@ def _writer(descriptor: int, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, "utf-8", errors, line_buffering=True)
 
 
-def _run(code: str, files: object) -> dict[str, object]:
-    """Run `code`; return how it ended: `ok`, `exit` or `error`."""
-    try:
-        _write(files)
-        main = _fresh_main(code)
-        exec(compile(code, _NAME, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
-    except SystemExit as leaving:
-        return {"exit": _exit_code(leaving)}
-    except BaseException as error:
-        return {"error": describe(error)}
-    return {"ok": True}
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
-def _write(files: object) -> None:
-    if not isinstance(files, Mapping):
-        return
-    for name, text in files.items():
+def _reseed(seed: int | None) -> None:
+    """Make random numbers those of `seed`, else unlike any other run's.
+
+    `random` does that by itself when it is forked; numpy does not.
+    """
+    if seed is not None:
+        random.seed(seed)
+    numbers = sys.modules.get("numpy.random")
+    if numbers is not None:
+        numbers.seed(None if seed is None else seed & 0xFFFFFFFF)
+
+
+def write(files: dict[str, str | list[str]]) -> None:
+    """Write files below the work folder: text, or a list with the bytes in base64.
+
+    Raises ValueError for a path that leads out of it, and OSError.
+    """
+    for name, content in files.items():
         path = Path(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name}: a file's path is relative and has no `..`")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8", errors="surrogateescape", newline="")
+        else:
+            path.write_bytes(base64.b64decode(content[0]))
 
 
-def _fresh_main(code: str) -> types.ModuleType:
+def _fresh_main() -> types.ModuleType:
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=_NAME, __builtins__=builtins)
     sys.modules["__main__"] = main
     sys.argv = [_NAME]
     sys.path.insert(0, str(Path.cwd()))
-    lines = code.splitlines(keepends=True)
-    linecache.cache[_NAME] = (len(code), None, lines, _NAME)
     return main
+
+
+def _remember(code: str, name: str) -> None:
+    """Let tracebacks quote the code."""
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
 
 
 def _exit_code(leaving: SystemExit) -> int:
@@ -114,9 +215,12 @@ def _wind_up() -> None:
             print(f"at exit: {type(error).__name__}", file=sys.__stderr__)
 
 
-def describe(error: BaseException) -> dict[str, object]:
+def describe(error: BaseException) -> Told:
     """Return name, value and traceback of `error`, whose own methods may be hostile."""
-    tail = error.__traceback__.tb_next if error.__traceback__ else None
+    # The first frames are ours.
+    tail = error.__traceback__
+    while tail and tail.tb_frame.f_code.co_filename == __file__:
+        tail = tail.tb_next
     try:
         value = str(error)[:_TEXT]
     except BaseException:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.sandbox.build import Build
 from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 from opencodeinterpreter.tools.sandbox.refusal import explain
 
@@ -34,8 +35,16 @@ for name, path in (("", []), (".tools", []), (".tools.sandbox", [sys.argv[1]])):
     module.__path__ = path
     sys.modules[module.__name__] = module
 from opencodeinterpreter.tools.sandbox.zygote import main
-main(int(sys.argv[2]), int(sys.argv[3]))
+main(int(sys.argv[2]), sys.argv[3])
 """
+
+
+KERNEL_LIMITS = ("cpu_seconds", "memory_mb", "disk_mb", "processes")
+
+
+def kernel_limits(limits: SandboxLimits) -> tuple[float, ...]:
+    """Return the limits that a child is born with, in the order of `KERNEL_LIMITS`."""
+    return tuple(getattr(limits, name) for name in KERNEL_LIMITS)
 
 
 class ZygoteDiedError(Exception):
@@ -62,8 +71,8 @@ class Ending:
     cpu_seconds: float
 
 
-class Child:
-    """One child of the zygote, from the host's side."""
+class Birth:
+    """What the zygote will tell of a child that it was asked for."""
 
     def __init__(self, started: Callable[[int], None]) -> None:
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -71,15 +80,18 @@ class Child:
         """Called with a pidfd, which the callee owns from then on."""
         self.failure = ""
         """Why it could not be forked."""
+        self.number = 0
+        """Its number in the zygote."""
 
 
 class ZygoteClient:
     """A running zygote. Made by `start`; ends with `close` or when this process dies."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, build: Build) -> None:
         self._control = control
+        self.build = build
         self._process: subprocess.Popen[bytes] | None = None
-        self._children: dict[int, Child] = {}
+        self._children: dict[int, Birth] = {}
         self._next = 0
         loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[dict[str, Any]] = loop.create_future()
@@ -89,16 +101,16 @@ class ZygoteClient:
         loop.add_reader(control, self._hear)
 
     @classmethod
-    async def start(cls, interpreter: Path, runs: int) -> "ZygoteClient":
-        """Start `interpreter` as a zygote for at most `runs` children at once.
+    async def start(cls, interpreter: Path, build: Build) -> "ZygoteClient":
+        """Start `interpreter` as a zygote of this build.
 
         Raises SandboxError with cause and cure where it can't be isolated.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        client = cls(ours)
+        client = cls(ours, build)
         try:
             with theirs:
-                client._process = await asyncio.to_thread(_spawn, interpreter, theirs, runs)
+                client._process = await asyncio.to_thread(_spawn, interpreter, theirs, build)
             async with asyncio.timeout(_START_SECONDS):
                 hello = await client._hello
             if "refused" in hello:
@@ -116,19 +128,18 @@ class ZygoteClient:
         """The process id of the zygote's keeper on the host."""
         return self._process.pid if self._process else 0
 
-    def fork(self, limits: SandboxLimits, descriptors: Sequence[int], child: Child) -> None:
+    def fork(self, limits: SandboxLimits, descriptors: Sequence[int], birth: Birth) -> None:
         """Ask for a child with `descriptors` as its 0 to 3; raises ZygoteDiedError."""
         self._next += 1
-        wanted = limits.model_dump(
-            include={"cpu_seconds", "memory_mb", "disk_mb", "processes"}, mode="json"
-        )
+        birth.number = self._next
+        wanted = dict(zip(KERNEL_LIMITS, kernel_limits(limits), strict=True))
         message = json.dumps({"run": self._next, "limits": wanted}).encode()
         try:
             socket.send_fds(self._control, [message], list(descriptors))
         except OSError as error:
             self._die()
             raise ZygoteDiedError from error
-        self._children[self._next] = child
+        self._children[self._next] = birth
 
     def _hear(self) -> None:
         try:
@@ -184,9 +195,10 @@ def _fail(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _spawn(interpreter: Path, control: socket.socket, runs: int) -> subprocess.Popen[bytes]:
+def _spawn(interpreter: Path, control: socket.socket, build: Build) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).parent)
-    command = [str(interpreter), *_FLAGS, "-c", _BOOT, here, str(control.fileno()), str(runs)]
+    told = (here, str(control.fileno()), build.to_json())
+    command = [str(interpreter), *_FLAGS, "-c", _BOOT, *told]
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

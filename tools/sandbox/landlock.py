@@ -4,13 +4,17 @@ Rights and versions: Linux `Documentation/userspace-api/landlock.rst`.
 """
 
 import ctypes
-import fcntl
 import os
+import stat
+from collections.abc import Iterable
 
+from opencodeinterpreter.tools.sandbox import syscalls
 from opencodeinterpreter.tools.sandbox.syscalls import call
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_SOCK, _MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 11
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE
+"""The rights that a rule about a single file may name (truncation aside, which none needs)."""
 _RIGHTS_BY_VERSION = ((5, 16), (3, 15), (2, 14), (1, 13))
 """How many file rights each version knows, newest first."""
 
@@ -36,11 +40,14 @@ def version() -> int:
         return 0
 
 
-def build(work: str) -> int | None:
-    """Return a ruleset's descriptor: read everywhere, write only below `work`.
+def build(
+    readable: Iterable[str], writable: Iterable[str], devices: Iterable[str], execute: bool
+) -> int | None:
+    """Return the descriptor of a ruleset that allows these trees and nothing else.
 
-    `work` must be the parent of the mount points that runs may write to: Landlock skips
-    the mount points themselves. `None` where there is no Landlock; raises OSError.
+    A writable tree must be the parent of the mount points that runs may write to: Landlock
+    skips the mount points themselves. `execute`: whether programs of readable trees may be
+    started. `None` where there is no Landlock; raises OSError.
     """
     known = version()
     if not known:
@@ -51,12 +58,15 @@ def build(work: str) -> int | None:
     size = 24 if known >= 6 else 16 if known >= 4 else 8
     descriptor = call("landlock_create_ruleset", ctypes.byref(ruleset), ctypes.c_size_t(size), 0)
     never = _EXECUTE | _MAKE_CHAR | _MAKE_SOCK | _MAKE_BLOCK
-    _allow(descriptor, "/", _READ_FILE | _READ_DIR)
-    _allow(descriptor, "/dev", _READ_FILE | _READ_DIR | _WRITE_FILE)
-    _allow(descriptor, work, rights & ~never)
+    run = _EXECUTE if execute else 0
     try:
-        # Out of the way of a run's first descriptors.
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+        for tree in readable:
+            _allow(descriptor, tree, _READ_FILE | _READ_DIR | run)
+        for device in devices:
+            _allow(descriptor, device, _READ_FILE | _WRITE_FILE)
+        for tree in writable:
+            _allow(descriptor, tree, rights & ~never)
+        return syscalls.out_of_the_way(descriptor)
     finally:
         os.close(descriptor)
 
@@ -64,6 +74,8 @@ def build(work: str) -> int | None:
 def _allow(ruleset: int, path: str, rights: int) -> None:
     parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
+        if not stat.S_ISDIR(os.fstat(parent).st_mode):
+            rights &= _OF_FILES
         rule = _PathRule(allowed=rights, parent=parent)
         call("landlock_add_rule", ruleset, 1, ctypes.byref(rule), 0)
     finally:

@@ -7,40 +7,66 @@ started when it ends.
 
 import asyncio
 import os
+import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.errors import InputError, SandboxError
+from opencodeinterpreter.tools.sandbox.build import PRELOADS, Build
+from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.client import Facts, ZygoteClient, ZygoteDiedError
+from opencodeinterpreter.tools.sandbox.contexts import Cell, LocalContext
+from opencodeinterpreter.tools.sandbox.litter import Litter
+from opencodeinterpreter.tools.sandbox.pool import Pool
 from opencodeinterpreter.tools.sandbox.proof import Canary, prove
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits, Tier
+from opencodeinterpreter.tools.sandbox.protocol import (
+    Context,
+    Execution,
+    FileInfo,
+    Profile,
+    SandboxLimits,
+    Tier,
+)
 from opencodeinterpreter.tools.sandbox.refusal import wrong_system
-from opencodeinterpreter.tools.sandbox.run import Run
+from opencodeinterpreter.tools.sandbox.run import Run, request
 
 _ATTEMPTS = 2
 """Code in the sandbox changes nothing outside, so a run whose zygote died is simply done again."""
+_CONTEXTS = 64
+"""Most contexts at once; each is a process that keeps its memory."""
 
 
 class LocalSandbox:
     """Runs code in children of a zygote; see `open_local_sandbox`."""
 
-    def __init__(self, interpreter: Path, limits: SandboxLimits, concurrency: int) -> None:
+    def __init__(
+        self, interpreter: Path, build: Build, limits: SandboxLimits, ready: int = 0
+    ) -> None:
         self._interpreter = interpreter
+        self._build = build
         self._limits = limits
-        self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(build.runs)
         self._starting = asyncio.Lock()
         self._zygote: ZygoteClient | None = None
+        self._contexts: dict[str, LocalContext] = {}
+        self._litter = Litter()
+        self._pool = Pool(ready, self._litter.adopt)
         self._closed = False
         self.proof: tuple[Canary, ...] = ()
         """What the throw-away run tried when the sandbox was opened."""
 
     @property
-    def tier(self) -> Tier:
+    def tier(self) -> str:
         """The isolation that the throw-away run proved."""
-        return "full"
+        return self._build.named
+
+    @property
+    def profile(self) -> str:
+        """What code may do in here."""
+        return self._build.profile
 
     @property
     def facts(self) -> Facts | None:
@@ -56,20 +82,27 @@ class LocalSandbox:
         self,
         code: str,
         *,
-        files: Mapping[str, str] | None = None,
+        files: Mapping[str, str | bytes] | Mapping[str, str] | None = None,
         stdin: str = "",
         limits: SandboxLimits | None = None,
+        context: Context | None = None,
+        collect: Sequence[str] = (),
+        seed: int | None = None,
     ) -> Execution:
         """Run `code` as the protocol says; waits while too many runs are under way.
 
         Raises SandboxError when the sandbox breaks or is closed.
         """
+        given = dict(files or {})
+        if context is not None:
+            found = self._find(context)
+            async with self._slots:
+                return await found.run(Cell(code, given, stdin, seed, limits), collect)
+        frame = request(code, given, seed=seed)
         async with self._slots:
             for _ in range(_ATTEMPTS):
-                zygote = await self._running_zygote()
                 try:
-                    run = Run(zygote, limits or self._limits)
-                    return await run.carry_out(code, files or {}, stdin)
+                    return await self._once(frame, stdin, limits or self._limits, collect)
                 except ZygoteDiedError:
                     continue
         raise SandboxError(
@@ -77,17 +110,88 @@ class LocalSandbox:
             "is the machine out of memory? See the kernel's log"
         )
 
+    async def _once(
+        self, frame: bytes, stdin: str, limits: SandboxLimits, collect: Sequence[str]
+    ) -> Execution:
+        zygote = await self._running_zygote()
+        child = self._pool.take(zygote, limits)
+        try:
+            child.give_stdin(stdin)
+            return await Run(child, limits, cell=False).carry_out(frame, collect)
+        finally:
+            child.close()
+            if not self._closed:
+                self._pool.refill(zygote, limits)
+
+    async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
+        """Make an empty context; raises SandboxError if there are too many."""
+        return self._keep(LocalContext(self._spawn, limits or self._limits))
+
+    async def restart_context(self, context: Context) -> None:
+        """Empty `context`; raises InputError if there is none such."""
+        self._find(context).empty()
+
+    async def remove_context(self, context: Context) -> None:
+        """End `context`; one that is gone already is no error."""
+        found = self._contexts.pop(context.id, None)
+        if found:
+            found.empty()
+
+    async def fork_context(self, context: Context) -> Context:
+        """Make a second context in the same state; raises InputError or SandboxError."""
+        found = self._find(context)
+        async with self._slots:
+            return self._keep(await found.fork())
+
+    async def read_file(self, context: Context, path: str) -> bytes:
+        """Return a file's bytes; raises InputError."""
+        return await self._find(context).read_file(path)
+
+    async def write_file(self, context: Context, path: str, data: bytes) -> None:
+        """Write a file; raises InputError where it does not fit."""
+        await self._find(context).write_file(path, data)
+
+    async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
+        """Return a folder's entries; raises InputError."""
+        return await self._find(context).list_files(path)
+
+    def _keep(self, context: LocalContext) -> Context:
+        if len(self._contexts) >= _CONTEXTS:
+            context.empty()
+            raise SandboxError(f"{_CONTEXTS} contexts are open, which is the most; remove some")
+        handle = Context(id=secrets.token_hex(8))
+        self._contexts[handle.id] = context
+        return handle
+
+    def _find(self, context: Context) -> LocalContext:
+        found = self._contexts.get(context.id)
+        if found is None:
+            raise InputError(f"context {context.id}: not open in this sandbox; create one")
+        return found
+
+    async def _spawn(self, limits: SandboxLimits) -> Child:
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._pool.take(await self._running_zygote(), limits)
+            except ZygoteDiedError:
+                continue
+        raise SandboxError("the sandbox's zygote died while a context was made; try again")
+
     async def open(self) -> None:
         """Start the zygote and prove that it isolates; raises SandboxError."""
         await self._running_zygote()
-        self.proof = await prove(self)
+        self.proof = await prove(self, self._build)
 
     async def close(self) -> None:
         """End the zygote and every run in it."""
         self._closed = True
+        for context in self._contexts.values():
+            context.empty()
+        self._pool.close()
         async with self._starting:
             if self._zygote:
                 await self._zygote.close()
+        await self._litter.clear()
 
     async def _running_zygote(self) -> ZygoteClient:
         async with self._starting:
@@ -96,7 +200,10 @@ class LocalSandbox:
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote:
                     await self._zygote.close()
-                self._zygote = await ZygoteClient.start(self._interpreter, self._concurrency)
+                build = self._build
+                if "mount" not in build.layers:
+                    build = replace(build, folder=await self._litter.make_folder())
+                self._zygote = await ZygoteClient.start(self._interpreter, build)
             return self._zygote
 
 
@@ -106,23 +213,46 @@ async def open_local_sandbox(
     interpreter: Path | None = None,
     limits: SandboxLimits | None = None,
     concurrency: int | None = None,
+    tier: Tier = "full",
+    profile: Profile = "pure",
+    preload: str | Sequence[str] = "std",
+    ready: int | None = None,
 ) -> AsyncIterator[LocalSandbox]:
-    """Open the local sandbox in its `full` tier and close it at the end.
+    """Open the local sandbox and close it at the end.
 
     `interpreter`: a Python of 3.11 or newer, or a venv's, whose packages runs can then import;
     by default our own. `limits`: for runs that name none. `concurrency`: most runs at once, by
-    default one per processor. Raises SandboxError with cause and cure where code can't be
-    isolated; there is no weaker fallback.
+    default one per processor. `tier`: exactly this one is given; `reduced` is weaker and only
+    knows the `pure` profile. `preload`: modules that every run finds imported, or the name of a
+    set of them (`std`, `numpy`, `data`). `ready`: children forked ahead, by default as many as
+    runs at once.
+
+    Raises SandboxError with cause and cure where code can't be isolated so, and InputError for
+    arguments that don't go together; there is no silent fallback.
     """
     if sys.platform != "linux":
         raise SandboxError(wrong_system(sys.platform))
+    if tier == "reduced" and profile != "pure":
+        raise InputError(f"profile {profile}: the reduced tier only knows `pure`; name that")
+    modules = _modules(preload)
+    runs = concurrency or len(os.sched_getaffinity(0))
     sandbox = LocalSandbox(
         interpreter or Path(sys.executable),
+        Build(tier, profile, modules, runs),
         limits or SandboxLimits(),
-        concurrency or len(os.sched_getaffinity(0)),
+        runs if ready is None else ready,
     )
     try:
         await sandbox.open()
         yield sandbox
     finally:
         await sandbox.close()
+
+
+def _modules(preload: str | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(preload, str):
+        return tuple(preload)
+    if preload not in PRELOADS:
+        known = ", ".join(PRELOADS)
+        raise InputError(f"preload {preload!r}: not a set ({known}); list modules instead")
+    return PRELOADS[preload]

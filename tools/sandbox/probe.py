@@ -38,9 +38,18 @@ async def probe(interpreter: Path | None = None) -> Report:
     system = Check(name="system", ok=sys.platform == "linux", detail=_system())
     try:
         async with open_local_sandbox(interpreter=interpreter, concurrency=1) as sandbox:
-            return Report(tier=sandbox.tier, checks=(system, *_checks(sandbox)))
+            return Report(tier="full", checks=(system, *_checks(sandbox)))
     except SandboxError as refusal:
-        return Report(tier=None, checks=(system,), refusal=str(refusal))
+        weaker = await _reduced_works(interpreter)
+        return Report(tier=None, checks=(system,), refusal=f"{refusal}; {weaker}")
+
+
+async def _reduced_works(interpreter: Path | None) -> str:
+    try:
+        async with open_local_sandbox(interpreter=interpreter, tier="reduced", concurrency=1):
+            return "`reduced` was tried, and works here"
+    except SandboxError as refusal:
+        return f"`reduced` was tried, and does not work either: {refusal}"
 
 
 def _checks(sandbox: LocalSandbox) -> tuple[Check, ...]:

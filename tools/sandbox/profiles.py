@@ -2,14 +2,21 @@
 
 `pure`: compute, threads, its own files, clocks. No process, no program, no socket beyond a
 connected stream pair of its own (asyncio needs one), no lock that another process could feel.
+`proc`: also processes and programs; only where the run has a process namespace of its own.
+`reduced`: `pure` where no namespace hides the host: a run may signal itself alone, and change no
+file's mode, owner, time or attributes, since Landlock does not guard these.
 """
 
 from opencodeinterpreter.tools.sandbox.bpf import ALLOW, ENOSYS, Action, Where
 from opencodeinterpreter.tools.sandbox.syscall_table import number
 
+SELF = 0x7EADBEEF
+"""Stands for a run's own process id in the `reduced` table, until it is known."""
 _WIDE = 0xFFFFFFFF_FFFFFFFF
 _THREAD = 0x3D0F00
 """The flags with which glibc starts a thread; musl adds 0x400000."""
+_NOT_FOR_FORK = 0x7E028000
+"""Every flag that makes a namespace, and CLONE_PARENT."""
 _RUN = (0, 1)
 """A run is process 1 of its own namespace; 0 means "myself" where a call takes a process."""
 
@@ -55,9 +62,29 @@ _CONDITIONAL: dict[str, Action] = {
     "tgkill": ((Where(0, (1,)),),),
 }
 
+_PROC: dict[str, Action] = {
+    "clone": ((Where(0, (0,), _NOT_FOR_FORK),),),
+    # Its own process namespace is all that a signal can reach.
+    **dict.fromkeys(
+        ["execve", "fork", "kill", "setpgid", "setsid", "tgkill", "tkill", "vfork"], ALLOW
+    ),
+}
 
-def pure(machine: str) -> dict[int, Action]:
-    """Return the actions of the `pure` profile by system call number of `machine`."""
+_REDUCED: dict[str, Action] = {
+    "kill": ((Where(0, (SELF,)),),),
+    "prlimit64": ((Where(0, (0, SELF)),),),
+    "tgkill": ((Where(0, (SELF,)),),),
+}
+_NOT_REDUCED = ("chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimensat", "utimes")
+
+
+def table(profile: str, tier: str, machine: str) -> dict[int, Action]:
+    """Return the actions of `profile` by system call number of `machine`."""
     actions: dict[str, Action] = {**dict.fromkeys(_FREE.split(), ALLOW), **_CONDITIONAL}
+    if profile == "proc":
+        actions |= _PROC
+    if tier == "reduced":
+        actions |= _REDUCED
+        actions = {name: act for name, act in actions.items() if name not in _NOT_REDUCED}
     numbered = ((number(name, machine), action) for name, action in actions.items())
     return {at: action for at, action in numbered if at is not None}

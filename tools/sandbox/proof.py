@@ -15,15 +15,18 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.sandbox.build import Build
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox, SandboxLimits
 
 _ATTEMPT = """
 import json, os, socket, sys
 
-port, name, folder, pid = json.load(sys.stdin)
+port, name, folder, pid, ways = json.load(sys.stdin)
 got_out = []
 
 def attempt(what, action):
+    if what not in ways:
+        return
     try:
         action()
     except OSError:
@@ -36,7 +39,7 @@ attempt("read", lambda: open(folder + "/canary").read())
 attempt("write", lambda: open(folder + "/canary", "w").write("changed"))
 attempt("write", lambda: open(folder + "/new", "w").close())
 attempt("system", lambda: open("/usr/canary", "w").close())
-attempt("processes", lambda: os.kill(pid, 0))
+attempt("signals", lambda: os.kill(pid, 0))
 attempt("processes", lambda: os.stat(f"/proc/{pid}"))
 attempt("programs", lambda: os.execv("/bin/true", ["true"]))
 print(json.dumps(got_out))
@@ -47,7 +50,8 @@ _WAYS = {
     "read": "a readable file of the host stays unread",
     "write": "a writable file of the host stays as it was",
     "system": "nothing is written into /usr",
-    "processes": "the host's processes can't be seen or signalled",
+    "signals": "the host's processes can't be signalled",
+    "processes": "the host's processes can't be seen",
     "programs": "no other program can be started",
 }
 
@@ -62,15 +66,20 @@ class Canary(BaseModel):
     """What the host saw hold, in words."""
 
 
-async def prove(sandbox: Sandbox) -> tuple[Canary, ...]:
-    """Let a throw-away run try each way out; raises SandboxError if one is open."""
+async def prove(sandbox: Sandbox, build: Build) -> tuple[Canary, ...]:
+    """Let a throw-away run try each way out; raises SandboxError if one is open.
+
+    Left out is what the tier or the profile does not promise.
+    """
+    left_out = {"processes": build.tier == "reduced", "programs": build.profile == "proc"}
+    ways = [way for way in _WAYS if not left_out.get(way)]
     touched: set[str] = set()
     async with _servers(touched) as (port, name):
         with await asyncio.to_thread(tempfile.TemporaryDirectory) as folder:
             await asyncio.to_thread(_lay_out, Path(folder))
             ended = await sandbox.run_code(
                 _ATTEMPT,
-                stdin=json.dumps([port, name, folder, os.getpid()]),
+                stdin=json.dumps([port, name, folder, os.getpid(), ways]),
                 limits=SandboxLimits(wall_seconds=20),
             )
             if await asyncio.to_thread(_changed, Path(folder)):
@@ -84,7 +93,7 @@ async def prove(sandbox: Sandbox) -> tuple[Canary, ...]:
             f"the sandbox does not hold here, code got out by: {', '.join(sorted(touched))}; "
             "refusing to run anything in it"
         )
-    return tuple(Canary(name=way, held=held) for way, held in _WAYS.items())
+    return tuple(Canary(name=way, held=_WAYS[way]) for way in ways)
 
 
 @contextlib.asynccontextmanager

@@ -145,6 +145,13 @@ class Execution(_Plain):
     """Wall time."""
     tests: tuple[TestOutcome, ...] | None = None
     """Outcomes of the program's tests, written by the grader; `None` where it had none."""
+    tests_by: Literal["tests", "tests in process"] = Field(
+        default="tests in process", exclude_if=lambda by: by == "tests in process"
+    )
+    """Who decides by them: `tests`, out of the candidate's reach, or tests within it.
+
+    Left out of dumps in the latter case, since older traces do not have it.
+    """
 
     @property
     def passed(self) -> bool:
@@ -200,7 +207,7 @@ class ContextSandbox(Sandbox, Protocol):
         that overruns its time is interrupted and keeps its variables, and is killed only if it
         won't stop; cells of one context run one after the other. `collect` holds patterns
         (`*.png`, `out/*`) of files to return; `seed` fixes the random numbers of `random` and
-        numpy, which else differ from run to run.
+        of a preloaded numpy, which else differ from run to run.
         """
         ...
 

@@ -32,9 +32,13 @@ _CURES = {
     "mount_setattr": "it needs Linux 5.12 or newer",
     "machine": "it knows x86_64 and aarch64 only; run on one of these",
     "read the interpreter": (
-        "give everybody the right to read it (chmod -R go+rX), or name another interpreter"
+        "give everybody the right to read it (chmod -R go+rX), or name another interpreter, "
+        "such as /usr/bin/python3"
     ),
     "open /proc": "mount /proc",
+    "landlock version": (
+        "the tier `reduced` needs version 3 or newer: use Linux 6.2 or newer with Landlock on"
+    ),
     "seccomp": "it needs a kernel with CONFIG_SECCOMP_FILTER",
 }
 
@@ -49,7 +53,10 @@ def explain(step: str, errno: int, detail: str) -> str:
         failed += f" (errno {errno}, {os.strerror(errno)})"
     elif detail:
         failed += f" ({detail})"
-    return f"{failed}; {_cure(step)}"
+    cure = _cure(step)
+    if step in _NAMESPACE_STEPS:
+        cure += "; or name the weaker tier `reduced`, which needs no namespaces"
+    return f"{failed}; {cure}"
 
 
 def wrong_system(system: str) -> str:
@@ -75,6 +82,8 @@ def _cure(step: str) -> str:
             "the kernel, a security module or a seccomp filter around this process forbids "
             "namespaces: allow user namespaces, or run outside of that confinement"
         )
+    if step.startswith("import "):
+        return "install it for the sandbox's interpreter, or preload something else"
     return _CURES.get(
         step, "this looks like a kernel without that facility: use Linux 5.12 or newer"
     )

@@ -8,31 +8,40 @@ import ctypes
 import math
 import os
 import resource
+import signal
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opencodeinterpreter.tools.sandbox import landlock, syscalls
-from opencodeinterpreter.tools.sandbox.root import SCRATCH, USER, WORK
+from opencodeinterpreter.tools.sandbox import landlock, profiles, root, syscalls
+from opencodeinterpreter.tools.sandbox.build import Build
 from opencodeinterpreter.tools.sandbox.syscalls import call, mount, step
 
 _MIB = 1 << 20
 _FILES = 2048
 """Most files and folders in the work folder."""
 _DESCRIPTORS = 256
+LEAST_LANDLOCK = 3
+"""The first version that guards truncation, without which `reduced` would not hold."""
 
 
 @dataclass(frozen=True)
 class Walls:
     """What the zygote prepared once for all of its children."""
 
+    build: Build
+    proc: int
+    """A descriptor of the host's /proc."""
     ruleset: int | None
-    """Landlock's descriptor, `None` where the kernel has none."""
+    """Landlock's descriptor; `None` where there is none, or where each child builds its own."""
+    readable: tuple[str, ...]
+    """The trees that Landlock lets a run read."""
     program: ctypes.Array[ctypes.c_char]
     """The compiled seccomp filter."""
     address_space: int
     """Bytes of address space that the bare interpreter takes."""
-    runs: int
-    """How many children may live at once; they share one count of threads."""
+    own_count: bool
+    """Whether nobody else's processes are counted with those of the runs."""
 
 
 @dataclass(frozen=True)
@@ -49,57 +58,111 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.c_void_p))
 
 
-def seal(walls: Walls, limits: Limits, descriptors: Sequence[int]) -> None:
+def seal(walls: Walls, limits: Limits, descriptors: Sequence[int], folder: str) -> None:
     """Lock the calling process in for good; `descriptors` become 0 to 3, all others close.
 
-    Raises StepFailedError.
+    `folder` is the host's folder to work in where no mounts are made. Raises StepFailedError.
     """
+    layers = walls.build.layers
     with step("descriptors"):
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
-    with step("setsid"):
-        os.setsid()
-    _mount_work(limits)
+        # The channel is the interpreter's own, not for programs that it starts.
+        os.set_inheritable(len(descriptors) - 1, False)
+    if "setsid" in layers:
+        with step("setsid"):
+            os.setsid()
+    if "user" in layers:
+        root.own_user(walls.proc)
+    if "mount" in layers:
+        _mount_work(limits)
+    else:
+        _settle_in(folder)
     with step("no_new_privs"):
         call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if walls.ruleset is not None:
+        if "pid" not in layers:
+            call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if "landlock" in layers:
         with step("landlock"):
-            landlock.wear(walls.ruleset)
+            _wear_landlock(walls, folder)
     with step("close_range"):
         call("close_range", len(descriptors), ctypes.c_uint(0xFFFFFFFF), 0)
     with step("rlimits"):
         _set_rlimits(walls, limits)
-    with step("capset"):
-        syscalls.drop_capabilities()
-    with step("seccomp"):
-        program = _Program(len(walls.program) // 8, ctypes.addressof(walls.program))
-        call("prctl", syscalls.PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0)
+    if "capabilities" in layers:
+        with step("capset"):
+            syscalls.drop_capabilities()
+    if "seccomp" in layers:
+        with step("seccomp"):
+            _wear_filter(walls)
+
+
+def readable(build: Build) -> tuple[str, ...]:
+    """Return the trees that a run may read: all, where a root of its own hides the host's."""
+    if build.tier == "full":
+        return ("/",)
+    trees = [*(source for source, _ in root.sources()), *root.SETTINGS]
+    return tuple(filter(os.path.exists, trees))
+
+
+def rules(build: Build, trees: Sequence[str], writable: str) -> int | None:
+    """Return a Landlock ruleset's descriptor, `None` where there is no Landlock."""
+    whole = build.tier == "full"
+    devices = ["/dev"] if whole else [f"/dev/{name}" for name in root.DEVICES]
+    return landlock.build(trees, [writable], devices, build.profile == "proc")
+
+
+def _wear_landlock(walls: Walls, folder: str) -> None:
+    ruleset = rules(walls.build, walls.readable, folder) if folder else walls.ruleset
+    if ruleset is not None:
+        landlock.wear(ruleset)
 
 
 def _mount_work(limits: Limits) -> None:
-    options = f"size={limits.disk_mb}m,nr_inodes={_FILES},mode=700,uid={USER},gid={USER}"
+    user = root.USER
+    options = f"size={limits.disk_mb}m,nr_inodes={_FILES},mode=700,uid={user},gid={user}"
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     with step("unshare for a run"):
         call("unshare", syscalls.CLONE_NEWNS)
     with step("mount the work folder"):
-        mount("tmpfs", WORK, "tmpfs", flags, options)
-        mount("tmpfs", SCRATCH, "tmpfs", flags, options)
-        os.chdir(WORK)
+        mount("tmpfs", root.ROOM, "tmpfs", flags, options)
+        os.mkdir(root.WORK)  # noqa: PTH102 - a Path costs more than the call
+        os.mkdir(root.SCRATCH)  # noqa: PTH102
+        os.chdir(root.WORK)
+
+
+def _settle_in(folder: str) -> None:
+    with step("use the work folder"):
+        os.environ.update(HOME=f"{folder}/work", TMPDIR=f"{folder}/tmp")
+        os.chdir(f"{folder}/work")
 
 
 def _set_rlimits(walls: Walls, limits: Limits) -> None:
     # The host watches resident memory; this bounds what can be asked for between two looks.
     address_space = walls.address_space + (2 * limits.memory_mb + 64) * _MIB
-    cpu = math.ceil(limits.cpu_seconds) + 1
-    for name, value in (
+    bounds = [
         (resource.RLIMIT_AS, address_space),
-        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds) + 1),
         (resource.RLIMIT_FSIZE, limits.disk_mb * _MIB),
         (resource.RLIMIT_NOFILE, _DESCRIPTORS),
-        (resource.RLIMIT_NPROC, limits.processes * walls.runs + 2),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
-    ):
+    ]
+    if "user" in walls.build.layers:
+        bounds.append((resource.RLIMIT_NPROC, limits.processes))
+    elif walls.own_count:
+        bounds.append((resource.RLIMIT_NPROC, limits.processes * walls.build.runs + 2))
+    for name, value in bounds:
         hard = resource.getrlimit(name)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(name, (bound, bound))
+
+
+def _wear_filter(walls: Walls) -> None:
+    program = walls.program
+    if "pid" not in walls.build.layers:
+        own = struct.pack("<I", os.getpid())
+        named = program.raw.replace(struct.pack("<I", profiles.SELF), own)
+        program = ctypes.create_string_buffer(named, len(named))
+    header = _Program(len(program) // 8, ctypes.addressof(program))
+    call("prctl", syscalls.PR_SET_SECCOMP, 2, ctypes.byref(header), 0, 0)

@@ -4,6 +4,7 @@ Only ever imported inside the sandbox's own processes, never by the host.
 """
 
 import ctypes
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,11 @@ def call(name: str, *arguments: Any) -> int:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
     return result
+
+
+def out_of_the_way(descriptor: int) -> int:
+    """Return a copy of `descriptor` above those that a run gets; the original stays open."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:

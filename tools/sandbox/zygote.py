@@ -6,7 +6,6 @@ Its death takes every run with it, and it ends when the host closes the control 
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import resource
@@ -19,17 +18,29 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.tools.sandbox import bpf, cell, frames, landlock, profiles, root, syscalls
-from opencodeinterpreter.tools.sandbox.seal import Limits, Walls, seal
+from opencodeinterpreter.tools.sandbox import (
+    bpf,
+    cell,
+    frames,
+    landlock,
+    preload,
+    profiles,
+    root,
+    syscalls,
+)
+from opencodeinterpreter.tools.sandbox.build import Build
+from opencodeinterpreter.tools.sandbox.seal import (
+    LEAST_LANDLOCK,
+    Limits,
+    Walls,
+    readable,
+    rules,
+    seal,
+)
 from opencodeinterpreter.tools.sandbox.syscall_table import MACHINES
 from opencodeinterpreter.tools.sandbox.syscalls import StepFailedError, step
 
 _SET_UP_FAILED = 97
-_WARM = """
-abc ast base64 bisect collections contextlib copy csv dataclasses datetime decimal enum
-fractions functools hashlib heapq inspect io itertools json math operator os pathlib random re
-statistics string tempfile textwrap threading time traceback typing unicodedata uuid
-"""
 _ENVIRONMENT = {
     "HOME": root.WORK,
     "LANG": "C.UTF-8",
@@ -42,14 +53,15 @@ _ENVIRONMENT = {
 }
 
 
-def main(descriptor: int, runs: int) -> None:
+def main(descriptor: int, plan: str) -> None:
     """Become the zygote, with the control socket at `descriptor`, and serve until it closes."""
     control = socket.socket(fileno=descriptor)
+    build = Build.from_json(plan)
+    as_root = os.geteuid() == 0
     try:
-        proc = _prepare()
+        proc = _enter(build)
     except StepFailedError as failure:
-        refusal = {"step": failure.step, "errno": failure.errno, "detail": failure.detail}
-        control.send(json.dumps({"refused": refusal}).encode())
+        _refuse(control, failure)
         return
     child = os.fork()
     if child:
@@ -60,21 +72,29 @@ def main(descriptor: int, runs: int) -> None:
     # The parent may be killed alone; process 1 and all its runs then go with it.
     syscalls.call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
-        Zygote(control, proc, runs).serve()
+        zygote = Zygote(control, build, proc, own_count=as_root)
+        zygote.serve()
+    except StepFailedError as failure:
+        _refuse(control, failure)
     finally:
         os._exit(0)
 
 
-def _prepare() -> int:
+def _refuse(control: socket.socket, failure: StepFailedError) -> None:
+    refusal = {"step": failure.step, "errno": failure.errno, "detail": failure.detail}
+    control.send(json.dumps({"refused": refusal}).encode())
+
+
+def _enter(build: Build) -> int:
     if os.uname().machine not in MACHINES:
         raise StepFailedError("machine", 0, os.uname().machine)
     os.umask(0o022)
-    for name in _WARM.split():
-        importlib.import_module(name)
-    proc = root.enter()
-    os.environ.clear()
-    os.environ.update(_ENVIRONMENT)
-    sys.path[:] = [path for path in sys.path if path and Path(path).exists()]
+    if build.tier == "reduced" and landlock.version() < LEAST_LANDLOCK:
+        raise StepFailedError("landlock version", 0, f"it is {landlock.version()}")
+    for name in preload.STANDARD:
+        __import__(name)
+    proc = root.enter(build)
+    sys.path[:] = [path for path in sys.path if path and os.path.exists(path)]  # noqa: PTH110 - raises not
     # Finders of editable installs point at folders that do not exist here.
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
     sys.path_importer_cache.clear()
@@ -94,24 +114,49 @@ def _silence() -> None:
 class Zygote:
     """Forks children on the host's word and tells it how they ended."""
 
-    def __init__(self, control: socket.socket, proc: int, runs: int) -> None:
+    def __init__(self, control: socket.socket, build: Build, proc: int, *, own_count: bool) -> None:
         self._control = control
-        with step("landlock"):
-            ruleset = landlock.build(root.BOX)
-        program = bpf.compile_filter(profiles.pure(os.uname().machine), os.uname().machine)
-        pages = root.read_proc(proc, "self/statm").split()
-        os.close(proc)
-        self._walls = Walls(
-            ruleset,
-            ctypes.create_string_buffer(program, len(program)),
-            int(pages[0]) * resource.getpagesize(),
-            runs,
-        )
-        self._resident = int(pages[1]) * resource.getpagesize()
+        self._build = build
         self._own_namespace = os.pidfd_open(os.getpid())
         self._children: dict[int, tuple[int, int]] = {}
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
+        self._import(proc)
+        with step("landlock"):
+            trees, ruleset = readable(build), None
+            if "landlock" in build.layers and not build.folder:
+                ruleset = rules(build, trees, root.BOX)
+        machine = os.uname().machine
+        table = profiles.table(build.profile, build.tier, machine)
+        program = bpf.compile_filter(table, machine)
+        pages = root.read_proc(proc, "self/statm").split()
+        self._walls = Walls(
+            build,
+            proc,
+            ruleset,
+            trees,
+            ctypes.create_string_buffer(program, len(program)),
+            int(pages[0]) * resource.getpagesize(),
+            own_count,
+        )
+        self._resident = int(pages[1]) * resource.getpagesize()
+
+    def _import(self, proc: int) -> None:
+        """Import the preloaded modules in a folder that no run sees."""
+        if "mount" in self._build.layers:
+            with step("mount the work folder"):
+                syscalls.mount("tmpfs", root.ROOM, "tmpfs", 0, "size=64m,mode=700")
+            folder = root.ROOM
+        else:
+            folder = f"{self._build.folder}/zygote"
+            Path(folder).mkdir(mode=0o700)
+        os.environ.clear()
+        os.environ.update(_ENVIRONMENT)
+        preload.settle(folder)
+        preload.load(self._build.preload, proc)
+        os.chdir("/")
+        preload.forget_folder()
+        os.environ.update(_ENVIRONMENT)
 
     def serve(self) -> None:
         """Serve until the host closes the control socket."""
@@ -151,33 +196,49 @@ class Zygote:
         if not data:
             return False
         message = json.loads(data)
+        run: int = message["run"]
         try:
-            child, handle = self._fork(Limits(**message["limits"]), descriptors)
+            folder = self._folder(run)
+            child, handle = self._fork(Limits(**message["limits"]), descriptors, folder)
         except StepFailedError as failure:
-            self._tell({"run": message["run"], "failed": f"{failure.step}: {failure.detail}"})
+            self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
         else:
-            self._children[handle] = (message["run"], child)
-            self._tell({"run": message["run"], "started": True}, [handle])
+            self._children[handle] = (run, child)
+            self._tell({"run": run, "started": True}, [handle])
             self._poller.register(handle, select.POLLIN)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
 
-    def _fork(self, limits: Limits, descriptors: Sequence[int]) -> tuple[int, int]:
+    def _folder(self, run: int) -> str:
+        """Make the folder that a run works in where no mounts are made."""
+        if not self._build.folder:
+            return ""
+        folder = Path(self._build.folder, str(run))
+        with step("make the work folder"):
+            folder.mkdir(mode=0o700)
+            (folder / "work").mkdir()
+            (folder / "tmp").mkdir()
+        return str(folder)
+
+    def _fork(self, limits: Limits, descriptors: Sequence[int], folder: str) -> tuple[int, int]:
+        apart = "pid" in self._build.layers
         with step("fork"):
-            syscalls.call("unshare", syscalls.CLONE_NEWPID)
+            if apart:
+                syscalls.call("unshare", syscalls.CLONE_NEWPID)
             try:
                 child = os.fork()
                 if not child:
-                    self._be_child(limits, descriptors)
+                    self._be_child(limits, descriptors, folder)
             finally:
-                syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
+                if apart:
+                    syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
             return child, os.pidfd_open(child)
 
-    def _be_child(self, limits: Limits, descriptors: Sequence[int]) -> None:
+    def _be_child(self, limits: Limits, descriptors: Sequence[int], folder: str) -> None:
         try:
-            seal(self._walls, limits, descriptors)
+            seal(self._walls, limits, descriptors, folder)
             cell.live()
         except StepFailedError as failure:
             with contextlib.suppress(OSError):

@@ -1,0 +1,139 @@
+"""What a run in the local sandbox costs, as ratios within one interleaved run.
+
+The floor is the same warmed interpreter that forks a child which leaves at once. Variants take
+turns in random order, so that whatever else the machine does hits all of them alike.
+"""
+
+import asyncio
+import gc
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+
+from opencodeinterpreter.tools.sandbox.build import PRELOADS
+from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+PAUSE = 0.008
+"""Seconds before each measurement, in which a child can be forked ahead."""
+
+_FLOOR = """
+import gc, importlib, os, sys, time
+for name in {modules!r}: importlib.import_module(name)
+def once():
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+for _ in range(20): once()
+gc.collect(); gc.freeze()
+for line in sys.stdin:
+    began = time.perf_counter(); once(); print(time.perf_counter() - began, flush=True)
+"""
+
+Variant = Callable[[], Awaitable[float]]
+
+
+class Floor:
+    """A process that forks on demand and tells how long it took."""
+
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        """Start it with `modules` imported beside those that every zygote imports."""
+        from opencodeinterpreter.tools.sandbox.preload import STANDARD
+
+        code = _FLOOR.format(modules=(*STANDARD, *modules))
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+
+    async def once(self) -> float:
+        """Return the seconds of one fork, exit and wait."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+async def _timed(action: Awaitable[object]) -> float:
+    began = time.perf_counter()
+    await action
+    return time.perf_counter() - began
+
+
+def _runs(sandbox: LocalSandbox) -> Variant:
+    return lambda: _timed(sandbox.run_code("pass"))
+
+
+def _program(*command: str) -> Variant:
+    return lambda: _timed(asyncio.to_thread(subprocess.run, command, check=True))
+
+
+async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
+    sets = ["std"] + ["numpy"] * (find_spec("numpy") is not None)
+    variants: dict[str, Variant] = {}
+    for name in sets:
+        floor = Floor(PRELOADS[name])
+        stack.callback(floor.close)
+        variants[f"{name}: floor"] = floor.once
+        for kind, ready in (("run", 0), ("ready child", 1)):
+            sandbox = await stack.enter_async_context(
+                open_local_sandbox(preload=name, concurrency=1, ready=ready)
+            )
+            variants[f"{name}: {kind}"] = _runs(sandbox)
+        context = await sandbox.create_context()
+        await sandbox.run_code("x = 0", context=context)
+        variants[f"{name}: cell"] = lambda s=sandbox, c=context: _timed(  # type: ignore[misc]
+            s.run_code("x += 1", context=c)
+        )
+    variants["python -I -c pass"] = _program(sys.executable, "-I", "-c", "pass")
+    if bubblewrap := shutil.which("bwrap"):
+        isolated = (bubblewrap, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent")
+        variants["bubblewrap, python -I"] = _program(*isolated, sys.executable, "-I", "-c", "pass")
+    return variants
+
+
+async def main() -> None:
+    """Measure all variants in turn and print the table."""
+    async with AsyncExitStack() as stack:
+        variants = await _variants(stack)
+        for measure in variants.values():
+            await measure()
+        seconds: dict[str, list[float]] = {name: [] for name in variants}
+        gc.disable()
+        for _ in range(ROUNDS):
+            for name in random.sample(list(variants), len(variants)):
+                await asyncio.sleep(PAUSE)
+                seconds[name].append(await variants[name]())
+    _report(seconds)
+
+
+def _report(seconds: dict[str, list[float]]) -> None:
+    middle = {name: statistics.median(found) for name, found in seconds.items()}
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{ROUNDS} rounds, milliseconds; load {load}")
+    print(f"{'':<24}{'p10':>8}{'p50':>8}{'p90':>8}{'/ floor':>10}{'/ run':>8}")
+    for name, found in seconds.items():
+        group = name.partition(":")[0] if ":" in name else "std"
+        p10, p90 = statistics.quantiles(found, n=10)[0], statistics.quantiles(found, n=10)[8]
+        times = "".join(f"{value * 1000:>8.2f}" for value in (p10, middle[name], p90))
+        floor = middle[name] / middle[f"{group}: floor"]
+        print(f"{name:<24}{times}{floor:>10.2f}{middle[name] / middle[f'{group}: run']:>8.2f}")
+
+
+asyncio.run(main())

@@ -1,0 +1,112 @@
+"""Whatever bytes come out of a run, the host answers in time, and it is never the host's fault."""
+
+import asyncio
+import base64
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from opencodeinterpreter.tools.sandbox.drain import FrameReader
+from opencodeinterpreter.tools.sandbox.frames import pack
+from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ANSWER = pack({"ok": True, "results": [{"text": "1", "is_main_result": True}]})
+WALL = 0.6
+ENDINGS = {
+    "exits": "os._exit(4)",
+    "hangs": "time.sleep(60)",
+    "closes": "os.close(3); time.sleep(60)",
+}
+AT_ONCE = asyncio.Semaphore(16)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[LocalSandbox]:
+    async with open_local_sandbox(concurrency=8) as opened:
+        yield opened
+
+
+async def answer(sandbox: LocalSandbox, sent: bytes, ending: str, *, cell: bool) -> Execution:
+    """Run code that sends `sent` in place of an answer, and then ends so."""
+    code = (
+        "import base64, os, time\n"
+        f"os.write(3, base64.b64decode({base64.b64encode(sent).decode()!r}))\n{ending}"
+    )
+    limits = SandboxLimits(wall_seconds=WALL)
+    if not cell:
+        return await sandbox.run_code(code, limits=limits)
+    async with AT_ONCE:
+        context = await sandbox.create_context()
+        try:
+            return await sandbox.run_code(code, limits=limits, context=context)
+        finally:
+            await sandbox.remove_context(context)
+
+
+def fits(told: Execution) -> bool:
+    """Whether it came in time (a busy machine given some), with a status that blames the code."""
+    in_time = told.seconds < WALL + 2 * 0.25 + 1.5
+    return in_time and told.status in ("ok", "exited", "timeout", "crashed", "limit")
+
+
+@pytest.mark.parametrize("cell", [False, True])
+async def test_a_cut_at_every_offset_of_a_frame_is_answered(
+    sandbox: LocalSandbox, cell: bool
+) -> None:
+    runs = (
+        answer(sandbox, ANSWER[:cut], ENDINGS["exits"], cell=cell) for cut in range(len(ANSWER))
+    )
+    for told in await asyncio.gather(*runs):
+        assert (told.status, told.exit_code) == ("exited", 4)
+        assert fits(told), told
+
+
+@pytest.mark.parametrize("cell", [False, True])
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_random_bytes_are_answered(sandbox: LocalSandbox, ending: str, cell: bool) -> None:
+    chance = random.Random(5)
+    sent = [chance.randbytes(chance.randrange(1, 300)) for _ in range(6)]
+    # Lengths that are small enough to be believed.
+    sent += [b"\0\0" + chance.randbytes(chance.randrange(2, 300)) for _ in range(6)]
+    sent += [ANSWER[: chance.randrange(len(ANSWER))] for _ in range(4)]
+    runs = (answer(sandbox, data, ENDINGS[ending], cell=cell) for data in sent)
+    for told in await asyncio.gather(*runs):
+        assert fits(told), told
+    assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
+
+
+async def test_an_answer_by_the_deadline_and_a_tenth_of_a_second(sandbox: LocalSandbox) -> None:
+    """The best of several, since the machine may be busy."""
+    late = []
+    for _ in range(6):
+        told = await answer(sandbox, ANSWER[:7], ENDINGS["hangs"], cell=False)
+        assert (told.status, told.reason) == ("timeout", "wall")
+        late.append(told.seconds - WALL)
+    assert min(late) < 0.1
+
+
+async def test_frames_are_the_same_however_they_are_cut() -> None:
+    chance = random.Random(3)
+    messages: list[dict[str, object]] = [{"n": n, "text": "x" * n} for n in range(30)]
+    stream = b"".join(pack(message) for message in messages) + b"\0\0\0\x02[]\0\0\0\x03{]}"
+    for _ in range(50):
+        reader, found, at = FrameReader(1000), [], 0
+        while at < len(stream):
+            size = chance.randrange(1, 90)
+            found += reader.feed(stream[at : at + size])
+            at += size
+        assert found == [*messages, {}, {}]
+        assert not reader.overrun
+
+
+async def test_a_frame_that_is_too_long_is_an_overrun() -> None:
+    reader = FrameReader(10)
+    assert reader.feed(b"\0\0\0\xff1234567") == []
+    assert not reader.overrun
+    assert reader.feed(b"12345") == []
+    assert reader.overrun
+    assert reader.feed(pack({"ok": True})) == []

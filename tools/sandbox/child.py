@@ -1,0 +1,204 @@
+"""The host's side of one sealed process: its pipes, its channel, and the power to end it."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from opencodeinterpreter.tools.sandbox.client import Birth, Ending, ZygoteClient
+from opencodeinterpreter.tools.sandbox.drain import Drain, FrameReader
+from opencodeinterpreter.tools.sandbox.folder import Folder
+from opencodeinterpreter.tools.sandbox.meter import Meter, pid_of
+from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+
+FRAME = 8 << 20
+"""Most bytes of one answer."""
+_MOUNTED = "box/run/work"
+"""Where a child that has mounts of its own finds its work folder."""
+
+
+class Child:
+    """A process forked and sealed for one run or one context; it waits for its first request.
+
+    Whoever makes it must `close` it, which also ends the process. Raises ZygoteDiedError.
+    """
+
+    def __init__(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
+        self.zygote = zygote
+        self.limits = limits
+        """Those that it was born with."""
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when it waits for a request, and when it ended without ever doing so."""
+        self.failure = ""
+        """Why it could not be set up."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when its owner has closed it."""
+        self.answers: deque[dict[str, Any]] = deque()
+        self.on_answer: Callable[[], None] | None = None
+        self.meter: Meter | None = None
+        self.folder: Folder | None = None
+        """Its work folder; `None` until it is ready, or if it ended at once."""
+        self._open = ExitStack()
+        self._pidfd: int | None = None
+        self._said_ready = False
+        self._frames = FrameReader(FRAME)
+        self._birth = Birth(self._started)
+        self._birth.ended.add_done_callback(self._ended)
+        try:
+            self._fork()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def ended(self) -> asyncio.Future[Ending]:
+        """Its end, by the zygote's word; ZygoteDiedError when that went away."""
+        return self._birth.ended
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it answered more than a frame may hold."""
+        return self._frames.overrun
+
+    def _fork(self) -> None:
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._open.enter_context(self.channel)
+        self.channel.setblocking(False)
+        loop = asyncio.get_running_loop()
+        with ExitStack() as children_ends:
+            children_ends.enter_context(theirs)
+            self._stdin = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            self._open.callback(os.close, self._stdin)
+            self.stdout, out = self._pipe(children_ends)
+            self.stderr, err = self._pipe(children_ends)
+            loop.add_reader(self.channel, self._hear)
+            self._open.callback(loop.remove_reader, self.channel)
+            given = (self._stdin, out, err, theirs.fileno())
+            self.zygote.fork(self.limits, given, self._birth)
+
+    def _pipe(self, children_ends: ExitStack) -> tuple[Drain, int]:
+        ours, theirs = os.pipe()
+        self._open.callback(os.close, ours)
+        children_ends.callback(os.close, theirs)
+        drain = Drain(ours)
+        self._open.callback(drain.stop)
+        return drain, theirs
+
+    def give_stdin(self, text: str) -> None:
+        """Make `text` what the process reads from its descriptor 0, for good; do it once."""
+        import fcntl  # not on Windows
+
+        rest = memoryview(text.encode("utf-8", "surrogatepass"))
+        os.set_blocking(self._stdin, False)
+        at = 0
+        while at < len(rest):
+            at += os.pwrite(self._stdin, rest[at:], at)
+        # Else a run could keep memory there that no limit counts.
+        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)
+
+    async def send(self, frame: bytes) -> None:
+        """Send a request; one that the process does not read any more is no error."""
+        with suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(self.channel, frame)
+
+    def _hear(self) -> bool:
+        try:
+            data = self.channel.recv(1 << 16)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self.channel)
+            return False
+        for message in self._frames.feed(data):
+            if self._said_ready:
+                # One is all that is ever read; hostile code may send millions.
+                if not self.answers:
+                    self.answers.append(message)
+            else:
+                self._said_ready = "ready" in message
+                self.failure = self.failure or str(message.get("failed", ""))
+                self._prepare()
+        if (self.answers or self.overrun) and self.on_answer:
+            self.on_answer()
+        return True
+
+    def finish(self) -> None:
+        """Take what a dead process left in its channel and pipes."""
+        for drain in (self.stdout, self.stderr):
+            drain.finish(1 << 20)
+        while not self.overrun and self._hear():
+            pass
+
+    def _started(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+        if self.closed.done():
+            self.kill()
+            os.close(pidfd)
+            return
+        self._open.callback(os.close, pidfd)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Look at the process from outside, as soon as it is known and sealed."""
+        if not self._said_ready or self._pidfd is None or self.ready.done():
+            return
+        with suppress(OSError):
+            pid = pid_of(self._pidfd)
+            if pid is not None:
+                self.meter = Meter(pid)
+                self._open.callback(self.meter.close)
+                with suppress(OSError):
+                    self._open_folder(pid)
+        self.ready.set_result(None)
+
+    @property
+    def private_folder(self) -> str:
+        """The host's folder that was made for it, empty where it has mounts of its own."""
+        base = self.zygote.build.folder
+        return f"{base}/{self._birth.number}" if base else ""
+
+    def _open_folder(self, pid: int) -> None:
+        base = self.private_folder
+        path = f"{base}/work" if base else f"/proc/{pid}/root/{_MOUNTED}"
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._open.callback(os.close, descriptor)
+        self.folder = Folder(descriptor)
+
+    def _ended(self, _: object) -> None:
+        self.failure = self.failure or self._birth.failure
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it ever waited for a request, sealed."""
+        return self._said_ready
+
+    def kill(self) -> None:
+        """End the process."""
+        self._signal(signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell that is running."""
+        self._signal(signal.SIGINT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pidfd is not None and not self.ended.done():
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def close(self) -> None:
+        """End the process and let go of everything; once or more."""
+        if self.closed.done():
+            return
+        self.closed.set_result(None)
+        self.on_answer = None
+        self.kill()
+        self._open.close()

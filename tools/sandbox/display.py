@@ -1,0 +1,89 @@
+"""Inside a sealed child: what a cell shows, as plain data.
+
+The forms are those of Jupyter's display protocol (`_repr_html_` and the like).
+"""
+
+import base64
+import io
+import json
+import sys
+from collections.abc import Mapping
+
+_TEXT = 64 << 10
+_FORM = 2 << 20
+"""Most characters of a `repr`, and of any other form; a longer form is left out."""
+_TOTAL = 4 << 20
+"""Most characters of all that one cell shows."""
+_METHODS = {
+    "html": "_repr_html_",
+    "markdown": "_repr_markdown_",
+    "latex": "_repr_latex_",
+    "svg": "_repr_svg_",
+    "png": "_repr_png_",
+    "jpeg": "_repr_jpeg_",
+    "pdf": "_repr_pdf_",
+    "javascript": "_repr_javascript_",
+    "json_value": "_repr_json_",
+}
+_FIGURES = 20
+
+Shown = dict[str, object]
+
+
+def show(value: object) -> list[Shown]:
+    """Return what the last expression's value and the open figures show; closes the figures."""
+    shown = [] if value is None else [{"is_main_result": True, **forms(value)}]
+    room = _TOTAL
+    kept: list[Shown] = []
+    for result in [*shown, *_figures()]:
+        size = sum(len(form) for form in result.values() if isinstance(form, str))
+        room -= size
+        kept.append(result if room > 0 else {"text": f"(left out: {size} characters)"})
+    return kept
+
+
+def forms(value: object) -> Shown:
+    """Return every form that `value` has; its own methods may fail, and then leave theirs out."""
+    told: Shown = {"text": _text(value)}
+    for name, method in _METHODS.items():
+        form = _form(value, method)
+        if form is not None:
+            told[name] = form
+    return told
+
+
+def _text(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"(its repr raised {type(error).__name__})"
+    return text if len(text) <= _TEXT else text[:_TEXT] + "..."
+
+
+def _form(value: object, method: str) -> object:
+    # A class has the method too, but can't be asked: it takes an instance.
+    if isinstance(value, type) or not hasattr(type(value), method):
+        return None
+    try:
+        form = getattr(value, method)()
+        if isinstance(form, bytes):
+            form = base64.b64encode(form).decode()
+        elif isinstance(form, Mapping | list):
+            return form if len(json.dumps(form)) <= _FORM else None
+    except Exception:
+        return None
+    return form if isinstance(form, str) and len(form) <= _FORM else None
+
+
+def _figures() -> list[Shown]:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return []
+    found: list[Shown] = []
+    for number in pyplot.get_fignums()[:_FIGURES]:
+        figure = pyplot.figure(number)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", bbox_inches="tight")
+        found.append({"text": repr(figure), "png": base64.b64encode(image.getvalue()).decode()})
+    pyplot.close("all")
+    return found

@@ -1,0 +1,98 @@
+"""Reading, from the host, what a process in the sandbox uses."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+_PAGE = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+# Where the fields stand after the process's name, see proc(5).
+_UTIME, _CUTIME, _STIME, _CSTIME, _THREADS, _RESIDENT = 11, 13, 12, 14, 17, 21
+
+
+class Usage(NamedTuple):
+    """What a run uses at one moment."""
+
+    resident: int
+    """Bytes of memory."""
+    cpu_seconds: float
+    processes: int
+    """Processes and threads."""
+
+
+class Meter:
+    """Reads the usage of process `pid`; raises OSError when it is gone, or IndexError."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        # Held open, this file can't come to mean another process.
+        self._stat = open_proc(f"{pid}/stat")
+
+    def read(self) -> Usage:
+        """Return what the process alone uses, by its processor clock."""
+        fields = _fields(os.pread(self._stat, 512, 0))
+        cpu = time.clock_gettime((~self.pid << 3) | 2)
+        return Usage(int(fields[_RESIDENT]) * _PAGE, cpu, int(fields[_THREADS]))
+
+    def read_all(self) -> Usage:
+        """Return what the process uses and all that stem from it; slower, so call it in a thread.
+
+        A process without a parent belongs to the first one of its namespace, so none is missed.
+        """
+        total = self.read()
+        for pid in _descendants(self.pid):
+            with suppress(OSError, IndexError):
+                descriptor = open_proc(f"{pid}/stat")
+                try:
+                    fields = _fields(os.pread(descriptor, 512, 0))
+                finally:
+                    os.close(descriptor)
+                ticks = sum(int(fields[at]) for at in (_UTIME, _STIME, _CUTIME, _CSTIME))
+                resident, cpu, processes = total
+                total = Usage(
+                    resident + int(fields[_RESIDENT]) * _PAGE,
+                    cpu + ticks / _TICKS,
+                    processes + int(fields[_THREADS]),
+                )
+        return total
+
+    def close(self) -> None:
+        """Let go of the process."""
+        os.close(self._stat)
+
+
+def open_proc(path: str) -> int:
+    """Open a file below /proc for reading; raises OSError."""
+    return os.open(f"/proc/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def pid_of(pidfd: int) -> int | None:
+    """Return the process id behind `pidfd`, `None` if it is gone."""
+    descriptor = open_proc(f"self/fdinfo/{pidfd}")
+    try:
+        lines = os.pread(descriptor, 4096, 0).decode().splitlines()
+    finally:
+        os.close(descriptor)
+    found = (int(line[4:]) for line in lines if line.startswith("Pid:"))
+    return next((pid for pid in found if pid > 0), None)
+
+
+def _fields(stat: bytes) -> list[bytes]:
+    # The name is in parentheses and may hold anything.
+    return stat.rpartition(b")")[2].split()
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            descriptor = open_proc(f"{pid}/task/{thread.name}/children")
+            try:
+                children = os.read(descriptor, 1 << 16).split()
+            finally:
+                os.close(descriptor)
+            for child in map(int, children):
+                yield child
+                yield from _descendants(child)
