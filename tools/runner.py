@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import Tests
-from opencodeinterpreter.tools.sandbox.protocol import Execution, Sandbox, SandboxLimits
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, Execution, SandboxLimits
 
 
 class Program(BaseModel):
@@ -40,10 +40,17 @@ class Runner(Protocol):
 
 
 class SandboxRunner:
-    """Runs programs in `sandbox`, which it does not close, and grades those that have tests."""
+    """Runs programs in `sandbox`, which it does not close, and grades those that have tests.
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    Tests in Python run in `tests_sandbox`, by default in a context of their own in `sandbox`:
+    name another where contexts of one sandbox can reach each other.
+    """
+
+    def __init__(
+        self, sandbox: ContextSandbox, tests_sandbox: ContextSandbox | None = None
+    ) -> None:
         self._sandbox = sandbox
+        self._tests_sandbox = tests_sandbox
 
     async def run(self, program: Program) -> Execution:
         """Grade `program` where it has tests, else run it; raises SandboxError."""
@@ -61,5 +68,6 @@ class SandboxRunner:
                 files=program.files,
                 entry_point=program.entry_point,
                 limits=program.limits,
+                tests_sandbox=self._tests_sandbox,
             )
         return execution.model_copy(update={"seconds": clock() - began})

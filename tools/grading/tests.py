@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.plan import has_tests
+
+_WHOLE = "$int"
 
 
 class _Plain(BaseModel):
@@ -27,6 +29,36 @@ class CallCase(_Plain):
 
     args: tuple[Any, ...]
     expected: Any
+
+    @field_validator("args", "expected", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return _revived(value)
+
+    @field_serializer("args", "expected", when_used="json")
+    def _write(self, value: Any) -> Any:
+        return _storable(value)
+
+
+def _storable(value: Any) -> Any:
+    """Write whole numbers of more than 64 bits as text: checkpoints hold no larger ones."""
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return {_WHOLE: str(value)}
+    return value
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_revived(item) for item in value]
+    if isinstance(value, dict):
+        if value.keys() == {_WHOLE}:
+            return int(value[_WHOLE])
+        return {key: _revived(item) for key, item in value.items()}
+    return value
 
 
 class StdinCase(_Plain):

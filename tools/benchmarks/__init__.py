@@ -1,0 +1,1 @@
+"""Benchmarks of small Python functions: HumanEval, MBPP and EvalPlus's larger sets of both."""

@@ -1,0 +1,181 @@
+"""Runs in the sandbox: loads a candidate, calls it with each input and tells what came back.
+
+It shares a process with the candidate, so all it tells is a claim; it is never given anything
+that a claim is compared with. It depends on the standard library and on `wire`.
+
+In, on stdin: a line of JSON (the job), then a line with the inputs. Out, on the stdout it was
+started with: a JSON list for each call, `[number, kind, seconds, value]`; number -1 is the loading.
+"""
+
+import io
+import json
+import linecache
+import os
+import signal
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from opencodeinterpreter.tools.grading.wire import Writer, read
+
+LOADING = -1
+_FILE = "solution.py"
+_FLUSH_BYTES = 1 << 16
+_FLUSH_SECONDS = 0.005
+_LONG = 16_384
+"""Characters from which a result crosses as its digest."""
+_TEXT = 600
+_FRAMES = 8
+_WALL = 3.0
+"""Wall time that a call may take, as a multiple of its processor time."""
+
+
+class TimeLimitError(Exception):
+    """A call took longer than it may.
+
+    An ordinary exception, as in EvalPlus: a candidate that catches everything catches this too.
+    """
+
+
+def main() -> None:
+    """Do the job on stdin and end the process."""
+    job = json.loads(sys.stdin.readline())
+    inputs = read(sys.stdin.readline())
+    told = _Told(os.dup(1))
+    leave = os._exit
+    _swallow()
+    try:
+        _work(job, inputs, told)
+    finally:
+        told.flush()
+        leave(0)
+
+
+def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
+    function = _load(job, told)
+    if function is None:
+        return
+    writer, whole = Writer(), job["whole"]
+    shape = set if job["as_set"] else _as_it_is
+    for number, arguments in enumerate(inputs):
+        began = time.perf_counter()
+        try:
+            with _limit(job["seconds"][number]):
+                value = function(*arguments)
+            seconds = time.perf_counter() - began
+            value = shape(value)
+            text = writer.text(value) if number == whole else writer.short_text(value, _LONG)
+            told.tell(f'[{number},"value",{seconds!r},{text}]')
+        except BaseException as error:
+            told.tell(json.dumps([number, *_failure(error, time.perf_counter() - began)]))
+            if job["stop_early"]:
+                return
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _load(job: dict[str, Any], told: "_Told") -> Callable[..., Any] | None:
+    code, namespace = job["code"], dict[str, Any]()
+    linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
+    began = time.perf_counter()
+    try:
+        with _limit(job["load_seconds"]):
+            exec(compile(code, _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102
+        function: Callable[..., Any] = namespace[job["entry_point"]]
+    except BaseException as error:
+        told.tell(json.dumps([LOADING, *_failure(error, time.perf_counter() - began)]))
+        return None
+    told.tell(json.dumps([LOADING, "value", time.perf_counter() - began, None]))
+    return function
+
+
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise TimeLimitError after `seconds` of processor time, or when far more have gone by."""
+    signal.signal(signal.SIGPROF, _out_of_time)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds * _WALL)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _out_of_time(number: int, frame: types.FrameType | None) -> None:
+    raise TimeLimitError
+
+
+def _failure(error: BaseException, seconds: float) -> tuple[str, float, list[str]]:
+    """Return the kind, the seconds, and name, text and own lines of what a call ended in."""
+    kind = "timeout" if isinstance(error, TimeLimitError) else "error"
+    try:
+        text = str(error)[:_TEXT]
+    except BaseException:
+        text = "(its text cannot be read)"
+    lines = ""
+    with suppress(BaseException):
+        frames = traceback.extract_tb(error.__traceback__, limit=-_FRAMES)
+        own = [frame for frame in frames if frame.filename == _FILE]
+        lines = "".join(traceback.format_list(own))[: 3 * _TEXT]
+    return kind, seconds, [type(error).__name__, text, lines]
+
+
+class _Told:
+    """Collects lines and writes them in few pieces, but none much later than it was told."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: list[str] = []
+        self._size = 0
+        self._last = time.perf_counter()
+
+    def tell(self, line: str) -> None:
+        """Add a line."""
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > _FLUSH_BYTES or time.perf_counter() - self._last > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was told."""
+        rest = memoryview("".join(f"{line}\n" for line in self._lines).encode())
+        self._lines.clear()
+        self._size = 0
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        self._last = time.perf_counter()
+
+
+class _Void(io.StringIO):
+    """Takes whatever is printed, and refuses to be read."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def read(self, size: int | None = -1) -> str:
+        raise OSError("there is no input")
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+        raise OSError("there is no input")
+
+    def readlines(self, hint: int = -1) -> list[str]:  # type: ignore[override]
+        raise OSError("there is no input")
+
+    def readable(self) -> bool:
+        return False
+
+
+def _swallow() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    os.close(null)
+    sys.stdin = sys.stdout = sys.stderr = _Void()
