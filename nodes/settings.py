@@ -18,6 +18,17 @@ from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 _RECORDED_PACKAGES = ("opencodeinterpreter", "langgraph", "langchain-core", "pydantic")
 
 
+@cache
+def _versions() -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
 class _Plain(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,17 +109,6 @@ class Settings(_Plain):
         if sampling.seed is None:
             return sampling
         return sampling.model_copy(update={"seed": sampling.seed + number - 1})
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for package in _RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def settings_from(context: object) -> Settings | None:

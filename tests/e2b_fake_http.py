@@ -102,7 +102,8 @@ class HttpServer:
         self._tasks.add(task)
         try:
             await self._handle(Exchange(await _received(reader), reader, writer))
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The client left, or the server closes.
             pass
         except Exception as error:
             self._broken.append(error)
@@ -129,10 +130,10 @@ async def _received(reader: asyncio.StreamReader) -> Request:
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
     body = b""
-    while size := int(await reader.readline(), 16):
-        body += await reader.readexactly(size)
-        await reader.readline()
-    await reader.readline()
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size + 2)
+        body = body[:-2]
+    await reader.readuntil(b"\r\n")
     return body
 
 

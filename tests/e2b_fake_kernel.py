@@ -56,8 +56,6 @@ class Output:
         self._source, sink = os.pipe()
         os.dup2(sink, descriptor)
         os.close(sink)
-        self._waiting = select.poll()
-        self._waiting.register(self._source, select.POLLIN)
         self.text = io.TextIOWrapper(
             io.BufferedWriter(io.FileIO(descriptor, "w")),
             "utf-8",
@@ -68,7 +66,7 @@ class Output:
 
     def _move(self) -> None:
         while True:
-            self._waiting.poll()
+            select.select([self._source], [], [])
             with self._moving:
                 text = self._decoder.decode(os.read(self._source, 1 << 16))
                 now = datetime.now(UTC).isoformat()
@@ -79,7 +77,7 @@ class Output:
         self.text.flush()
         while True:
             with self._moving:
-                if not self._waiting.poll(0):
+                if not select.select([self._source], [], [], 0)[0]:
                     return
             time.sleep(0.001)
 

@@ -88,9 +88,8 @@ def test_a_wrong_file_is_named(command: Command, options: list[str], says: list[
 
 MODELS = {
     "no scheme": ("gpt", "'gpt'", "local:smollm2"),
-    "unknown scheme": ("cook:soup", "'cook:soup'", "scripted:FILE"),
+    "unknown scheme": ("cook:soup", "cook"),
     "no name": ("openai:", "'openai:'"),
-    "not yet": ("vllm:qwen", "not supported"),
     "no URL": ("openai:m@http://", "URL"),
     "a password": ("openai:m@http://me:secret@example.org/v1", "password"),
     "no model file": ("local:no.gguf", "no.gguf"),

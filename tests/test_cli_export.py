@@ -71,15 +71,28 @@ def run_id_of_import(command: Command, path: str) -> str:
     return str(json.loads(command("import", path, "--json").stdout)["id"])
 
 
-def test_a_trace_that_differs_from_the_stored_run_is_refused(
+def test_a_trace_that_was_changed_since_is_refused(
     command: Command, runs: dict[str, str], tmp_path: Path
 ) -> None:
     text = command("export", runs["solved"]).stdout
     path = write(tmp_path / "run.jsonl", text.replace("Here it is.", "Here it was.", 1))
+    other = Command(tmp_path, warm)
+    done = other("import", path)
+    assert (done.status, done.stdout) == (2, "")
+    assert "the trace was changed after it was written" in done.stderr
+    assert other("runs").stdout == ""
+
+
+def test_an_older_trace_does_not_replace_what_a_run_has_become(tmp_path: Path) -> None:
+    command = Command(tmp_path, warm)
+    run = run_id(solve(command, "--critic", "human", "--json"))
+    path = write(tmp_path / "waiting.jsonl", command("export", run).stdout)
+    assert command("resume", run, "--approve").status == 0
+    text = command("export", run).stdout
     done = command("import", path)
     assert (done.status, done.stdout) == (2, "")
-    assert f"run {runs['solved'][:8]} is in the store already, and differs" in done.stderr
-    assert command("export", runs["solved"]).stdout == text
+    assert f"run {run[:8]} is in the store already, and differs" in done.stderr
+    assert command("export", run).stdout == text
 
 
 def test_exporting_over_a_file_replaces_it_whole(

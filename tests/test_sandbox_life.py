@@ -94,6 +94,19 @@ async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
         assert await settle(lambda: not any(map(alive, before)))
 
 
+@pytest.mark.parametrize("tier", ["full", "reduced"])
+async def test_runs_die_with_their_zygote(tier: Tier) -> None:
+    async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=2, ready=0) as sandbox:
+        keeper = pid_of(sandbox)
+        init = init_of(keeper)
+        run = asyncio.create_task(sandbox.run_code("import time; time.sleep(600)"))
+        assert await settle(lambda: len(descendants(init)) == 1)
+        processes = {keeper, *descendants(keeper)}
+        run.cancel()
+        os.kill(init, signal.SIGKILL)
+        assert await settle(lambda: not any(map(alive, processes)))
+
+
 async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
     async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
         (init,) = descendants(pid_of(sandbox))
@@ -115,11 +128,15 @@ async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
 
 
 _HOST = """
-import asyncio
+import asyncio, sys
+from pathlib import Path
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 
 async def main():
-    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
+    python = Path(sys.argv[2]) if sys.argv[2:] else None
+    async with open_local_sandbox(
+        tier=sys.argv[1], interpreter=python, concurrency=2, ready=0
+    ) as sandbox:
         runs = [asyncio.create_task(sandbox.run_code("while True: pass")) for _ in range(2)]
         print(sandbox.zygote_pid, flush=True)
         await asyncio.gather(*runs)
@@ -128,8 +145,10 @@ asyncio.run(main())
 """
 
 
-async def test_killing_the_host_leaves_nothing_running() -> None:
-    host = subprocess.Popen([sys.executable, "-c", _HOST], stdout=subprocess.PIPE)
+@pytest.mark.parametrize("tier", ["full", "reduced"])
+async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
+    command = [sys.executable, "-c", _HOST, tier, *map(str, [PYTHON] if PYTHON else [])]
+    host = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert host.stdout is not None
         keeper = int(await asyncio.to_thread(host.stdout.readline))

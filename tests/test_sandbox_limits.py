@@ -102,6 +102,11 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
         ("open('x', 'wb').write(bytes(3 << 20))", {"disk_mb": 2}, "error OSError"),
         ("x = b'x' * (99 << 20)\nwhile True: pass", {"memory_mb": 64}, "limit memory"),
         ("while True: pass", {"cpu_seconds": 0.2}, "timeout cpu"),
+        (
+            THREADS.replace("0.1", "60") + "start(20)\ntime.sleep(60)",
+            {"processes": 10},
+            "limit processes processes",
+        ),
         ("import os; os.kill(os.getpid(), 11)", {}, "crashed SIGSEGV"),
         ("import os; os.abort()", {}, "crashed SIGABRT"),
     ],

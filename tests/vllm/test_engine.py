@@ -176,7 +176,7 @@ async def until(engine: Engine, unfinished: int) -> None:
 
 async def test_thirty_two_runs_share_one_engine(model: VLLMModel, tiny: Engine) -> None:
     graph = build_graph({"coder": model}, FailingRunner())
-    chosen = settings("vllm:tiny", turns=2, tokens=48, temperature=1.0, seed=1)
+    chosen = settings("vllm:tiny", turns=2, tokens=300, temperature=1.0, seed=1)
     tasks = [{"prompt": f"Print the number {n}."} for n in range(32)]
     runs = [asyncio.create_task(drive(graph, chosen, task)) for task in tasks]
     most = 0
@@ -209,7 +209,7 @@ async def test_a_tool_that_must_be_called_is(chat: ChatVLLM) -> None:
 async def test_an_engine_killed_in_mid_run_is_one_clear_error_and_the_run_resumes_as_undisturbed(
     model: VLLMModel, tmp_path: Path
 ) -> None:
-    chosen = settings("vllm:tiny", turns=3, tokens=400, temperature=1.0, seed=5)
+    chosen = settings("vllm:tiny", turns=3, tokens=400)
     async with open_store(str(tmp_path / "runs.sqlite")) as store:
         graph = build_graph({"coder": model}, FailingRunner(), checkpointer=store.saver)
         undisturbed = await advance(store, graph, await create_run(store, task_seed(WORDS, chosen)))

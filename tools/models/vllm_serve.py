@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import secrets
 import signal
@@ -18,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 from pydantic import SecretStr
 
 from opencodeinterpreter.tools.errors import ModelError
+from opencodeinterpreter.tools.models.breaker import Breaker
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 from opencodeinterpreter.tools.models.openai import Endpoint, OpenAIModel, open_chat
 from opencodeinterpreter.tools.models.options import ModelOptions
@@ -83,7 +85,8 @@ class Server:
         watching: asyncio.Task[None] | None = None
         try:
             if not await self._start(output):
-                raise ModelError(f"{self.spec}: vLLM's server did not start: {_last_of(output)}")
+                said = await asyncio.to_thread(_last_of, output)
+                raise ModelError(f"{self.spec}: vLLM's server did not start: {said}")
             watching = asyncio.create_task(self._watch(output))
             yield
         finally:
@@ -104,8 +107,9 @@ class Server:
                 if await self._start(output):
                     break
             else:
+                said = await asyncio.to_thread(_last_of, output)
                 self._given_up = Fault(
-                    text=f"vLLM's server ended and did not start again: {_last_of(output)}",
+                    text=f"vLLM's server ended and did not start again: {said}",
                     advice="see that memory suffices and nothing else ends it; resume the run then",
                     passing=False,
                 )
@@ -115,7 +119,7 @@ class Server:
     async def _start(self, output: IO[bytes]) -> bool:
         """Start the process and wait for its health; return whether it got so far."""
         self.starts += 1
-        output.truncate(0)
+        await asyncio.to_thread(_emptied, output)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -182,6 +186,7 @@ class ServedModel(OpenAIModel):
     ) -> None:
         super().__init__(chat, endpoint, options)
         self._server = server
+        self._breaker = Breaker(failures=math.inf)  # the supervisor knows whether it is dead
 
     async def ready(self) -> None:
         """Wait until the server answers; raises AttemptFailed once it has been given up."""
@@ -212,6 +217,11 @@ def _free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+def _emptied(output: IO[bytes]) -> None:
+    output.seek(0)  # a process that writes into it shares the place
+    output.truncate()
 
 
 def _last_of(output: IO[bytes]) -> str:

@@ -101,10 +101,24 @@ class Child:
         seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
         fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)
 
-    async def send(self, frame: bytes) -> None:
-        """Send a request; one that the process does not read any more is no error."""
+    def send(self, frame: bytes) -> asyncio.Task[None] | None:
+        """Send a request; return the task that sends the rest of a long one, to be cancelled.
+
+        One that the process does not read any more is no error.
+        """
+        try:
+            sent = self.channel.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return None
+        if sent == len(frame):
+            return None
+        return asyncio.create_task(self._send_all(frame[sent:]))
+
+    async def _send_all(self, rest: bytes) -> None:
         with suppress(OSError):
-            await asyncio.get_running_loop().sock_sendall(self.channel, frame)
+            await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
     def _hear(self) -> bool:
         try:

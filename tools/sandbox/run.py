@@ -18,7 +18,7 @@ from opencodeinterpreter.tools.sandbox.watch import Watch
 _SET_UP_SECONDS = 60.0
 _GRACE_SECONDS = 0.25
 """How long a program may go on after its answer, and a cell after each interrupt."""
-_INTERRUPTS = 2
+_INTERRUPTS = 4
 _DISCARD = 16 << 20
 """Bytes of output that are dropped before the run is stopped."""
 _STATUS_OF: dict[str, Status] = {"wall": "timeout", "cpu": "timeout"}
@@ -65,11 +65,12 @@ class Run:
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
-        # It waits in the channel until the child is ready for it.
-        feeding = self._loop.create_task(child.send(frame))
+        feeding = None
         try:
+            # Not before it can be watched, and its folder be read.
             await self._set_up()
             began = self._loop.time()
+            feeding = child.send(frame)
             self._after(self._limits.wall_seconds, self._stop_for, "wall")
             self._watch.begin()
             await self._over
@@ -81,7 +82,8 @@ class Run:
                 execution = execution.model_copy(update={"artifacts": found})
             return execution
         finally:
-            feeding.cancel()
+            if feeding:
+                feeding.cancel()
             self._let_go()
 
     async def settle(self) -> None:
@@ -105,8 +107,9 @@ class Run:
     async def _set_up(self) -> None:
         child = self._child
         try:
-            async with asyncio.timeout(_SET_UP_SECONDS):
-                await asyncio.shield(child.ready)
+            if not child.ready.done():
+                async with asyncio.timeout(_SET_UP_SECONDS):
+                    await asyncio.shield(child.ready)
         except TimeoutError:
             raise SandboxError(
                 f"the sandbox could not set a run up in {_SET_UP_SECONDS:g} s: "
@@ -147,7 +150,7 @@ class Run:
     def _stop_for(self, reason: str) -> None:
         if self._child.ended.done() or self._child.answers:
             return
-        if reason in ("memory", "frame", "disk") or not self._cell:
+        if reason in ("memory", "frame", "disk", "processes") or not self._cell:
             self._reason = self._reason or reason
             self._child.kill()
         elif not self._reason:

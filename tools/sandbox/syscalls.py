@@ -108,8 +108,10 @@ class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
+_CAPABILITY_HEADER = _CapabilityHeader(version=0x20080522, pid=0)
+_NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
+
+
 def drop_capabilities() -> None:
     """Give up every capability for good; raises OSError."""
-    header = _CapabilityHeader(version=0x20080522, pid=0)
-    empty = (ctypes.c_uint32 * 6)()
-    call("capset", ctypes.byref(header), ctypes.byref(empty))
+    call("capset", ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES))

@@ -29,7 +29,7 @@ class Watch:
         self._looking: asyncio.Task[None] | None = None
         build = child.zygote.build
         self._tree = build.profile == "proc"
-        self._own_disk = not build.folder
+        self._own_room = not build.folder
         self._spent = 0.0
         self._factor = 1
         self.hit: set[str] = set()
@@ -58,7 +58,7 @@ class Watch:
 
     @property
     def _long(self) -> bool:
-        return self._tree or not self._own_disk
+        return self._tree or not self._own_room
 
     def _later(self) -> None:
         seconds = (_LONG_LOOK_SECONDS if self._long else _LOOK_SECONDS) * self._factor
@@ -84,7 +84,7 @@ class Watch:
         try:
             read = meter.read_all if self._tree else meter.read
             self._weigh(await asyncio.to_thread(read))
-            if folder and not self._own_disk:
+            if folder and not self._own_room:
                 used = await asyncio.to_thread(folder.used)
                 if used > self._limits.disk_mb << 20:
                     self._over("disk")
@@ -98,11 +98,14 @@ class Watch:
             self._over("memory")
         elif usage.cpu_seconds - self._spent > limits.cpu_seconds:
             self._over("cpu")
+        elif usage.processes > limits.processes and not self._own_room:
+            # Where the kernel can't count them for one run.
+            self._over("processes")
         if usage.processes >= limits.processes:
             self.hit.add("processes")
         self.look_at_disk()
 
     def look_at_disk(self) -> None:
         """Note whether the work folder is full; one of the host's own is measured instead."""
-        if self._own_disk and self._child.folder and self._child.folder.full():
+        if self._own_room and self._child.folder and self._child.folder.full():
             self.hit.add("disk")

@@ -34,6 +34,7 @@ from opencodeinterpreter.tools.sandbox.seal import (
     Limits,
     Walls,
     readable,
+    rehearse_limits,
     rules,
     seal,
 )
@@ -178,11 +179,9 @@ class Zygote:
                     return
 
     def _warm_up(self) -> None:
-        """Walk the path of a run once, so that its caches are filled before the first fork."""
-        try:
-            exec(compile("1 / 0", "<warm>", "exec"), {})  # noqa: S102
-        except ZeroDivisionError as error:
-            frames.pack(cell.describe(error))
+        """Walk the path of a run, so that its caches are filled before the first fork."""
+        cell.rehearse()
+        rehearse_limits()
         for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
             del sys.modules[name]
         gc.collect()

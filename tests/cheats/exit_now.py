@@ -1,0 +1,5 @@
+"""Kind: an early end of the process. Honest: fail, fail."""
+
+import os
+
+os._exit(0)

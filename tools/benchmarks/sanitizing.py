@@ -1,0 +1,122 @@
+"""Cut an answer down to the entry point and what it needs, as EvalPlus does before grading.
+
+The rules are those of EvalPlus 0.3.1: the longest run of lines that parses, of that all imports
+at its top level, and of its functions (that return something), classes and assignments those that
+the entry point reaches.
+"""
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Definition:
+    name: str | None
+    text: str
+    names: frozenset[str]
+    """All names in it: what it may depend on."""
+
+
+def sanitize(answer: str, entry_point: str | None = None) -> str:
+    """Return the code in `answer` that `entry_point` needs; without one, all definitions.
+
+    Where nothing is left of it, the longest run of lines that parses is returned.
+    """
+    code = longest_code(answer)
+    tree = _parsed(code)
+    body = tree.body if tree else []
+    imports = [_text(code, node) for node in body if _is_import(node)]
+    definitions = list(_definitions(code, body))
+    if entry_point:
+        needed = _reached(entry_point, definitions)
+        definitions = [each for each in definitions if each.name in needed]
+    kept = "\n".join([*imports, *(each.text for each in definitions)]).strip()
+    return kept or code
+
+
+def longest_code(text: str) -> str:
+    """Return the run of lines with the most that are not empty which parses as Python."""
+    lines = text.split("\n")
+    for first, last in _runs(lines):
+        run = "\n".join(lines[first : last + 1])
+        if _parsed(run) is not None:
+            return run
+    return lines[0]
+
+
+def _runs(lines: Sequence[str]) -> list[tuple[int, int]]:
+    """Return all runs of at least two lines, those with the most filled lines first."""
+    filled = [0]
+    for line in lines:
+        filled.append(filled[-1] + bool(line.strip()))
+    runs = [
+        (first, last)
+        for first in range(len(lines))
+        for last in range(first + 1, len(lines))
+        if filled[last + 1] > filled[first]
+    ]
+    return sorted(runs, key=lambda run: (filled[run[0]] - filled[run[1] + 1], *run))
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _is_import(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module != "__future__"
+    return isinstance(node, ast.Import)
+
+
+def _definitions(code: str, body: Sequence[ast.stmt]) -> Iterator[_Definition]:
+    """Yield what is defined at the top level; of several with one name, the first."""
+    seen: set[str | None] = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if node.decorator_list or (not isinstance(node, ast.ClassDef) and not _returns(node)):
+                continue
+            name: str | None = node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            name = target.id if isinstance(target, ast.Name) else None
+        else:
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield _Definition(name, _text(code, node), frozenset(_names(node)))
+
+
+def _returns(node: ast.AST) -> bool:
+    return any(isinstance(inner, ast.Return) for inner in ast.walk(node))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            yield inner.id
+        elif isinstance(inner, ast.Attribute):
+            yield inner.attr
+        elif isinstance(inner, ast.arg | ast.keyword) and inner.arg:
+            yield inner.arg
+
+
+def _reached(entry_point: str, definitions: Sequence[_Definition]) -> set[str | None]:
+    uses = {each.name: each.names for each in definitions}
+    reached: set[str | None] = {entry_point}
+    ahead = [entry_point]
+    while ahead:
+        for name in uses.get(ahead.pop(), frozenset()) - reached:
+            reached.add(name)
+            ahead.append(name)
+    return reached
+
+
+def _text(code: str, node: ast.stmt) -> str:
+    return ast.get_source_segment(code, node) or ""
