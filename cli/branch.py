@@ -16,7 +16,8 @@ from opencodeinterpreter.cli.options import (
     SetOption,
     StoreOption,
     TurnsOption,
-    read_text,
+    check_output,
+    read_code,
     settings_with,
 )
 from opencodeinterpreter.cli.resume import RunArgument
@@ -58,7 +59,8 @@ def branch(
         raise InputError("give one of --feedback, --code and --verdict")
     if feedback is not None and not feedback.strip():
         raise InputError("--feedback is empty; say something")
-    edited = read_text(code, "code") if code else None
+    check_output(output)
+    edited = read_code(code, "code") if code else None
 
     async def go() -> Run:
         async with open_store(store) as opened:
@@ -74,4 +76,4 @@ def branch(
             row = await create_run(opened, seed, Origin(parent=parent.row.id, parent_turn=number))
             return await carry_on(opened, row, deadline=deadline)
 
-    finish(asyncio.run(go()), output, as_json)
+    finish(asyncio.run(go()), store, output, as_json)

@@ -1,6 +1,7 @@
 """Options that several verbs share, and the settings that they stand for."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +13,20 @@ from pydantic import ValidationError
 from opencodeinterpreter.nodes.records import CriticKind
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.models.opening import check_models
 from opencodeinterpreter.tools.models.protocol import Role
-from opencodeinterpreter.tools.models.spec import check_spec
 
 
 def default_store() -> str:
     """Return the path of the store that is used where none is named."""
     home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return str(Path(home) / "opencodeinterpreter" / "runs.sqlite")
+
+
+def _positive(seconds: float | None) -> float | None:
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise typer.BadParameter(f"{seconds} is no number of seconds")
+    return seconds
 
 
 StoreOption = Annotated[
@@ -62,7 +69,12 @@ PromptOption = Annotated[
 ]
 DeadlineOption = Annotated[
     float | None,
-    typer.Option("--deadline", metavar="SECONDS", help="Stop after this long; resume later."),
+    typer.Option(
+        "--deadline",
+        metavar="SECONDS",
+        callback=_positive,
+        help="Stop after this long; resume later.",
+    ),
 ]
 
 
@@ -91,11 +103,13 @@ def settings_with(
     for option in others:
         _set(values, option)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"setting {where}: {first['msg']} (got {first['input']!r})") from error
+    check_models(settings.models, settings.client)
+    return settings
 
 
 def read_text(path: Path, what: str) -> str:
@@ -106,6 +120,26 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"cannot read {what} file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{what} file {path} is not UTF-8 text") from error
+
+
+def read_code(path: Path, what: str) -> str:
+    """Return a file's text as `read_text` does; raises InputError for an empty file too."""
+    text = read_text(path, what)
+    if not text.strip():
+        raise InputError(f"{what} file {path} is empty")
+    return text
+
+
+def check_output(path: Path | None) -> None:
+    """Raise InputError, before anything is run, where `path` cannot be written."""
+    if path is None:
+        return
+    if path.is_dir() or not path.name:
+        raise InputError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: no permission in {path.parent}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,7 +164,6 @@ def _models(known: dict[str, str], options: Sequence[str]) -> dict[str, str]:
         if role not in get_args(Role):
             roles = ", ".join(get_args(Role))
             raise InputError(f"unknown role {role!r} in --model {option}; there are {roles}")
-        check_spec(spec)
         models[role] = spec
     return models
 

@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.options import DeadlineOption, JsonOption, StoreOption, read_text
+from opencodeinterpreter.cli.options import (
+    DeadlineOption,
+    JsonOption,
+    StoreOption,
+    check_output,
+    read_code,
+)
 from opencodeinterpreter.cli.running import carry_on, finish
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import Run, find_run, open_run
@@ -30,16 +36,19 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run at the node where it stands, under its own settings."""
+    check_output(output)
+    if feedback is not None and not feedback.strip():
+        raise InputError("--feedback is empty; say something")
     answers = [
         *([Answer(action="approve")] if approve else []),
         *([Answer(action="stop")] if stop else []),
         *([Answer(action="words", text=feedback)] if feedback is not None else []),
-        *([Answer(action="edit", text=read_text(code, "code"))] if code else []),
+        *([Answer(action="edit", text=read_code(code, "code"))] if code else []),
     ]
     if len(answers) > 1:
         raise InputError("give one of --approve, --feedback, --code and --stop")
     answer = answers[0] if answers else None
-    finish(asyncio.run(_resume(store, run, answer, deadline)), output, as_json)
+    finish(asyncio.run(_resume(store, run, answer, deadline)), store, output, as_json)
 
 
 async def _resume(url: str, prefix: str, answer: Answer | None, deadline: float | None) -> Run:

@@ -1,18 +1,22 @@
 """Carrying a run on from the command line: live lines, a person's answers, the end in words."""
 
 import asyncio
+import contextlib
 import json
+import shlex
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import click
 import typer
 from rich.console import Console
 
 from opencodeinterpreter.cli.asking import ask_person
 from opencodeinterpreter.cli.live import LiveAnswer
-from opencodeinterpreter.cli.options import write_text
+from opencodeinterpreter.cli.options import default_store, write_text
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.words import node_line, summary
 from opencodeinterpreter.graph.build import Graph
@@ -21,7 +25,8 @@ from opencodeinterpreter.graph.runs import Row, Run, advance, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.person import Answer, Question
 
 NOT_SOLVED = 1
 DEADLINE = "deadline reached"
@@ -46,10 +51,10 @@ async def carry_on(
             async with open_graph(settings_of(run), store) as graph:
                 return await _advance(store, graph, row, answer, console)
     except TimeoutError:
-        console.print(f"{DEADLINE}; go on with: {resume_command(row)}", markup=False)
+        console.print(f"{DEADLINE}; go on with: {resume_command(row, store.name)}", markup=False)
         return await open_run(store, row.id)
     except BaseException:
-        console.print(f"stopped; go on with: {resume_command(row)}", markup=False)
+        console.print(f"stopped; go on with: {resume_command(row, store.name)}", markup=False)
         raise
 
 
@@ -68,7 +73,32 @@ async def _advance(
             run = await advance(store, graph, row, answer=answer, watch=watch, hear=hear)
         if run.question is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return run
-        answer = await asyncio.to_thread(ask_person, run.question, console)
+        answer = await _asked(run.question, console)
+
+
+async def _asked(question: Question, console: Console) -> Answer:
+    """Ask in a thread that does not outlive Ctrl-C: a prompt cannot be called back."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Answer] = loop.create_future()
+
+    def settle(answer: Answer | None, error: BaseException | None) -> None:
+        if not answered.done():
+            if answer is not None:
+                answered.set_result(answer)
+            else:
+                answered.set_exception(error or EOFError())
+
+    def ask() -> None:
+        answer, error = None, None
+        try:
+            answer = ask_person(question, console)
+        except (click.Abort, EOFError, OSError) as ended:
+            error = InputError(f"no answer was given ({type(ended).__name__})")
+        with contextlib.suppress(RuntimeError):  # The loop has gone meanwhile.
+            loop.call_soon_threadsafe(settle, answer, error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return await answered
 
 
 def settings_of(run: Run) -> Settings:
@@ -78,12 +108,13 @@ def settings_of(run: Run) -> Settings:
     return Settings.model_validate(record.settings[named])
 
 
-def resume_command(row: Row) -> str:
-    """Return what to type to go on with a run."""
-    return f"opencodeinterpreter resume {row.short}"
+def resume_command(row: Row, store: str) -> str:
+    """Return what to type to go on with a run of the store of this name."""
+    where = "" if store == default_store() else f" --store {shlex.quote(store)}"
+    return f"opencodeinterpreter resume {row.short}{where}"
 
 
-def finish(run: Run, output: Path | None, as_json: bool) -> None:
+def finish(run: Run, store: str, output: Path | None, as_json: bool) -> None:
     """Print a run's end, write its code, and exit with its status.
 
     In a pipe the final code, and nothing else, goes to stdout.
@@ -94,7 +125,7 @@ def finish(run: Run, output: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result(run), ensure_ascii=False))
     else:
-        print(summary(run), file=sys.stderr)
+        print(summary(run, resume_command(run.row, store)), file=sys.stderr)
         if output is None and code is not None:
             print(printable(code) if sys.stdout.isatty() else code, end="")
     if run.row.status != "solved":

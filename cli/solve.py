@@ -16,7 +16,8 @@ from opencodeinterpreter.cli.options import (
     SetOption,
     StoreOption,
     TurnsOption,
-    read_text,
+    check_output,
+    read_code,
     settings_with,
 )
 from opencodeinterpreter.cli.running import carry_on, finish
@@ -56,23 +57,24 @@ def solve(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a task: draft, run, judge, criticise, refine, until it is solved or spent."""
+    check_output(output)
     settings = settings_with(Settings(), model, critic, turns, drafts, prompt, setting)
     text = typer.get_text_stream("stdin").read() if task == "-" else task
     if not text.strip():
         raise InputError("the task is empty; say what to write")
-    if critic == "oracle" and reference is None:
+    if settings.critic == "oracle" and reference is None:
         raise InputError("the oracle critic needs --reference FILE, a right solution")
     seed = task_seed(
         {
             "prompt": text,
             "entry_point": entry_point,
             "tests": read_tests(tests).model_dump(mode="json") if tests else None,
-            "reference": read_text(reference, "reference") if reference else None,
+            "reference": read_code(reference, "reference") if reference else None,
         },
         settings,
-        read_text(draft, "draft") if draft else None,
+        read_code(draft, "draft") if draft else None,
     )
-    finish(asyncio.run(_solve(store, seed, deadline)), output, as_json)
+    finish(asyncio.run(_solve(store, seed, deadline)), store, output, as_json)
 
 
 async def _solve(url: str, seed: Input, deadline: float | None) -> Run:

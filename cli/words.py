@@ -1,13 +1,13 @@
 """Runs in words: the line after each node, the end, the whole story."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.graph.runs import Row, Run
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict
-from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
@@ -75,7 +75,7 @@ def _answered(turn: Turn) -> str:
     return f"{feedback.kind} feedback{what}{notes}"
 
 
-def summary(run: Run) -> str:
+def summary(run: Run, resume: str) -> str:
     """Return how a run stands, in one or two lines."""
     row, turns = run.row, run.record.turns
     outcome = run.record.outcome
@@ -89,8 +89,7 @@ def summary(run: Run) -> str:
     lines.append(f"{len(turns)} turns, {tokens(turns)} tokens, {seconds(turns):.1f} s{price}")
     if run.question:
         lines.append(
-            f"it waits for a person: opencodeinterpreter resume {row.short} "
-            "--approve | --feedback TEXT | --code FILE | --stop"
+            f"it waits for a person: {resume} --approve | --feedback TEXT | --code FILE | --stop"
         )
     return printable("\n".join(lines))
 
@@ -117,8 +116,9 @@ def story(record: Record) -> Iterator[str]:
 
 def _turn_story(record: Record, turn: Turn) -> Iterator[str]:
     yield ""
-    settings = Settings.model_validate(record.settings[turn.settings])
-    yield f"-- turn {turn.number} (coder {settings.models['coder']}, critic {settings.critic})"
+    settings: dict[str, Any] = record.settings[turn.settings]
+    coder = settings["models"]["coder"]
+    yield f"-- turn {turn.number} (coder {coder}, critic {settings['critic']})"
     for part in PARTS:
         if source := turn.given.get(part):
             yield f"   {part} given by {source}"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -47,6 +48,7 @@ class PostgresStore:
     def __init__(self, url: str, pool: Pool, saver: AsyncPostgresSaver) -> None:
         """Take an open pool and a saver on it; claims connect to `url` by themselves."""
         self._url = url
+        self.name = _without_password(url)
         self.saver: BaseCheckpointSaver[str] = saver
         self._pool = pool
 
@@ -90,5 +92,6 @@ async def _ask(connection: psycopg.AsyncConnection[DictRow], sql: str, run: str)
 
 
 def _without_password(url: str) -> str:
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    return psycopg.conninfo.make_conninfo("", **{**parts, "password": None})
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=user.partition(":")[0] + at + host).geturl()

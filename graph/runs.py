@@ -4,6 +4,7 @@ import ast
 import difflib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
@@ -127,7 +128,7 @@ async def create_run(
         created=origin.created or now,
         updated=now,
     )
-    try:
+    with store_failures(store):
         if await store.execute("SELECT 1 FROM opencodeinterpreter_runs WHERE id = ?", [row.id]):
             raise InputError(f"run {row.id} is in the store already")
         await reading_graph(store).aupdate_state(_config(row), seed, as_node="__start__")
@@ -135,9 +136,7 @@ async def create_run(
         await store.execute(
             f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({marks})", _values(row)
         )
-    except store.failures as error:
-        raise StoreError(f"the store refused a new run: {error}") from error
-    return (await _refreshed(store, await open_run(store, row.id))).row
+        return (await _refreshed(store, await open_run(store, row.id))).row
 
 
 async def open_run(store: Store, run_id: str) -> Run:
@@ -165,23 +164,30 @@ async def advance(
     the next node starts. Raises the OutsideError of a model, the sandbox or the store; the run
     then resumes at the same node.
     """
-    async with store.claim(row.id):
-        run = await open_run(store, row.id)
-        if run.next == "end" or (run.question and answer is None):
-            return await _refreshed(store, run)
-        await _set_status(store, row, "running")
-        resume: Command[Any] | None = None
-        if run.question and answer:
-            resume = Command(resume=answer.model_dump(mode="json"))
-        try:
+    with store_failures(store):
+        async with store.claim(row.id):
+            run = await open_run(store, row.id)
+            if run.next == "end" or (run.question and answer is None):
+                return await _refreshed(store, run)
+            await _set_status(store, row, "running")
+            resume: Command[Any] | None = None
+            if run.question and answer:
+                resume = Command(resume=answer.model_dump(mode="json"))
             try:
                 with structlog.contextvars.bound_contextvars(run=row.short):
                     await _drive(graph, row, resume, run, watch or _unwatched, hear)
             finally:
                 run = await _settled(store, row)
-        except store.failures as error:
-            raise StoreError(f"the store failed: {error}; what it held before is safe") from error
-        return run
+            return run
+
+
+@contextmanager
+def store_failures(store: Store) -> Iterator[None]:
+    """Turn what the database raises into a StoreError that names the store."""
+    try:
+        yield
+    except store.failures as error:
+        raise StoreError(f"{store.name}: {error}; what it held before is safe") from error
 
 
 async def _drive(

@@ -72,6 +72,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, saver: AsyncSqliteSaver, table: aiosqlite.Connection) -> None:
         """Take a saver and a connection of our own, so that their transactions do not mix."""
+        self.name = str(path)
         self.saver: BaseCheckpointSaver[str] = saver
         self._locks = path.with_name(f"{path.name}-locks")
         self._table = table

@@ -16,6 +16,11 @@ class Store(Protocol):
     """An open database of runs."""
 
     @property
+    def name(self) -> str:
+        """The path or URL that opens it again, without a password."""
+        ...
+
+    @property
     def saver(self) -> BaseCheckpointSaver[str]:
         """LangGraph's saver on the database."""
         ...

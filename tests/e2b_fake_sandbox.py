@@ -146,12 +146,21 @@ class FakeSandbox:
         self._expiry.cancel()
         for kernel in self.kernels.values():
             kernel.kill()
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._kill_processes()
         for exchange in self.exchanges:
             exchange.drop()
         self._died.set()
+
+    def _kill_processes(self) -> bool:
+        """Kill what runs; return whether something did."""
+        # By their groups as well: while a process begins a program, it can't be told whose it is.
+        groups = [command.pid for command in self.commands if command.returncode is None]
+        running = self.processes()
+        for kill, pids in ((os.killpg, groups), (os.kill, running)):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
+        return bool(groups or running)
 
     def processes(self) -> list[int]:
         """The ids of all processes that run in this sandbox."""
@@ -168,6 +177,9 @@ class FakeSandbox:
         self.kill()
         for kernel in self.kernels.values():
             await kernel.stop()
+        # Some may have been about to start.
+        while self._kill_processes():  # noqa: ASYNC110 (the kernel tells nobody)
+            await asyncio.sleep(0.02)
         for command in self.commands:
             await command.communicate()
 

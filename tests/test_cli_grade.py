@@ -126,7 +126,7 @@ def test_a_run_that_was_killed_ends_with_the_same_file(tmp_path: Path) -> None:
     rows = [RIGHT, *[sample("HumanEval/0", solution=slow)] * 6, WRONG]
     options = ("--benchmark", "humaneval+", "--data", data, "--workers", "1")
     files = []
-    for name, killed in (("a", False), ("b", True)):
+    for name, killed in (("whole", False), ("killed", True)):
         samples = lines(tmp_path / f"{name}.jsonl", rows)
         target = tmp_path / f"{name}_eval_results.json"
         command = Command(tmp_path, warm)
@@ -138,7 +138,7 @@ def test_a_run_that_was_killed_ends_with_the_same_file(tmp_path: Path) -> None:
                     assert time.monotonic() < patience
                     time.sleep(0.01)
                 running.signal(signal.SIGKILL)
-                running.end()
+                running.wait()
             assert not target.exists()
             with part.open("a") as file:
                 file.write('{"number": 6, "ba')

@@ -16,6 +16,7 @@ from opencodeinterpreter.nodes.records import PARTS, Part, Record, Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import by_key, by_number
 from opencodeinterpreter.tools.canonical import canonical, digest
+from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.recorded import (
     Diverged,
     NotRecorded,
@@ -102,7 +103,7 @@ class _Walk:
         return turn.task, self.record.settings[turn.settings]["models"]
 
     async def _turns(self, turns: tuple[Turn, ...]) -> None:
-        settings = Settings.model_validate(self.record.settings[turns[0].settings])
+        settings, *_ = [self._settings(turn) for turn in turns]
         if self.today:
             settings = settings.model_copy(update={"prompts": installed_prompts()})
         models = recorded_models(settings.models, self.record, turns)
@@ -115,6 +116,12 @@ class _Walk:
         except NotRecorded:
             if (missing := self._missing(turns)) is not None:
                 raise Diverged(*missing, "the replay asks for what was not recorded") from None
+
+    def _settings(self, turn: Turn) -> Settings:
+        try:
+            return Settings.model_validate(self.record.settings[turn.settings])
+        except InputError as error:
+            raise Diverged(turn.number, "coder", f"its settings cannot be used: {error}") from None
 
     def _take(self, node: str, update: dict[str, Any]) -> None:
         """Compare what a node made with the record, then go on from it."""

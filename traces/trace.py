@@ -12,6 +12,7 @@ It is a pure function of the run's final state: nothing is recorded beside the c
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -47,7 +48,7 @@ class Header(_Plain):
 
     line: Literal["header"] = "header"
     format: Literal["opencodeinterpreter trace"] = "opencodeinterpreter trace"
-    version: int = VERSION
+    version: int = Field(default=VERSION, ge=1, strict=True)
     run: str = Field(pattern=_UUID)
     parent: str | None = Field(default=None, pattern=_UUID)
     parent_turn: int | None = None
@@ -215,7 +216,8 @@ class _Reader:
             self.header = _header(value)
         elif kind == "settings":
             settings = _SettingsLine.model_validate(value)
-            Settings.model_validate(settings.settings)
+            with suppress(InputError):  # A prompt that cannot be filled shows in a replay.
+                Settings.model_validate(settings.settings)
             self.settings[settings.digest] = settings.settings
         elif kind == "task":
             task = _TaskLine.model_validate(value)

@@ -53,4 +53,4 @@ async def test_each_turn_finds_more_of_its_prompt_in_the_cache(model: VLLMModel)
     graph = build_graph({"coder": model}, FailingRunner())
     record = await drive(graph, settings("vllm:smollm2", turns=4, tokens=160), WORDS)
     hits = cached(record)[1:]
-    assert hits == sorted(hits) and hits[0] > 0 and hits[-1] > hits[0]
+    assert hits == sorted(hits) and hits[-1] > hits[0]  # by blocks, of 128 tokens on a processor

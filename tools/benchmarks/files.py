@@ -5,7 +5,6 @@ import hashlib
 import lzma
 import os
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -114,6 +113,8 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _fetch(name: str, source: Source) -> bytes:
+    import urllib.request  # takes long to load, and is needed once
+
     way_out = "name a local copy with --data FILE" + (
         f" or the variable {source.variable}" if source.variable else ""
     )

@@ -11,10 +11,19 @@ from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Role
 from opencodeinterpreter.tools.models.provider import check_provider, open_provider
 from opencodeinterpreter.tools.models.scripted import load_scripted
-from opencodeinterpreter.tools.models.spec import POSSIBLE_SPECS, Spec, parse_spec
+from opencodeinterpreter.tools.models.spec import POSSIBLE_SPECS, Spec, check_spec, parse_spec
 from opencodeinterpreter.tools.models.vllm_model import open_vllm
 from opencodeinterpreter.tools.models.vllm_options import check_vllm
 from opencodeinterpreter.tools.models.vllm_serve import open_served
+
+
+def check_models(specs: Mapping[Role, str], options: ModelOptions) -> None:
+    """Raise InputError for a spec, file, extra or key that is missing or wrong; start nothing."""
+    for text in specs.values():
+        check_spec(text)
+        spec = parse_spec(text)
+        if spec.scheme == "openai":
+            api_key(spec.url, options)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from opencodeinterpreter.tools.models.prices import Price
 class ModelOptions(BaseModel):
     """What every model client obeys; recorded with a run, so it names a key and never holds one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     key_variable: str | None = None
     """The environment variable that holds the API key.

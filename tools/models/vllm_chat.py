@@ -4,7 +4,7 @@ Import this module only where vLLM is used: it imports langchain.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -112,6 +112,26 @@ class ChatVLLM(BaseChatModel):
     ) -> ChatResult:
         output = await self.engine.generate(self._asked(messages, stop, kwargs))
         return self._result(output, kwargs)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        asked = self._asked(messages, stop, {**kwargs, "n": 1})
+        if asked.tools:
+            yield _whole(self._result(self.engine.generate_blocking(asked), kwargs))
+            return
+        written = 0
+        for output in self.engine.stream_blocking(asked):
+            (piece,) = output.outputs
+            written += len(piece.token_ids)
+            chunk = self._chunk(output, piece, written)
+            if run_manager:
+                run_manager.on_llm_new_token(piece.text, chunk=chunk)
+            yield chunk
 
     async def _astream(
         self,

@@ -8,9 +8,10 @@ import asyncio
 import concurrent.futures
 import threading
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
@@ -70,18 +71,25 @@ class Engine:
         caller = asyncio.get_running_loop()
         queue: asyncio.Queue[RequestOutput | None] = asyncio.Queue()
 
-        async def pump() -> None:
-            try:
-                async for output in self._outputs(asked, delta=True):
-                    caller.call_soon_threadsafe(queue.put_nowait, output)
-            finally:
-                caller.call_soon_threadsafe(queue.put_nowait, None)
+        def put(output: "RequestOutput | None") -> None:
+            caller.call_soon_threadsafe(queue.put_nowait, output)
 
-        pumping = self._there(pump())
+        pumping = self._there(self._pumped(asked, put))
         try:
             while (output := await queue.get()) is not None:
                 yield output
             await asyncio.wrap_future(pumping)
+        finally:
+            pumping.cancel()
+
+    def stream_blocking(self, asked: Generation) -> Iterator["RequestOutput"]:
+        """Yield what is new of the output to a caller without an event loop."""
+        queue: SimpleQueue[RequestOutput | None] = SimpleQueue()
+        pumping = self._there(self._pumped(asked, queue.put))
+        try:
+            while (output := queue.get()) is not None:
+                yield output
+            pumping.result()
         finally:
             pumping.cancel()
 
@@ -133,6 +141,16 @@ class Engine:
             last = output
         assert last is not None, "vLLM ends every request with an output"
         return last
+
+    async def _pumped(
+        self, asked: Generation, put: Callable[["RequestOutput | None"], None]
+    ) -> None:
+        """Put each piece of the output as it comes, and None after the last or a failure."""
+        try:
+            async for output in self._outputs(asked, delta=True):
+                put(output)
+        finally:
+            put(None)
 
     async def _outputs(self, asked: Generation, delta: bool) -> AsyncIterator["RequestOutput"]:
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams

@@ -18,14 +18,19 @@ _DESCRIPTORS = 256
 _MIB = 1 << 20
 
 
-def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any]) -> None:
-    """Keep nothing but `descriptors`, in rising order, as 0 to 3; go to `work`; take limits on."""
+def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any], parent: int) -> None:
+    """Keep nothing but `descriptors`, in rising order, as 0 to 3; go to `work`; take limits on.
+
+    From then on the process ends with `parent`.
+    """
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
     os.closerange(len(descriptors), _DESCRIPTORS)
     os.setsid()
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
     # E2B's users may become root without a password.
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.chdir(work)

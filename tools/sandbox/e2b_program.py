@@ -84,7 +84,8 @@ class Answer:
 
     def frames(self) -> list[Any]:
         """Return what the first two frames hold, as far as they are there."""
-        found, rest = [], self._data
+        found: list[Any] = []
+        rest = self._data
         while len(rest) > HEADER and len(found) < 2:
             end = HEADER + int.from_bytes(rest[:HEADER], "big")
             try:
@@ -120,10 +121,11 @@ class Run:
         self._out_of_memory = _out_of_memory_kills()
         self._base = _usage([os.getpid()])[0]
         self._began = time.monotonic()
+        parent = os.getpid()
         self._child = os.fork()
         if self._child == 0:
             try:
-                confine(work, sorted(given), self._limits)
+                confine(work, sorted(given), self._limits, parent)
                 sys.path.pop(0)
                 live()
             finally:

@@ -18,7 +18,7 @@ Profile = Literal["pure", "proc"]
 
 
 class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SandboxLimits(_Plain):
