@@ -20,17 +20,23 @@ COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types format docs constraints bench build clean
+.PHONY: help setup demo test test-slow test-vllm check lint types format docs constraints bench build clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: $(VENV)/.demo ## run the demonstration (ARGS="..." adds options)
 	$(BIN)/opencodeinterpreter demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests (ARGS="-k replay" picks some)
-	$(BIN)/pytest -n logical --maxprocesses 4 $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 4 -m "not slow and not vllm" $(ARGS)
+
+test-slow: $(VENV)/.dev ## run the long tests: attacks that take time, thousands of runs
+	$(BIN)/pytest -n 2 -m slow $(ARGS)
+
+test-vllm: ## run the tests with the real vLLM on the CPU, in an environment of its own
+	@$(PYTHON) scripts/test_vllm.py .venv-vllm $(ARGS)
 
 check: lint types ## lint and types
 
@@ -64,7 +70,7 @@ constraints: ## pin the development set anew (needs uv)
 		--output-file constraints.txt pyproject.toml
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
 	rm -rf opencodeinterpreter.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

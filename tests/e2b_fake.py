@@ -118,6 +118,13 @@ class FakeE2B:
         """Return once no more than `count` sandboxes run."""
         await self.until(lambda: len(self.alive) <= count)
 
+    async def quiet(self) -> None:
+        """Return once no process runs in a sandbox that died; raises TimeoutError."""
+        dead = [sandbox for sandbox in self.sandboxes.values() if not sandbox.alive]
+        async with asyncio.timeout(20):
+            while any(sandbox.processes() for sandbox in dead):  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.02)
+
     async def __aenter__(self) -> Self:
         self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="e2b-fake-"))
         await self._server.__aenter__()

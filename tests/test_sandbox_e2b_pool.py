@@ -122,7 +122,7 @@ async def test_cancelling_at_any_moment_leaves_nothing(fake: FakeE2B) -> None:
         assert {told.status for told in await asyncio.gather(*again)} == {"ok"}
         assert (await sandbox.run_code("1", context=context)).status == "ok"
     assert not fake.alive
-    assert not [pid for sandbox in fake.sandboxes.values() for pid in sandbox.processes()]
+    await fake.quiet()
 
 
 async def test_closing_ends_runs_and_contexts_under_way(fake: FakeE2B) -> None:

@@ -15,7 +15,7 @@ from opencodeinterpreter.tools.models.chat import LangChainModel
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
-from opencodeinterpreter.tools.models.structured import TOOL, Way
+from opencodeinterpreter.tools.models.structured import TOOL, Way, is_strict
 
 if TYPE_CHECKING:
     import openai
@@ -179,14 +179,8 @@ def _foreign_headers(key: SecretStr) -> dict[str, Any]:
 
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the protocol's wrapping of `schema`.
-
-    Strict decoding is asked for where the schema allows it: OpenAI refuses it for one that has
-    optional or additional properties.
-    """
-    closed = schema.get("additionalProperties") is False
-    strict = closed and set(schema.get("required", ())) == set(schema.get("properties", ()))
+    """Return the protocol's wrapping of `schema`."""
     return {
         "type": "json_schema",
-        "json_schema": {"name": TOOL, "schema": schema, "strict": strict},
+        "json_schema": {"name": TOOL, "schema": schema, "strict": is_strict(schema)},
     }

@@ -24,12 +24,25 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
+def is_strict(schema: Mapping[str, Any]) -> bool:
+    """Return whether strict decoding under `schema` can be asked for.
+
+    OpenAI refuses it for a schema with optional or additional properties.
+    """
+    closed = schema.get("additionalProperties") is False
+    return closed and set(schema.get("required", ())) == set(schema.get("properties", ()))
+
+
 def tool_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the one tool whose call is an answer under `schema`."""
+    """Return the one tool whose call is an answer under `schema`.
+
+    Without `strict`, vLLM holds only the call to a form, and its arguments to none.
+    """
     function = {
         "name": TOOL,
         "description": "Give the answer.",
         "parameters": dict(schema),
+        **({"strict": True} if is_strict(schema) else {}),
     }
     return {"type": "function", "function": function}
 

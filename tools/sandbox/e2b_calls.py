@@ -26,11 +26,22 @@ async def ask(doing: str, call: Awaitable[T], seconds: float) -> T:
 
     Raises E2BTransientError where another try makes sense, else SandboxError.
     """
+    task = asyncio.current_task()
+    assert task
+    cancelled = task.cancelling()
+    deadline = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
-            return await call
+        async with deadline:
+            value = await call
     except Exception as error:
-        raise told(doing, error, seconds) from error
+        # The SDK may turn a cancellation, ours or another's, into an error or an answer.
+        if task.cancelling() > cancelled:
+            raise asyncio.CancelledError from error
+        cause = TimeoutError() if deadline.expired() else error
+        raise told(doing, cause, seconds) from cause
+    if task.cancelling() > cancelled:
+        raise asyncio.CancelledError
+    return value
 
 
 def told(doing: str, error: Exception, seconds: float) -> SandboxError:
