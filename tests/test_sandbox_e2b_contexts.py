@@ -163,6 +163,16 @@ async def test_code_cannot_pass_its_own_error_off_as_a_crash(
     assert (told.status, told.state_lost) == ("error", False)
 
 
+async def test_code_that_breaks_its_kernel_loses_its_state_and_not_the_sandbox(
+    sandbox: E2BSandbox, context: Context, fake: FakeE2B
+) -> None:
+    await shown(sandbox, context, "import builtins; x = 7; builtins.exec = None")
+    told = await sandbox.run_code("'x' in dir(), input()", context=context, stdin="in")
+    assert (told.results[0].text, told.state_lost) == ("(False, 'in')", True)
+    assert await shown(sandbox, context, "1") == "1"
+    assert len(fake.sandboxes) == 1
+
+
 async def test_a_cancelled_cell_is_stopped_and_the_next_one_runs(
     sandbox: E2BSandbox, context: Context
 ) -> None:

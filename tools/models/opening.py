@@ -9,7 +9,7 @@ from opencodeinterpreter.tools.models.local import open_local
 from opencodeinterpreter.tools.models.openai import Endpoint, api_key, open_endpoint
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Role
-from opencodeinterpreter.tools.models.provider import check_provider, open_provider
+from opencodeinterpreter.tools.models.provider import check_provider, open_provider, provider_chat
 from opencodeinterpreter.tools.models.scripted import load_scripted
 from opencodeinterpreter.tools.models.spec import POSSIBLE_SPECS, Spec, check_spec, parse_spec
 from opencodeinterpreter.tools.models.vllm_model import open_vllm
@@ -24,6 +24,9 @@ def check_models(specs: Mapping[Role, str], options: ModelOptions) -> None:
         spec = parse_spec(text)
         if spec.scheme == "openai":
             api_key(spec.url, options)
+        elif spec.scheme == "provider":
+            check_provider(text, spec.provider, POSSIBLE_SPECS)
+            provider_chat(text, spec.provider, spec.name, options)
 
 
 @asynccontextmanager

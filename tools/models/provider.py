@@ -56,18 +56,24 @@ async def open_provider(
     Raises InputError where langchain does not know the provider, its package is missing or its
     client refuses its settings.
     """
+    chat, key = await asyncio.to_thread(provider_chat, spec, provider, model, options)
+    return ProviderModel(chat, spec, key, options)
+
+
+def provider_chat(
+    spec: str, provider: str, model: str, options: ModelOptions
+) -> "tuple[BaseChatModel, str]":
+    """Return the provider's chat model and the key that it was given; nothing is asked of it yet.
+
+    Raises InputError as `open_provider` does.
+    """
+    from langchain.chat_models import init_chat_model
+
     key = ""
     if options.key_variable is not None:
         key = os.environ.get(options.key_variable, "").strip()
         if not key:
             raise InputError(f"the API key for {spec} is missing: set {options.key_variable}")
-    chat = await asyncio.to_thread(_chat, spec, provider, model, key)
-    return ProviderModel(chat, spec, key, options)
-
-
-def _chat(spec: str, provider: str, model: str, key: str) -> "BaseChatModel":
-    from langchain.chat_models import init_chat_model
-
     given: dict[str, Any] = {"api_key": key} if key else {}
     try:
         chat: BaseChatModel = init_chat_model(
@@ -75,4 +81,4 @@ def _chat(spec: str, provider: str, model: str, key: str) -> "BaseChatModel":
         )
     except Exception as error:  # each provider's client has its own ways to refuse
         raise InputError(f"model {spec}: {' '.join(str(error).split())[:600]}") from error
-    return chat
+    return chat, key

@@ -24,10 +24,12 @@ class Kernel:
     """A kernel and its memory; whoever uses it lets one call end before the next."""
 
     def __init__(self, handle: Handle, context: Any, limits: SandboxLimits, seconds: float) -> None:
-        self.bare = True
-        """Whether it just started, with neither its work folder nor its limits."""
         self.busy = False
         """Whether a cell may still be at work that nobody waits for any more."""
+        self.lost = False
+        """Whether it lost its memory unasked; whoever hears of it sets it back."""
+        self._bare = True
+        """Whether it just started, with neither its work folder nor its limits."""
         self._handle = handle
         self._context = context
         self._limits = limits
@@ -43,12 +45,15 @@ class Kernel:
     def twin(self, handle: Handle) -> "Kernel":
         """Return the same kernel in a copy of its sandbox."""
         other = Kernel(handle, self._context, self._limits, self._seconds)
-        other.bare, other.busy = self.bare, self.busy
+        other._bare = self._bare
         return other
 
     async def prepare(self, **job: Any) -> None:
-        """Do unseen what `e2b_setup.prepare` does; a bare kernel first gets what it lacks."""
-        if self.bare:
+        """Do unseen what `e2b_setup.prepare` does; a bare kernel first gets what it lacks.
+
+        Code may have left a kernel in which that fails; then it is restarted.
+        """
+        if self._bare:
             limits = self._limits.model_dump(mode="json")
             job = {"limits": limits, "stdin": "", "reseed": True, **job}
         if not job:
@@ -58,14 +63,19 @@ class Kernel:
         self.busy = True
         told = await ask("prepare a context", self._run(hidden), self._seconds)
         self.busy = False
-        if told.error is not None:
+        if told.error is None:
+            self._bare = False
+        elif self._bare:
             raise E2BTransientError(
                 f"E2B's kernel could not be prepared: {told.error.name}: {told.error.value}"
             )
-        self.bare = False
+        else:
+            await self.restart()
+            self.lost = True
+            await self.prepare(**job)
 
     async def cell(self, code: str, limits: SandboxLimits) -> Execution:
-        """Run a cell to its end or its limits; the kernel is bare where it did not survive.
+        """Run a cell to its end or its limits.
 
         Raises E2BTransientError where the sandbox is lost, else SandboxError.
         """
@@ -95,20 +105,23 @@ class Kernel:
         """
         for _ in range(_PROBES):
             try:
-                await ask("probe a context", self._run("None"), _PROBE_SECONDS)
+                told = await ask("probe a context", self._run("None"), _PROBE_SECONDS)
             except E2BTransientError as failure:
                 if not isinstance(failure.__cause__, TimeoutError):
                     raise
             else:
                 self.busy = False
+                if _died(told.error):
+                    self.lost = self._bare = True
                 return
         await self.restart()
+        self.lost = True
 
     async def restart(self) -> None:
         """Empty the kernel."""
         call = self._handle.restart_code_context(self._context)
         await ask("restart a context", call, self._seconds)
-        self.bare, self.busy = True, False
+        self._bare, self.busy = True, False
 
     async def _run(self, code: str, heard: "_Heard | None" = None) -> Any:
         return await self._handle.run_code(
@@ -122,8 +135,8 @@ class Kernel:
         )
 
     def _failed(self, heard: "_Heard", told: Any) -> Execution:
-        if told.name in _DIED and not told.traceback:
-            self.bare = True
+        if _died(told):
+            self.lost = self._bare = True
             return heard.execution("crashed")
         if told.name == "SystemExit":
             left = _exit_code(str(told.value))
@@ -131,6 +144,11 @@ class Kernel:
             return ending.model_copy(update={"exit_code": left})
         error = error_told(told.name, told.value, told.traceback)
         return heard.execution("error").model_copy(update={"error": error, "exit_code": 1})
+
+
+def _died(told: Any) -> bool:
+    """Whether an error is the server's, and not one that code raised under that name."""
+    return told is not None and told.name in _DIED and not told.traceback
 
 
 @cache

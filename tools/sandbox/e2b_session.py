@@ -46,16 +46,11 @@ class Session:
         """Run the next cell; raises SandboxError where the sandbox is lost meanwhile."""
         async with self._turn:
             lease, kernel = await self._ready(program.limits.wall_seconds)
-            lost = self._lost
             try:
-                ended = await self._cell(lease, kernel, program)
+                return await self._cell(lease, kernel, program)
             except E2BTransientError:
                 self._drop()
                 raise
-            self._lost = False
-            if kernel.bare:
-                self._lose()
-            return ended.model_copy(update={"state_lost": lost or self._lost})
 
     async def _cell(self, lease: Lease, kernel: Kernel, program: Program) -> Execution:
         job: dict[str, Any] = {} if program.seed is None else {"seed": program.seed}
@@ -63,15 +58,20 @@ class Session:
             job["stdin"] = program.stdin
             self._fed = bool(program.stdin)
         await kernel.prepare(**job)
+        self._note(kernel)
         for path, data in program.files.items():
             await self._folder(lease).write(path, data)
+        lost = self._lost
         self._cells += 1
         number = self._cells
         ended = await kernel.cell(program.code, program.limits)
-        if program.collect and not kernel.bare:
+        if program.collect and not kernel.lost:
             found = await self._folder(lease).collected(program.collect)
             ended = ended.model_copy(update={"artifacts": found})
-        return ended.model_copy(update={"execution_count": number})
+        self._lost = False
+        self._note(kernel)
+        told = {"execution_count": number, "state_lost": lost or self._lost}
+        return ended.model_copy(update=told)
 
     async def restart(self) -> None:
         """Empty the context."""
@@ -152,10 +152,15 @@ class Session:
         kernel = self._kernel
         if kernel.busy:
             await kernel.recover()
-            if kernel.bare:
-                self._lose()
         await kernel.prepare()
+        self._note(kernel)
         return lease, kernel
+
+    def _note(self, kernel: Kernel) -> None:
+        """Take note of what the kernel lost."""
+        if kernel.lost:
+            kernel.lost = False
+            self._lose()
 
     def _drop(self) -> None:
         lease, self._lease = self._lease, None
