@@ -1,5 +1,6 @@
 """Options that several verbs share, and the settings that they stand for."""
 
+import errno
 import json
 import math
 import os
@@ -139,7 +140,7 @@ def check_output(path: Path | None) -> None:
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no permission in {path.parent}")
+        raise InputError(f"cannot write {path}: {os.strerror(errno.EACCES)} in {path.parent}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -32,6 +32,10 @@ PATIENCE = 60.0
 """Seconds after which a process that does not end has failed its test."""
 POLL = 0.01
 
+# Tests that were started in the background of a shell ignore Ctrl-C, and so would their children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @dataclass(frozen=True)
 class Plan:
