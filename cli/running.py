@@ -1,11 +1,10 @@
 """Carrying a run on from the command line: live lines, a person's answers, the end in words."""
 
 import asyncio
-import contextlib
 import json
 import shlex
+import signal
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from opencodeinterpreter.graph.runs import Row, Run, advance, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.person import Answer, Question
 
 NOT_SOLVED = 1
@@ -73,32 +71,22 @@ async def _advance(
             run = await advance(store, graph, row, answer=answer, watch=watch, hear=hear)
         if run.question is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return run
-        answer = await _asked(run.question, console)
+        answer = _asked(run.question, console)
 
 
-async def _asked(question: Question, console: Console) -> Answer:
-    """Ask in a thread that does not outlive Ctrl-C: a prompt cannot be called back."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[Answer] = loop.create_future()
+def _asked(question: Question, console: Console) -> Answer:
+    """Ask on the loop's own thread: nothing goes on meanwhile, and Ctrl-C must reach the prompt.
 
-    def settle(answer: Answer | None, error: BaseException | None) -> None:
-        if not answered.done():
-            if answer is not None:
-                answered.set_result(answer)
-            else:
-                answered.set_exception(error or EOFError())
-
-    def ask() -> None:
-        answer, error = None, None
-        try:
-            answer = ask_person(question, console)
-        except (click.Abort, EOFError, OSError) as ended:
-            error = InputError(f"no answer was given ({type(ended).__name__})")
-        with contextlib.suppress(RuntimeError):  # The loop has gone meanwhile.
-            loop.call_soon_threadsafe(settle, answer, error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    return await answered
+    A thread could not be called back from its prompt. Leaving it is an interruption.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return ask_person(question, console)
+    except (click.Abort, EOFError):
+        console.print()
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def settings_of(run: Run) -> Settings:

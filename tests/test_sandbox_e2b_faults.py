@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError
+from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError, ask, told
 from tests.e2b_fake import KEY, FakeE2B, opened
 from tests.e2b_fake_faults import Die, Drop, Fault, Refuse, Silence, Unfinished
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("e2b_code_interpreter") is None, reason="needs the extra e2b"
 )
-SLOW = "import time\nprint('begun')\ntime.sleep(0.2)\nprint('done')"
+SLOW = "import time\nprint('begun')\ntime.sleep(0.05)\nprint('done')"
 
 
 @pytest.fixture
@@ -28,7 +28,6 @@ async def fake() -> AsyncIterator[FakeE2B]:
     [
         ("create", Refuse(429)),
         ("create", Refuse(503)),
-        ("create", Refuse(500)),
         ("create", Drop()),
         ("write", Refuse(502)),
         ("write", Drop()),
@@ -45,8 +44,8 @@ async def fake() -> AsyncIterator[FakeE2B]:
 async def test_a_run_gets_over_a_passing_fault(fake: FakeE2B, route: str, fault: Fault) -> None:
     fake.fail(route, fault)
     async with opened(fake) as sandbox:
-        told = await sandbox.run_code(SLOW)
-    assert (told.status, told.logs.stdout) == ("ok", "begun\ndone\n")
+        ended = await sandbox.run_code(SLOW)
+    assert (ended.status, ended.logs.stdout) == ("ok", "begun\ndone\n")
     assert not fake.alive
 
 
@@ -103,14 +102,14 @@ async def test_a_lost_answer_leaves_no_second_sandbox(fake: FakeE2B) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [(Refuse(400), "refused by the test"), (Refuse(404), "make a sandbox")]
+    ("fault", "text"), [(Refuse(400), "refused by the test"), (Refuse(404), "make a sandbox")]
 )
 async def test_what_another_try_would_not_change_is_told_at_once(
-    fake: FakeE2B, fault: Refuse, told: str
+    fake: FakeE2B, fault: Refuse, text: str
 ) -> None:
     fake.fail("create", fault)
     async with opened(fake) as sandbox:
-        with pytest.raises(SandboxError, match=told) as raised:
+        with pytest.raises(SandboxError, match=text) as raised:
             await sandbox.run_code("print(1)")
     assert not isinstance(raised.value, E2BTransientError)
     assert fake.asked.count("create") == 1
@@ -151,8 +150,8 @@ async def test_a_restart_of_a_lost_sandbox_gives_an_empty_context(fake: FakeE2B)
         await sandbox.run_code("x = 1", context=context)
         fake.fail("restart", Refuse(502))
         await sandbox.restart_context(context)
-        told = await sandbox.run_code("'x' in dir()", context=context)
-        assert (told.results[0].text, told.execution_count) == ("False", 1)
+        after = await sandbox.run_code("'x' in dir()", context=context)
+        assert (after.results[0].text, after.execution_count) == ("False", 1)
 
 
 async def test_a_fork_that_fails_leaves_the_context_as_it_was(fake: FakeE2B) -> None:
@@ -162,5 +161,47 @@ async def test_a_fork_that_fails_leaves_the_context_as_it_was(fake: FakeE2B) -> 
         fake.fail("fork", Refuse(500))
         with pytest.raises(SandboxError, match="fork a sandbox"):
             await sandbox.fork_context(context)
-        told = await sandbox.run_code("x", context=context)
-        assert (told.results[0].text, told.state_lost) == ("1", False)
+        after = await sandbox.run_code("x", context=context)
+        assert (after.results[0].text, after.state_lost) == ("1", False)
+
+
+def test_an_sdk_of_another_version_is_told_at_once_with_the_way_out() -> None:
+    error = told("make a sandbox", TypeError("unexpected keyword argument 'x'"), 1.0)
+    assert str(error) == (
+        "E2B's SDK could not make a sandbox: unexpected keyword argument 'x'; "
+        "install a version that the extra `e2b` names"
+    )
+    assert type(error) is SandboxError
+
+
+async def test_a_cancellation_that_the_sdk_swallows_is_not_lost() -> None:
+    async def swallowing() -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "swallowed"
+        return "slept"
+
+    asking = asyncio.create_task(ask("wait", swallowing(), 60.0))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await ask("wait", swallowing(), 0.01) == "swallowed"
+
+
+async def test_a_deadline_that_the_sdk_makes_an_error_of_is_still_a_deadline() -> None:
+    async def confusing() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise OSError("the request was cancelled") from None
+
+    with pytest.raises(E2BTransientError, match=r"did not wait within 0\.01 s") as raised:
+        await ask("wait", confusing(), 0.01)
+    assert isinstance(raised.value.__cause__, TimeoutError)
+    asking = asyncio.create_task(ask("wait", confusing(), 60.0))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

@@ -60,6 +60,10 @@ def told(doing: str, error: Exception, seconds: float) -> SandboxError:
             f"E2B refused to {doing}: {said}; the account's limit is reached: lower `concurrency` "
             "or `creations_per_second`, or end sandboxes that other programs left running"
         )
+    if isinstance(error, TypeError | AttributeError | NameError):
+        return SandboxError(
+            f"E2B's SDK could not {doing}: {said}; install a version that the extra `e2b` names"
+        )
     if isinstance(error, InvalidArgumentException) or _final(error):
         return SandboxError(f"E2B refused to {doing}: {said}")
     return E2BTransientError(f"E2B failed to {doing}: {said}")

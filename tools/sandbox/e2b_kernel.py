@@ -1,5 +1,6 @@
 """A kernel in an E2B sandbox: cells one after the other, stopped in time, brought back in order."""
 
+import asyncio
 import json
 from functools import cache
 from pathlib import Path
@@ -58,7 +59,8 @@ class Kernel:
             job = {"limits": limits, "stdin": "", "reseed": True, **job}
         if not job:
             return
-        code = f"{_setup()}\nprepare({json.dumps(job)!r})"
+        setup = await asyncio.to_thread(_setup)
+        code = f"{setup}\nprepare({json.dumps(job)!r})"
         hidden = f"exec(compile({code!r}, '<setup>', 'exec'), {{'__name__': 'setup'}})"
         self.busy = True
         told = await ask("prepare a context", self._run(hidden), self._seconds)

@@ -1,5 +1,6 @@
 """One one-shot run in an E2B sandbox: send it there, hear how it goes, say how it ended."""
 
+import asyncio
 import io
 import json
 import signal
@@ -72,7 +73,8 @@ async def run_once(handle: Handle, program: Program, seconds: float) -> Ended:
     """
     folder = f"{_RUNS}/{uuid.uuid4().hex}"
     archive = f"{folder}/job.pyz"
-    await ask("take a run", handle.files.write(archive, _archive(program)), seconds)
+    packed = await asyncio.to_thread(_archive, program)
+    await ask("take a run", handle.files.write(archive, packed), seconds)
     heard = _Heard(program.limits.output_bytes)
     try:
         code = await ask(
