@@ -88,7 +88,7 @@ async def call(
         "stop_early": stop_early,
     }
     ended = await sandbox.run_code(
-        ship(wire, callee),
+        await asyncio.to_thread(ship, wire, callee),
         stdin=f"{json.dumps(job)}\n[{','.join(inputs)}]\n",
         limits=SandboxLimits(
             # Other work on the machine slows a run down, which is not its fault.

@@ -26,7 +26,7 @@ def ship(*modules: ModuleType) -> str:
     """Return a program that loads `modules` under their own names, then calls `main` of the last.
 
     Each may import the ones before it and the standard library. Where cells follow in the same
-    context, `AGAIN` calls `main` once more.
+    context, `AGAIN` calls `main` once more. Reads files the first time, so call it in a thread.
     """
     return _PROGRAM.format(magic=MAGIC_NUMBER, parts=[_part(module) for module in modules])
 
