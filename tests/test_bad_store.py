@@ -93,6 +93,7 @@ def own_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
+    folder.chmod(0o755)  # A test may have closed it to its owner.
     shutil.rmtree(folder)
 
 

@@ -145,10 +145,10 @@ def _completions(name: str, step: int) -> list[dict[str, Any]]:
 
 async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> list[str]:
     """Return the samples whose verdict is not EvalPlus's."""
+    rows = _completions(name, step)
     file = {"humaneval": "HumanEvalPlus-v0.1.10", "mbpp": "MbppPlus-v0.2.0"}[name]
     plus = "humaneval+" if name == "humaneval" else "mbpp+"
     benchmark = await load_benchmark(plus, DATA / f"{file}.jsonl.xz")  # type: ignore[arg-type]
-    rows = _completions(name, step)
     samples = [Sample(row["task_id"], row["solution"]) for row in rows]
     journal = Journal(folder / "part", {}, "")
     journal.open()
