@@ -1,5 +1,9 @@
 """Asking a person at a terminal what to do with a draft."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 from rich.console import Console
 from rich.syntax import Syntax
@@ -8,6 +12,7 @@ from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.tools.person import Answer, Question
 
 _CHOICES = "[a]pprove, [w]ords for the coder, [e]dit the code, [s]top"
+_LISTEN_SECONDS = 0.25
 
 
 def ask_person(question: Question, console: Console) -> Answer:
@@ -29,3 +34,30 @@ def ask_person(question: Question, console: Console) -> Answer:
             if edited is not None and edited.strip():
                 return Answer(action="edit", text=edited)
             console.print("nothing was changed")
+
+
+@contextmanager
+def ctrl_c_heard() -> Iterator[None]:
+    """Make Ctrl-C end a prompt at whatever moment it comes.
+
+    `input` drops an exception that comes while it writes its prompt, and a signal that comes just
+    before it reads does not wake it: so a clock asks again whether Ctrl-C was pressed.
+    """
+    pressed = False
+
+    def hear(number: int, _frame: object) -> None:
+        nonlocal pressed
+        if number == signal.SIGINT:
+            pressed = True
+            signal.setitimer(signal.ITIMER_REAL, _LISTEN_SECONDS, _LISTEN_SECONDS)
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_REAL, _LISTEN_SECONDS, _LISTEN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

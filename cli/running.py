@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shlex
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 import typer
 from rich.console import Console
 
-from opencodeinterpreter.cli.asking import ask_person
+from opencodeinterpreter.cli.asking import ask_person, ctrl_c_heard
 from opencodeinterpreter.cli.live import LiveAnswer
 from opencodeinterpreter.cli.options import default_store, write_text
 from opencodeinterpreter.cli.printable import printable
@@ -79,14 +78,12 @@ def _asked(question: Question, console: Console) -> Answer:
 
     A thread could not be called back from its prompt. Leaving it is an interruption.
     """
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return ask_person(question, console)
+        with ctrl_c_heard():
+            return ask_person(question, console)
     except (click.Abort, EOFError):
         console.print()
         raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def settings_of(run: Run) -> Settings:

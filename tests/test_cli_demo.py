@@ -77,6 +77,7 @@ def test_what_it_tells_to_go_on_with_works(scripted: Done, home: Path) -> None:
     assert len(listed) == len(SCRIPTED) + BRANCHES
 
 
+@pytest.mark.slow
 def test_the_embedded_model_solves_two_of_three_live_tasks(tmp_path: Path) -> None:
     require_local_model()
     done = Command(tmp_path, installed)("demo", timeout=400)

@@ -102,6 +102,16 @@ def test_who_leaves_the_question_with_ctrl_c_is_told_how_to_come_back(command: C
     assert (done.status, done.stdout) == (0, PLUS_TWO)
 
 
+def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Command) -> None:
+    assert command(*arguments(command, "--critic", "human")).status == 1
+    run = only_run(command)
+    for _ in range(10):
+        with Terminal(command, "resume", run) as terminal:
+            terminal.wait_for(CHOICES)
+            terminal.type("\x03")
+            assert terminal.wait() == 130
+
+
 def test_resume_asks_a_question_again_that_nobody_answered(command: Command) -> None:
     assert command(*arguments(command, "--critic", "human")).status == 1
     with Terminal(command, "resume", only_run(command)) as terminal:

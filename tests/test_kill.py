@@ -21,7 +21,7 @@ from tests.command import Command, installed, warm
 from tests.doubling import draft, write_script
 
 KILLS = 30
-AT_ONCE = 5
+AT_ONCE = 10
 REAL = 10
 """Every so many kills the installed command is hit, not a copy of the warm process."""
 NODES = ("coder", "executor", "judge", "critic")

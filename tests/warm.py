@@ -5,7 +5,10 @@ copy is the same entry point, in a process of its own: own session, files, envir
 `tests.command.warm` starts it and talks to it over a socket.
 """
 
+import atexit
+import contextlib
 import fcntl
+import gc
 import json
 import os
 import resource
@@ -13,6 +16,7 @@ import signal
 import socket
 import sys
 import termios
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +34,8 @@ def serve(connection: socket.socket) -> None:
     at the end, its exit status.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the keepers below need no wait
+    gc.collect()
+    gc.freeze()  # else the first collection of each copy would touch, and so copy, every page
     while True:
         data, files, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 4)
         if not data:
@@ -49,14 +55,35 @@ def _keep(request: dict[str, Any], files: Sequence[int]) -> None:
     if pid == 0:
         os.close(told)
         _become(request, standard)
-        main()
-        sys.exit()
+        _leave(_status_of_main())
     for file in standard:
         os.close(file)
     os.write(told, f"{pid}\n".encode())
     _, status = os.waitpid(pid, 0)
     os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
+
+
+def _status_of_main() -> int:
+    """Run the command; return its exit status as the interpreter would."""
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else end.code is not None
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _leave(status: int) -> None:
+    """End as the interpreter does, but for taking apart all that was imported: that costs most."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(status)
 
 
 def _become(request: dict[str, Any], standard: Sequence[int]) -> None:
