@@ -1,6 +1,11 @@
 """The embedded model, for tests that ask it."""
 
 import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +13,38 @@ from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.gguf import fetch_smollm2
 from opencodeinterpreter.tools.models.local import SMOLLM2, check_local
 
+_SERVER = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.n_parallel, params.n_ctx = 4, 4 * 2048
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+params.hostnames, params.port = ["127.0.0.1"], 0
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
 
-def require_local_model() -> None:
+
+def require_local_model() -> Path:
     """Fetch the model where it is not there yet; skip the test where it cannot be had."""
     try:
         check_local(SMOLLM2)
-        asyncio.run(fetch_smollm2())
+        return asyncio.run(fetch_smollm2())
     except OpenCodeInterpreterError as error:
         pytest.skip(str(error))
+
+
+@contextmanager
+def llama_cpp_server(model: Path) -> Iterator[str]:
+    """Run llama.cpp's own server as somebody else would, without a key; yield its URL."""
+    command = [sys.executable, "-c", _SERVER, str(model)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            yield f"{process.stdout.readline().strip()}/v1"
+        finally:
+            process.kill()
