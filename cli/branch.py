@@ -12,7 +12,9 @@ from opencodeinterpreter.cli.options import (
     DraftsOption,
     JsonOption,
     ModelOption,
+    OutputOption,
     PromptOption,
+    RunArgument,
     SetOption,
     StoreOption,
     TurnsOption,
@@ -20,11 +22,11 @@ from opencodeinterpreter.cli.options import (
     read_code,
     settings_with,
 )
-from opencodeinterpreter.cli.resume import RunArgument
 from opencodeinterpreter.cli.running import carry_on, finish, settings_of
 from opencodeinterpreter.graph.branching import Edit, branch_seed
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Origin, Run, create_run, find_run, open_run
+from opencodeinterpreter.graph.rows import find_run
+from opencodeinterpreter.graph.runs import Origin, Run, create_run, open_run
 from opencodeinterpreter.tools.errors import InputError
 
 
@@ -45,9 +47,7 @@ def branch(
     drafts: DraftsOption = None,
     prompt: PromptOption = [],  # noqa: B006
     setting: SetOption = [],  # noqa: B006
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the final code here.")
-    ] = None,
+    output: OutputOption = None,
     deadline: DeadlineOption = None,
     as_json: JsonOption = False,
 ) -> None:

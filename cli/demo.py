@@ -19,7 +19,8 @@ from opencodeinterpreter.cli.words import node_line
 from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Origin, Row, Run, advance, create_run
+from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.limits import seconds, tokens
 from opencodeinterpreter.nodes.records import Turn

@@ -10,7 +10,7 @@ import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import list_runs
+from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.tools.errors import InputError, OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.gguf import smollm2_path
 from opencodeinterpreter.tools.models.local import check_local

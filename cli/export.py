@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.options import StoreOption, write_text
-from opencodeinterpreter.cli.resume import RunArgument
+from opencodeinterpreter.cli.options import RunArgument, StoreOption, write_text
 from opencodeinterpreter.cli.traces import load_trace
 
 

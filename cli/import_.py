@@ -11,7 +11,7 @@ import typer
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Row
+from opencodeinterpreter.graph.rows import Row
 from opencodeinterpreter.traces.importing import import_trace
 from opencodeinterpreter.traces.trace import Trace
 

@@ -30,6 +30,7 @@ def _positive(seconds: float | None) -> float | None:
     return seconds
 
 
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning.")]
 StoreOption = Annotated[
     str,
     typer.Option(
@@ -67,6 +68,9 @@ SetOption = Annotated[
 PromptOption = Annotated[
     list[str],
     typer.Option("--prompt", metavar="NAME=FILE", help="Replace a prompt by a file's text."),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the final code here.")
 ]
 DeadlineOption = Annotated[
     float | None,

@@ -9,17 +9,18 @@ import typer
 from opencodeinterpreter.cli.options import (
     DeadlineOption,
     JsonOption,
+    OutputOption,
+    RunArgument,
     StoreOption,
     check_output,
     read_code,
 )
 from opencodeinterpreter.cli.running import carry_on, finish
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Run, find_run, open_run
+from opencodeinterpreter.graph.rows import find_run
+from opencodeinterpreter.graph.runs import Run, open_run
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.person import Answer
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its beginning.")]
 
 
 def resume(
@@ -29,9 +30,7 @@ def resume(
     feedback: Annotated[str | None, typer.Option(help="Words for the coder.")] = None,
     code: Annotated[Path | None, typer.Option(help="Go on from this code.")] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Give the run up.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the final code here.")
-    ] = None,
+    output: OutputOption = None,
     deadline: DeadlineOption = None,
     as_json: JsonOption = False,
 ) -> None:

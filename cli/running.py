@@ -19,7 +19,8 @@ from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.words import node_line, summary
 from opencodeinterpreter.graph.build import Graph
 from opencodeinterpreter.graph.open import open_graph
-from opencodeinterpreter.graph.runs import Row, Run, advance, open_run
+from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.runs import Run, advance, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.words import ROW_HEADINGS, row_line
-from opencodeinterpreter.graph import runs as stored
 from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.rows import Row, list_runs
+from opencodeinterpreter.graph.runs import rebuild as rebuild_rows
 
 
 def runs(
@@ -40,8 +41,8 @@ def runs(
     console.print(table)
 
 
-async def _rows(url: str, rebuild: bool) -> list[stored.Row]:
+async def _rows(url: str, rebuild: bool) -> list[Row]:
     async with open_store(url) as store:
         if rebuild:
-            await stored.rebuild(store)
-        return await stored.list_runs(store)
+            await rebuild_rows(store)
+        return await list_runs(store)

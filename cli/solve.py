@@ -12,6 +12,7 @@ from opencodeinterpreter.cli.options import (
     DraftsOption,
     JsonOption,
     ModelOption,
+    OutputOption,
     PromptOption,
     SetOption,
     StoreOption,
@@ -50,9 +51,7 @@ def solve(
     drafts: DraftsOption = None,
     prompt: PromptOption = [],  # noqa: B006
     setting: SetOption = [],  # noqa: B006
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the final code here.")
-    ] = None,
+    output: OutputOption = None,
     deadline: DeadlineOption = None,
     as_json: JsonOption = False,
 ) -> None:

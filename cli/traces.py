@@ -5,7 +5,8 @@ from pathlib import Path
 
 from opencodeinterpreter.cli.options import read_text
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import find_run, open_run
+from opencodeinterpreter.graph.rows import find_run
+from opencodeinterpreter.graph.runs import open_run
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
 
 TARGET_HELP = "A trace file, or a run's id or its beginning."

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.graph.runs import Row, Run
+from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict

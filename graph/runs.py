@@ -1,13 +1,11 @@
-"""Runs in a store: create, advance, read, find, list, rebuild."""
+"""Runs in a store: create, open, advance; and the table of runs made anew from them."""
 
 import ast
-import difflib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import structlog
 from langchain_core.runnables import RunnableConfig
@@ -15,6 +13,7 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
+from opencodeinterpreter.graph.rows import Row, Status, insert_row, now, read_row, update_row
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.limits import tokens
 from opencodeinterpreter.nodes.records import Record, Turn
@@ -24,33 +23,6 @@ from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.person import Answer, Question
 from opencodeinterpreter.tools.runner import Program
 from opencodeinterpreter.tools.sandbox.protocol import Execution
-
-Status = Literal["running", "waiting", "interrupted", "failed", "solved", "unsolved"]
-SHORT = 8
-"""Characters of a run's id that are shown."""
-
-_COLUMNS = "id, parent, parent_turn, title, status, turns, tokens, created, updated"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A run's line in the table of runs."""
-
-    id: str
-    parent: str | None
-    parent_turn: int | None
-    title: str
-    status: Status
-    turns: int
-    tokens: int
-    created: str
-    """UTC, ISO 8601."""
-    updated: str
-
-    @property
-    def short(self) -> str:
-        """The id as it is shown; any unambiguous prefix names the run."""
-        return self.id[:SHORT]
 
 
 @dataclass(frozen=True)
@@ -115,7 +87,7 @@ async def create_run(
     origin: Origin | None = None,
 ) -> Row:
     """Store a new run that starts from `seed`; no node runs yet."""
-    now = _now()
+    began = now()
     origin = origin or Origin()
     row = Row(
         id=origin.run or str(uuid.uuid4()),
@@ -125,26 +97,21 @@ async def create_run(
         status="interrupted",
         turns=0,
         tokens=0,
-        created=origin.created or now,
-        updated=now,
+        created=origin.created or began,
+        updated=began,
     )
     with store_failures(store):
-        if await store.execute("SELECT 1 FROM opencodeinterpreter_runs WHERE id = ?", [row.id]):
+        if await read_row(store, row.id):
             raise InputError(f"run {row.id} is in the store already")
         await reading_graph(store).aupdate_state(_config(row), seed, as_node="__start__")
-        marks = ", ".join("?" for _ in _values(row))
-        await store.execute(
-            f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({marks})", _values(row)
-        )
+        await insert_row(store, row)
         return (await _refreshed(store, await open_run(store, row.id))).row
 
 
 async def open_run(store: Store, run_id: str) -> Run:
     """Read a run by its full id."""
-    found = await store.execute(
-        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs WHERE id = ?", [run_id]
-    )
-    row = Row(*found[0])
+    row = await read_row(store, run_id)
+    assert row is not None, f"there is no run {run_id}"
     snapshot = await reading_graph(store).aget_state(_config(row))
     return _as_run(row, snapshot)
 
@@ -169,7 +136,7 @@ async def advance(
             run = await open_run(store, row.id)
             if run.next == "end" or (run.question and answer is None):
                 return await _refreshed(store, run)
-            await _set_status(store, row, "running")
+            await update_row(store, replace(run.row, status="running"))
             resume: Command[Any] | None = None
             if run.question and answer:
                 resume = Command(resume=answer.model_dump(mode="json"))
@@ -234,16 +201,8 @@ async def _refreshed(store: Store, run: Run) -> Run:
         status=status_of(run),
         turns=len(run.record.turns),
         tokens=tokens(run.record.turns),
-        updated=_now(),
     )
-    if replace(row, updated=run.row.updated) == run.row:
-        return run
-    await store.execute(
-        "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ? "
-        "WHERE id = ?",
-        [row.status, row.turns, row.tokens, row.updated, row.id],
-    )
-    return replace(run, row=row)
+    return run if row == run.row else replace(run, row=await update_row(store, row))
 
 
 def status_of(run: Run) -> Status:
@@ -255,35 +214,6 @@ def status_of(run: Run) -> Status:
     if run.next != "end":
         return "interrupted"
     return "solved" if run.record.solved else "unsolved"
-
-
-async def list_runs(store: Store) -> list[Row]:
-    """Return all runs, newest first; one whose process died shows as interrupted."""
-    found = await store.execute(
-        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs ORDER BY created DESC, id"
-    )
-    rows = [Row(*values) for values in found]
-    return [
-        replace(row, status="interrupted")
-        if row.status == "running" and not await store.claimed(row.id)
-        else row
-        for row in rows
-    ]
-
-
-async def find_run(store: Store, prefix: str) -> Row:
-    """Return the run whose id starts with `prefix`; raises InputError that names the nearest."""
-    rows = await list_runs(store)
-    found = [row for row in rows if row.id.startswith(prefix.lower())] if prefix else []
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"{prefix!r} names {len(found)} runs: {_named(found[:5])}")
-    if not rows:
-        raise InputError(f"no run {prefix!r}; the store holds none yet")
-    near = difflib.get_close_matches(prefix, [row.short for row in rows], 3, 0.5)
-    nearest = [row for row in rows if row.short in near] or rows[:3]
-    raise InputError(f"no run {prefix!r}; nearest: {_named(nearest)}")
 
 
 async def rebuild(store: Store) -> int:
@@ -309,10 +239,7 @@ async def rebuild(store: Store) -> int:
             created=about["run_created"],
             updated=snapshot.created_at or about["run_created"],
         )
-        marks = ", ".join("?" for _ in _values(row))
-        await store.execute(
-            f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({marks})", _values(row)
-        )
+        await insert_row(store, row)
         await _settled(store, row)
         added += 1
     return added
@@ -347,13 +274,6 @@ def _owners(kind: type[OutsideError]) -> Iterator[tuple[str, str]]:
         yield from _owners(below)
 
 
-async def _set_status(store: Store, row: Row, status: Status) -> None:
-    await store.execute(
-        "UPDATE opencodeinterpreter_runs SET status = ?, updated = ? WHERE id = ?",
-        [status, _now(), row.id],
-    )
-
-
 def _config(row: Row) -> RunnableConfig:
     about = {
         "run_title": row.title,
@@ -364,18 +284,6 @@ def _config(row: Row) -> RunnableConfig:
     return {"configurable": {"thread_id": row.id}, "metadata": about}
 
 
-def _values(row: Row) -> Sequence[Any]:
-    return [getattr(row, column) for column in _COLUMNS.split(", ")]
-
-
 def _title(prompt: str) -> str:
     lines = [line.strip() for line in prompt.splitlines() if line.strip()]
     return lines[0][:60] if lines else ""
-
-
-def _named(rows: Sequence[Row]) -> str:
-    return ", ".join(f"{row.short} ({row.title})" for row in rows)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

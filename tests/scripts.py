@@ -12,7 +12,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.build import Graph, build_graph
-from opencodeinterpreter.graph.runs import Origin, Row, Run, advance, create_run, open_run
+from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.nodes.settings import Settings

@@ -9,7 +9,8 @@ import pytest
 from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Failure, advance, create_run, list_runs, open_run
+from opencodeinterpreter.graph.rows import list_runs
+from opencodeinterpreter.graph.runs import Failure, advance, create_run, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.tools.errors import ModelError, OutsideError, SandboxError, StoreError
 from opencodeinterpreter.tools.models.protocol import Request, Response

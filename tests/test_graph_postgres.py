@@ -21,14 +21,8 @@ import pytest
 
 from opencodeinterpreter.graph.branching import Edit, task_seed
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import (
-    advance,
-    create_run,
-    find_run,
-    list_runs,
-    open_run,
-    rebuild,
-)
+from opencodeinterpreter.graph.rows import find_run, list_runs
+from opencodeinterpreter.graph.runs import advance, create_run, open_run, rebuild
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.person import Answer

@@ -13,7 +13,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import advance, create_run, find_run, list_runs, open_run
+from opencodeinterpreter.graph.rows import find_run, list_runs
+from opencodeinterpreter.graph.runs import advance, create_run, open_run
 from opencodeinterpreter.graph.store import STORE_VERSION, strict_serializer
 from opencodeinterpreter.tools.errors import InputError
 from tests.scripts import HOLDER, TASK, World

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.runs import Run, list_runs, open_run
+from opencodeinterpreter.graph.rows import list_runs
+from opencodeinterpreter.graph.runs import Run, open_run
 from opencodeinterpreter.nodes.records import PARTS, Record
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of

@@ -7,7 +7,8 @@ import pytest
 
 from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.runs import Row, Run
+from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.nodes.conversation import conversation, droppable
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record

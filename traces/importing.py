@@ -2,7 +2,8 @@
 
 from typing import cast
 
-from opencodeinterpreter.graph.runs import Origin, Row, create_run, list_runs, open_run
+from opencodeinterpreter.graph.rows import Row, list_runs
+from opencodeinterpreter.graph.runs import Origin, create_run, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
