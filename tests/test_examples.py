@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import Trace, read_trace
 
@@ -34,3 +35,19 @@ async def test_an_example_replays_identically(path: Path) -> None:
 def test_an_example_holds_no_path_of_the_machine_that_made_it(path: Path) -> None:
     assert "/home/" not in path.read_text("utf-8")
     assert "/tmp/" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+async def test_settings_that_a_version_did_not_have_yet_do_not_matter(path: Path) -> None:
+    """A later version fills them in with their defaults, and replays what it made before them."""
+    record = example(path).record
+    older = {at: {**settings, "client": {}} for at, settings in record.settings.items()}
+    assert older != record.settings
+    renamed = {at: digest(settings) for at, settings in older.items()}
+    turns = tuple(
+        turn.model_copy(update={"settings": renamed[turn.settings]}) for turn in record.turns
+    )
+    settings = {renamed[at]: settings for at, settings in older.items()}
+    of_then = record.model_copy(update={"settings": settings, "turns": turns})
+    found = await replay(example(path).model_copy(update={"record": of_then}))
+    assert found.identical, found.divergence

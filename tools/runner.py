@@ -27,7 +27,11 @@ class Program(BaseModel):
 
     @property
     def digest(self) -> str:
-        """The sha256 of everything that decides what runs."""
+        """The sha256 of everything that decides what runs.
+
+        Recorded executions are found by it: a field that is added later stays out of it while it
+        has its default.
+        """
         return digest(self.model_dump(mode="json"))
 
 

@@ -150,10 +150,14 @@ class _Walk:
         number: int = made["number"]
         if number > len(self.record.turns):
             raise Diverged(number, node, "the record ends before this turn")
-        recorded = self.record.turns[number - 1].model_dump(mode="json")
+        turn = self.record.turns[number - 1]
+        recorded = turn.model_dump(mode="json")
         for field in _fields_made(made):
             if field == "settings" and self.today:
                 continue  # They differ by their prompts; requests show whether that matters.
+            if field == "settings":
+                # An older version's have another digest once what they lack has its default.
+                recorded[field] = self._settings(turn).digest
             if made[field] != recorded[field]:
                 how = _first_difference(field, recorded[field], made[field])
                 raise Diverged(number, node, how)

@@ -84,7 +84,11 @@ class Request(_Plain):
 
     @property
     def digest(self) -> str:
-        """The sha256 of messages, sampling and schema."""
+        """The sha256 of messages, sampling and schema.
+
+        Recorded calls are found by it: a field that is added later stays out of it while it has
+        its default.
+        """
         settings = self.model_dump(mode="json", include={"sampling", "json_schema"})
         return digest({"messages": message_ids(self.messages)[-1], **settings})
 
