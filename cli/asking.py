@@ -30,10 +30,25 @@ def ask_person(question: Question, console: Console) -> Answer:
         if choice == "w" and (words := click.prompt("words", err=True).strip()):
             return Answer(action="words", text=words)
         if choice == "e":
-            edited = click.edit(question.code or "", extension=".py")
-            if edited is not None and edited.strip():
+            if edited := _edited(question.code or "", console):
                 return Answer(action="edit", text=edited)
             console.print("nothing was changed")
+
+
+def _edited(code: str, console: Console) -> str:
+    """Return what a person makes of `code` in their editor, which has Ctrl-C to itself."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    # Not ignored, which the editor would inherit.
+    handler = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        edited = click.edit(code, extension=".py") or ""
+        return edited if edited.strip() else ""
+    except click.ClickException as error:
+        console.print(f"{error.message}; EDITOR names another", markup=False)
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.setitimer(signal.ITIMER_REAL, _LISTEN_SECONDS, _LISTEN_SECONDS)
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from opencodeinterpreter.cli.options import (
     RunArgument,
     SetOption,
     StoreOption,
+    TrustOption,
     TurnsOption,
     check_output,
     read_code,
     settings_with,
 )
-from opencodeinterpreter.cli.running import carry_on, finish, settings_of
+from opencodeinterpreter.cli.running import carry_on, check_trust, finish, settings_of
 from opencodeinterpreter.graph.branching import Edit, branch_seed
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.rows import find_run
@@ -49,6 +50,7 @@ def branch(
     setting: SetOption = [],  # noqa: B006
     output: OutputOption = None,
     deadline: DeadlineOption = None,
+    trust: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Branch a run: keep its turns up to one, change something there, and go on live.
@@ -65,6 +67,7 @@ def branch(
     async def go() -> Run:
         async with open_store(store) as opened:
             parent = await open_run(opened, (await find_run(opened, run)).id)
+            check_trust(parent, trust)
             before = settings_of(parent)
             settings = settings_with(before, model, critic, turns, drafts, prompt, setting)
             changed = settings if settings.digest != before.digest else None

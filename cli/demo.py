@@ -1,6 +1,7 @@
 """`demo`: the loop at work on small tasks, live and scripted, then replayed and branched."""
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -15,7 +16,7 @@ from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
 from opencodeinterpreter.cli.options import default_store
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
-from opencodeinterpreter.cli.words import node_line
+from opencodeinterpreter.cli.words import node_line, program
 from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.checkpoints import open_store
@@ -75,11 +76,11 @@ def demo(store: StoreOption) -> None:
 
 
 async def _demo(url: str) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     async with open_store(url) as store:
         try:
             async with open_local_sandbox() as sandbox:
-                await _Stage(console, store, url, SandboxRunner(sandbox)).play()
+                await _Stage(console, store, SandboxRunner(sandbox)).play()
         except SandboxError as refusal:
             await _without_sandbox(console, refusal)
 
@@ -87,10 +88,9 @@ async def _demo(url: str) -> None:
 class _Stage:
     """The demo where code can run."""
 
-    def __init__(self, console: Console, store: Store, url: str, runner: Runner) -> None:
+    def __init__(self, console: Console, store: Store, runner: Runner) -> None:
         self.console = console
         self.store = store
-        self.url = url
         self.runner = runner
         self.shown: dict[str, Shown] = {}
 
@@ -209,10 +209,10 @@ class _Stage:
     def _commands(self) -> None:
         row = self.shown[BRANCHED_BY_CODE].run.row.short
         self._head("GO ON WITH")
-        command = f"opencodeinterpreter {{}} --store {self.url}"
+        command = f"{program()} {{}} --store {shlex.quote(self.store.name)}"
         for line in ("runs", f"show {row}", f"replay {row}", f"export {row} -o {row}.jsonl"):
             self.console.print(command.format(line))
-        self.console.print('opencodeinterpreter solve "Write a function …" --tests FILE')
+        self.console.print(f'{program()} solve "Write a function …" --tests FILE')
 
     def _head(self, text: str) -> None:
         self.console.print(f"\n{text}", style="bold")

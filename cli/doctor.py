@@ -32,7 +32,7 @@ def doctor(
             "local model": model,
             "store": kept,
         }
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found))
     else:
         print(f"opencodeinterpreter {version('opencodeinterpreter')}")
         print(f"python {platform.python_version()} on {platform.platform()}")
@@ -64,6 +64,6 @@ def _model() -> str:
 async def _store(url: str) -> str:
     try:
         async with open_store(url) as store:
-            return f"{url}, {len(await list_runs(store))} runs"
+            return f"{store.name}, {len(await list_runs(store))} runs"
     except OpenCodeInterpreterError as error:
         return str(error)

@@ -1,12 +1,14 @@
 """`export`: a run as a trace file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opencodeinterpreter.cli.options import RunArgument, StoreOption, write_text
-from opencodeinterpreter.cli.traces import load_trace
+from opencodeinterpreter.cli.printable import printable
+from opencodeinterpreter.cli.traces import stored_trace
 
 
 def export(
@@ -17,8 +19,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's trace, one JSON object a line."""
-    text = "".join(f"{line}\n" for line in load_trace(store, run).lines())
+    text = "".join(f"{line}\n" for line in stored_trace(store, run).lines())
     if output is None:
-        print(text, end="")
+        print(printable(text) if sys.stdout.isatty() else text, end="")
     else:
         write_text(output, text)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.rows import Row
@@ -24,9 +25,9 @@ def import_(
     """Store a trace as the run that it is; nothing in it is run."""
     row = asyncio.run(_import(store, read_trace_file(file)))
     if as_json:
-        print(json.dumps(asdict(row), ensure_ascii=False))
+        print(json.dumps(asdict(row)))
     else:
-        print(f"{row.short}  {row.status}, {row.turns} turns: {row.title}")
+        print(printable(f"{row.short}  {row.status}, {row.turns} turns: {row.title}"))
 
 
 async def _import(url: str, trace: Trace) -> Row:

@@ -17,13 +17,13 @@ from opencodeinterpreter.cli.models import models
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.replay import replay
 from opencodeinterpreter.cli.resume import resume
+from opencodeinterpreter.cli.running import OUTSIDE_FAILURE
 from opencodeinterpreter.cli.runs import runs
 from opencodeinterpreter.cli.show import show
 from opencodeinterpreter.cli.solve import solve
 from opencodeinterpreter.tools.errors import InputError, OutsideError
 
 WRONG_INPUT = 2
-OUTSIDE_FAILURE = 3
 INTERRUPTED = 130
 
 app = typer.Typer(

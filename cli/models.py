@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from opencodeinterpreter.cli.options import JsonOption, SetOption, settings_with
+from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.models.gguf import smollm2_path
 from opencodeinterpreter.tools.models.openai import OPENAI_KEY_VARIABLE, is_openai
@@ -46,9 +47,9 @@ def models(
             print(f"{name}: {value}")
     trial = asyncio.run(_try(spec, client)) if ask else None
     if as_json:
-        print(json.dumps({**meaning, "trial": _dump(trial)}, ensure_ascii=False))
+        print(json.dumps({**meaning, "trial": _dump(trial)}))
     elif trial:
-        print(_line("word", trial.word.text.strip(), trial))
+        print(printable(_line("word", trial.word.text.strip(), trial)))
         obeys = "obeys its schema" if trial.obeys else "does not obey its schema"
         print(f"bound answer: {' '.join(trial.bound.text.split())!r}, {obeys}")
 

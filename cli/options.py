@@ -17,6 +17,9 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.opening import check_models
 from opencodeinterpreter.tools.models.protocol import Role
 
+MODEL_VARIABLE = "OPENCODEINTERPRETER_MODEL"
+"""Names the model that `solve` asks where none is given."""
+
 
 def default_store() -> str:
     """Return the path of the store that is used where none is named."""
@@ -47,8 +50,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        envvar="OPENCODEINTERPRETER_MODEL",
-        help="A model's spec, for all roles or as ROLE=SPEC (coder, judge, critic).",
+        help="A model's spec, for coder and critic, or as ROLE=SPEC (coder, judge, critic).",
     ),
 ]
 CriticOption = Annotated[CriticKind | None, typer.Option("--critic", help="Who answers a draft.")]
@@ -71,6 +73,9 @@ PromptOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the final code here.")
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Use the settings of a run that was imported from a trace.")
 ]
 DeadlineOption = Annotated[
     float | None,
@@ -117,6 +122,11 @@ def settings_with(
     return settings
 
 
+def is_text(argument: str) -> bool:
+    """Return whether an argument of the command line was UTF-8: a store can hold nothing else."""
+    return argument.encode("utf-8", "replace").decode() == argument
+
+
 def read_text(path: Path, what: str) -> str:
     """Return a file's text; raises InputError that names what it was to be."""
     try:
@@ -137,7 +147,7 @@ def read_code(path: Path, what: str) -> str:
 
 def check_output(path: Path | None) -> None:
     """Raise InputError, before anything is run, where `path` cannot be written."""
-    if path is None:
+    if path is None or (_is_special(path) and os.access(path, os.W_OK)):
         return
     if path.is_dir() or not path.name:
         raise InputError(f"cannot write {path}: it is a folder")
@@ -148,22 +158,30 @@ def check_output(path: Path | None) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; raises InputError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write a file whole or not at all, a device or pipe as it is; raises InputError."""
+    target = path if _is_special(path) else path.resolve()
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
+        if target is path:
+            path.write_text(text, "utf-8")
+        else:
+            partial.write_text(text, "utf-8")
+            partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _models(known: dict[str, str], options: Sequence[str]) -> dict[str, str]:
     """Return specs by role: one without a role is the coder's, whom the critic follows."""
     models = dict(known)
-    for option in options:
-        role, equals, spec = option.partition("=")
-        if not equals or ":" in role:
+    for option in sorted(options, key=_names_a_role):
+        role, _, spec = option.partition("=")
+        if not _names_a_role(option):
             role, spec = "coder", option
             models.pop("critic", None)
         if role not in get_args(Role):
@@ -171,6 +189,11 @@ def _models(known: dict[str, str], options: Sequence[str]) -> dict[str, str]:
             raise InputError(f"unknown role {role!r} in --model {option}; there are {roles}")
         models[role] = spec
     return models
+
+
+def _names_a_role(option: str) -> bool:
+    role, equals, _ = option.partition("=")
+    return bool(equals) and ":" not in role
 
 
 def _set(values: dict[str, Any], option: str) -> None:
@@ -192,4 +215,6 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"{option} {text}: write NAME=VALUE")
+    if not is_text(value):
+        raise InputError(f"{option} {name}: the value is not UTF-8 text")
     return name, value

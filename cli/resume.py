@@ -12,10 +12,11 @@ from opencodeinterpreter.cli.options import (
     OutputOption,
     RunArgument,
     StoreOption,
+    TrustOption,
     check_output,
     read_code,
 )
-from opencodeinterpreter.cli.running import carry_on, finish
+from opencodeinterpreter.cli.running import carry_on, check_trust, finish
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.rows import find_run
 from opencodeinterpreter.graph.runs import Run, open_run
@@ -32,6 +33,7 @@ def resume(
     stop: Annotated[bool, typer.Option("--stop", help="Give the run up.")] = False,
     output: OutputOption = None,
     deadline: DeadlineOption = None,
+    trust: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run at the node where it stands, under its own settings."""
@@ -47,10 +49,12 @@ def resume(
     if len(answers) > 1:
         raise InputError("give one of --approve, --feedback, --code and --stop")
     answer = answers[0] if answers else None
-    finish(asyncio.run(_resume(store, run, answer, deadline)), store, output, as_json)
+    finish(asyncio.run(_resume(store, run, answer, deadline, trust)), store, output, as_json)
 
 
-async def _resume(url: str, prefix: str, answer: Answer | None, deadline: float | None) -> Run:
+async def _resume(
+    url: str, prefix: str, answer: Answer | None, deadline: float | None, trust: bool
+) -> Run:
     async with open_store(url) as store:
         row = await find_run(store, prefix)
         run = await open_run(store, row.id)
@@ -58,4 +62,5 @@ async def _resume(url: str, prefix: str, answer: Answer | None, deadline: float 
             raise InputError(f"run {row.short} asks nothing; branch it to change something")
         if run.next == "end":
             return run
+        check_trust(run, trust)
         return await carry_on(store, row, answer=answer, deadline=deadline)

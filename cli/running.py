@@ -16,17 +16,19 @@ from opencodeinterpreter.cli.asking import ask_person, ctrl_c_heard
 from opencodeinterpreter.cli.live import LiveAnswer
 from opencodeinterpreter.cli.options import default_store, write_text
 from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.cli.words import node_line, summary
+from opencodeinterpreter.cli.words import node_line, program, summary
 from opencodeinterpreter.graph.build import Graph
 from opencodeinterpreter.graph.open import open_graph
 from opencodeinterpreter.graph.rows import Row
 from opencodeinterpreter.graph.runs import Run, advance, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.store import Store, without_password
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
 from opencodeinterpreter.tools.person import Answer, Question
 
 NOT_SOLVED = 1
+OUTSIDE_FAILURE = 3
 DEADLINE = "deadline reached"
 
 
@@ -41,18 +43,25 @@ async def carry_on(
 
     When it is cut short (Ctrl-C, a deadline, a failure), the way to resume is printed first.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     console.print(printable(f"run {row.short}: {row.title}"), markup=False)
+    run = await open_run(store, row.id)
+    if run.next == "end":
+        return run
     try:
-        async with asyncio.timeout(deadline):
+        async with (
+            asyncio.timeout(deadline) as clock,
+            open_graph(settings_of(run), store) as graph,
+        ):
+            return await _advance(store, graph, row, answer, console)
+    except BaseException as error:
+        late = isinstance(error, TimeoutError) and clock.expired()
+        why = DEADLINE if late else "stopped"
+        console.print(f"{why}; go on with: {resume_command(row, store.name)}", markup=False)
+        if late or isinstance(error, ModelError | SandboxError):
             run = await open_run(store, row.id)
-            async with open_graph(settings_of(run), store) as graph:
-                return await _advance(store, graph, row, answer, console)
-    except TimeoutError:
-        console.print(f"{DEADLINE}; go on with: {resume_command(row, store.name)}", markup=False)
-        return await open_run(store, row.id)
-    except BaseException:
-        console.print(f"stopped; go on with: {resume_command(row, store.name)}", markup=False)
+            if late or (run.failure and run.failure.message == str(error)):
+                return run
         raise
 
 
@@ -94,24 +103,49 @@ def settings_of(run: Run) -> Settings:
     return Settings.model_validate(record.settings[named])
 
 
+def check_trust(run: Run, trust: bool) -> None:
+    """Raise InputError where a run's settings came with a trace and nobody vouches for them.
+
+    They name servers, files, and the variable whose value goes to a server as its key.
+    """
+    if run.row.source == "here" or trust:
+        return
+    settings = settings_of(run)
+    models = ", ".join(f"{role}={spec}" for role, spec in settings.models.items())
+    key = settings.client.key_variable
+    engine = (
+        f", engine options {', '.join(settings.client.engine)}" if settings.client.engine else ""
+    )
+    raise InputError(
+        f"run {run.row.short} came with a trace, and so did its settings: {models}, "
+        f"key from {key or 'no variable'}{engine}; if you trust them, add --trust"
+    )
+
+
 def resume_command(row: Row, store: str) -> str:
     """Return what to type to go on with a run of the store of this name."""
     where = "" if store == default_store() else f" --store {shlex.quote(store)}"
-    return f"opencodeinterpreter resume {row.short}{where}"
+    return f"{program()} resume {row.short}{where}"
 
 
 def finish(run: Run, store: str, output: Path | None, as_json: bool) -> None:
     """Print a run's end, write its code, and exit with its status.
 
-    In a pipe the final code, and nothing else, goes to stdout.
+    In a pipe the final code, and nothing else, goes to stdout; no code where the run failed.
     """
+    if run.failure:
+        if as_json:
+            print(json.dumps(result(run)))
+        failed = f"{run.failure.owner}: {' '.join(run.failure.message.split())}"
+        print(printable(f"opencodeinterpreter: {failed}"), file=sys.stderr)
+        raise typer.Exit(OUTSIDE_FAILURE)
     code = final_code(run)
     if output is not None and code is not None:
         write_text(output, code)
     if as_json:
-        print(json.dumps(result(run), ensure_ascii=False))
+        print(json.dumps(result(run)))
     else:
-        print(summary(run, resume_command(run.row, store)), file=sys.stderr)
+        print(summary(run, resume_command(run.row, without_password(store))), file=sys.stderr)
         if output is None and code is not None:
             print(printable(code) if sys.stdout.isatty() else code, end="")
     if run.row.status != "solved":

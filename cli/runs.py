@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.words import ROW_HEADINGS, row_line
@@ -26,9 +27,9 @@ def runs(
     """List all runs, newest first."""
     rows = asyncio.run(_rows(store, rebuild))
     if as_json:
-        print(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+        print(json.dumps([asdict(row) for row in rows]))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         for row in rows:
             print("\t".join(row_line(row)))
@@ -37,7 +38,7 @@ def runs(
     for heading in ROW_HEADINGS:
         table.add_column(heading, no_wrap=heading != "task")
     for row in rows:
-        table.add_row(*row_line(row))
+        table.add_row(*(Text(cell) for cell in row_line(row)))
     console.print(table)
 
 

@@ -28,7 +28,7 @@ def show(
         record = record.model_copy(update={"turns": turns})
     if as_json:
         shown = {"header": trace.header.model_dump(), **record.model_dump(mode="json")}
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json.dumps(shown))
         return
     print(_heading(trace.header.run, trace.header.parent, trace.header.parent_turn))
     if trace.header.failure:

@@ -1,12 +1,15 @@
 """`solve`: a task in, a run and its final code out."""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opencodeinterpreter.cli.options import (
+    MODEL_VARIABLE,
     CriticOption,
     DeadlineOption,
     DraftsOption,
@@ -18,6 +21,7 @@ from opencodeinterpreter.cli.options import (
     StoreOption,
     TurnsOption,
     check_output,
+    is_text,
     read_code,
     settings_with,
 )
@@ -57,8 +61,11 @@ def solve(
 ) -> None:
     """Solve a task: draft, run, judge, criticise, refine, until it is solved or spent."""
     check_output(output)
-    settings = settings_with(Settings(), model, critic, turns, drafts, prompt, setting)
-    text = typer.get_text_stream("stdin").read() if task == "-" else task
+    named = model or [spec for spec in [os.environ.get(MODEL_VARIABLE)] if spec]
+    settings = settings_with(Settings(), named, critic, turns, drafts, prompt, setting)
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if task == "-" else task
+    if not is_text(text):
+        raise InputError("the task is not UTF-8 text")
     if not text.strip():
         raise InputError("the task is empty; say what to write")
     if settings.critic == "oracle" and reference is None:

@@ -1,6 +1,7 @@
 """Traces named on the command line: by a file, or by a run of the store."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from opencodeinterpreter.cli.options import read_text
@@ -14,14 +15,19 @@ TARGET_HELP = "A trace file, or a run's id or its beginning."
 
 def load_trace(store_url: str, target: str) -> Trace:
     """Return the trace that a path or a run's id names; raises InputError."""
-    if target.endswith(".jsonl") or Path(target).is_file():
+    if target.endswith(".jsonl") or os.path.isfile(target):  # noqa: PTH113 - a name may be too long
         return read_trace_file(Path(target))
-    return asyncio.run(_stored_trace(store_url, target))
+    return stored_trace(store_url, target)
 
 
-async def _stored_trace(store_url: str, target: str) -> Trace:
-    async with open_store(store_url) as store:
-        return trace_of(await open_run(store, (await find_run(store, target)).id))
+def stored_trace(store_url: str, run: str) -> Trace:
+    """Return the trace of a run of the store; raises InputError."""
+
+    async def read() -> Trace:
+        async with open_store(store_url) as store:
+            return trace_of(await open_run(store, (await find_run(store, run)).id))
+
+    return asyncio.run(read())
 
 
 def read_trace_file(path: Path) -> Trace:

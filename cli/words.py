@@ -1,5 +1,9 @@
 """Runs in words: the line after each node, the end, the whole story."""
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +14,13 @@ from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict
 from opencodeinterpreter.tools.sandbox.protocol import Execution
+
+NAME = "opencodeinterpreter"
+
+
+def program() -> str:
+    """Return how to call this command: its path where its name alone is not found."""
+    return NAME if shutil.which(NAME) else shlex.quote(os.path.relpath(sys.argv[0]))
 
 
 def node_line(node: str, turn: Turn) -> str:

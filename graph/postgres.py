@@ -1,9 +1,9 @@
 """The store in a PostgreSQL database (extra `postgres`)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -11,7 +11,13 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from opencodeinterpreter.graph.store import prepare, strict_serializer
+from opencodeinterpreter.graph.store import (
+    CLAIM_ATTEMPTS,
+    CLAIM_PAUSE,
+    prepare,
+    strict_serializer,
+    without_password,
+)
 from opencodeinterpreter.tools.errors import InputError
 
 CONNECT_SECONDS = 5.0
@@ -32,9 +38,9 @@ async def open_postgres(url: str) -> AsyncIterator["PostgresStore"]:
             saver = AsyncPostgresSaver(pool, serde=strict_serializer())
             await saver.setup()
             store = PostgresStore(url, pool, saver)
-            await prepare(store, _without_password(url))
+            await prepare(store, without_password(url))
         except (psycopg.Error, PoolTimeout) as error:
-            raise InputError(f"cannot use store {_without_password(url)}: {error}") from error
+            raise InputError(f"cannot use store {without_password(url)}: {error}") from error
         yield store
     finally:
         await pool.close()
@@ -48,7 +54,7 @@ class PostgresStore:
     def __init__(self, url: str, pool: Pool, saver: AsyncPostgresSaver) -> None:
         """Take an open pool and a saver on it; claims connect to `url` by themselves."""
         self._url = url
-        self.name = _without_password(url)
+        self.name = without_password(url)
         self.saver: BaseCheckpointSaver[str] = saver
         self._pool = pool
 
@@ -68,7 +74,11 @@ class PostgresStore:
         async with await psycopg.AsyncConnection[DictRow].connect(
             self._url, autocommit=True, row_factory=dict_row
         ) as connection:
-            if not await _ask(connection, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", run):
+            for _ in range(CLAIM_ATTEMPTS):
+                if await _ask(connection, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", run):
+                    break
+                await asyncio.sleep(CLAIM_PAUSE)
+            else:
                 raise InputError(f"run {run} is being worked on by another process")
             try:
                 yield
@@ -89,9 +99,3 @@ async def _ask(connection: psycopg.AsyncConnection[DictRow], sql: str, run: str)
     await cursor.execute(sql.encode(), (_LOCK_SPACE, run))
     row = await cursor.fetchone()
     return bool(row and row[0])
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=user.partition(":")[0] + at + host).geturl()

@@ -3,7 +3,6 @@
 import ast
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -13,12 +12,20 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
-from opencodeinterpreter.graph.rows import Row, Status, insert_row, now, read_row, update_row
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.rows import (
+    Row,
+    Source,
+    Status,
+    insert_row,
+    now,
+    read_row,
+    update_row,
+)
+from opencodeinterpreter.graph.store import Store, store_failures
 from opencodeinterpreter.nodes.limits import tokens
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.nodes.state import Input, State, by_number, read
-from opencodeinterpreter.tools.errors import InputError, OutsideError, StoreError
+from opencodeinterpreter.tools.errors import InputError, OutsideError
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.person import Answer, Question
 from opencodeinterpreter.tools.runner import Program
@@ -33,6 +40,7 @@ class Origin:
     parent: str | None = None
     parent_turn: int | None = None
     created: str | None = None
+    source: Source = "here"
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ async def create_run(
         tokens=0,
         created=origin.created or began,
         updated=began,
+        source=origin.source,
     )
     with store_failures(store):
         if await read_row(store, row.id):
@@ -146,15 +155,6 @@ async def advance(
             finally:
                 run = await _settled(store, row)
             return run
-
-
-@contextmanager
-def store_failures(store: Store) -> Iterator[None]:
-    """Turn what the database raises into a StoreError that names the store."""
-    try:
-        yield
-    except store.failures as error:
-        raise StoreError(f"{store.name}: {error}; what it held before is safe") from error
 
 
 async def _drive(
@@ -238,6 +238,7 @@ async def rebuild(store: Store) -> int:
             tokens=0,
             created=about["run_created"],
             updated=snapshot.created_at or about["run_created"],
+            source=about["run_source"],
         )
         await insert_row(store, row)
         await _settled(store, row)
@@ -280,6 +281,7 @@ def _config(row: Row) -> RunnableConfig:
         "run_parent": row.parent or "",
         "run_parent_turn": row.parent_turn or 0,
         "run_created": row.created,
+        "run_source": row.source,
     }
     return {"configurable": {"thread_id": row.id}, "metadata": about}
 

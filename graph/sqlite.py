@@ -12,7 +12,7 @@ import aiosqlite
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from opencodeinterpreter.graph.store import prepare, strict_serializer
+from opencodeinterpreter.graph.store import CLAIM_ATTEMPTS, CLAIM_PAUSE, prepare, strict_serializer
 from opencodeinterpreter.tools.errors import InputError, StoreError
 
 BUSY_SECONDS = 5.0
@@ -89,11 +89,14 @@ class SqliteStore:
         """Hold a run; the lock is the kernel's, so it ends with the process however that ends."""
         path = self._locks / run
         try:
-            handle = await asyncio.to_thread(_locked, path)
+            for _ in range(CLAIM_ATTEMPTS):
+                if (handle := await asyncio.to_thread(_locked, path)) is not None:
+                    break
+                await asyncio.sleep(CLAIM_PAUSE)
+            else:
+                raise InputError(f"run {run} is being worked on by another process")
         except OSError as error:
             raise StoreError(f"cannot lock run {run}: {error}") from error
-        if handle is None:
-            raise InputError(f"run {run} is being worked on by another process")
         try:
             yield
         finally:

@@ -1,15 +1,42 @@
 """What a store of runs offers, and what every kind of store holds."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.errors import InputError, StoreError
 
 STORE_VERSION = 1
+CLAIM_ATTEMPTS, CLAIM_PAUSE = 10, 0.05
+"""How often a run that is held is tried, and the seconds between: a look at it holds it briefly."""
+_SECRET = ("password", "passfile", "sslpassword")
+
+
+def without_password(url: str) -> str:
+    """Return a store's URL or path as it may be shown."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    open_part = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in _SECRET]
+    netloc = user.partition(":")[0] + at + host
+    return parts._replace(netloc=netloc, query="&".join(open_part)).geturl()
+
+
+@contextmanager
+def store_failures(store: "Store") -> Iterator[None]:
+    """Turn what the database raises into a StoreError, or InputError for a corrupt one."""
+    try:
+        yield
+    except store.failures as error:
+        if "malformed" in str(error) or "not a database" in str(error):
+            cure = "it is corrupt; restore a backup or name another file"
+            raise InputError(f"cannot use store {store.name}: {cure}") from error
+        raise StoreError(f"{store.name}: {error}; what it held before is safe") from error
 
 
 class Store(Protocol):
@@ -62,5 +89,5 @@ async def prepare(store: Store, name: str) -> None:
     await store.execute(
         "CREATE TABLE IF NOT EXISTS opencodeinterpreter_runs (id TEXT PRIMARY KEY, parent TEXT, "
         "parent_turn INTEGER, title TEXT, status TEXT, turns INTEGER, tokens INTEGER, "
-        "created TEXT, updated TEXT)"
+        "created TEXT, updated TEXT, source TEXT)"
     )

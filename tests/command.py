@@ -208,7 +208,7 @@ class Command:
         number = f"{time.monotonic_ns()}"
         stdout, stderr = (self.output / f"{number}.{name}" for name in ("out", "err"))
         given = self.output / f"{number}.in"
-        given.write_text(stdin, "utf-8")
+        given.write_text(stdin, "utf-8", "surrogateescape")
         with given.open("rb") as file, stdout.open("wb") as out, stderr.open("wb") as err:
             process = self.at(arguments, (file.fileno(), out.fileno(), err.fileno()))
         return Running(process, stdout, stderr)

@@ -143,6 +143,18 @@ def test_an_empty_task_is_refused(command: Command, task: str) -> None:
     check(command, done, "task is empty")
 
 
+def test_what_is_no_utf_8_is_refused(command: Command) -> None:
+    script = ("--model", "scripted:script.toml")
+    check(command, command("solve", "-", *script, stdin="Add \udcff."), "task is not UTF-8")
+    check(command, command("solve", "Add \udcff.", *script), "task is not UTF-8")
+    option = ("--set", "client.key_variable=a\udcff")
+    check(command, command("solve", TASK, *script, *option), "client.key_variable", "UTF-8")
+
+
+def test_a_name_that_can_be_no_file_names_no_run(command: Command) -> None:
+    check(command, command("show", "a" * 5000), "the store holds none yet")
+
+
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan"])
 def test_a_deadline_is_a_positive_number(command: Command, seconds: str) -> None:
     options = ("--model", "scripted:script.toml", "--deadline", seconds)

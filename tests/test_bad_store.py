@@ -169,3 +169,25 @@ def test_a_prefix_of_several_runs_names_them(command: Command) -> None:
 def test_an_empty_prefix_names_no_run(command: Command) -> None:
     solve(command)
     refused(command("show", ""), "no run ''")
+
+
+@pytest.mark.parametrize("store", ["mysql://me:secret@host/db", "postgresql://me:secret@[x/db"])
+def test_a_url_of_no_store_is_refused_without_its_password(command: Command, store: str) -> None:
+    done = command("runs", "--store", store)
+    refused(done, "store")
+    assert "secret" not in done.stderr
+    assert not (command.home / "mysql:").exists()
+
+
+def test_a_store_in_nobodys_home_is_a_file_of_that_name(command: Command) -> None:
+    assert command("runs", "--store", "~nosuch/runs.sqlite").status == 0
+    assert (command.home / "~nosuch" / "runs.sqlite").is_file()
+
+
+def test_pages_that_are_corrupt_show_when_they_are_read(command: Command) -> None:
+    runs = [solved(command) for _ in range(3)]
+    assert sqlite3.connect(command.store).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    whole = command.store.read_bytes()
+    command.store.write_bytes(whole[: 8 * 4096] + random.Random(1).randbytes(len(whole) - 8 * 4096))
+    for verb in ("show", "replay", "export", "branch", "resume"):
+        refused(command(verb, runs[0]), str(command.store), "corrupt")

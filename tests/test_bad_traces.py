@@ -106,3 +106,19 @@ def test_a_missing_file_is_named(tmp_path: Path, verb: str) -> None:
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr.startswith("opencodeinterpreter: cannot read trace file no.jsonl: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"seconds":0.0', '"seconds":1e999', "too large a number"),
+        ('"reason":"', '"reason":"\\ud800', "half a character"),
+        ('"models":{"coder"', '"models":{"cook"', "cook"),
+        ('"critic":"execution"', '"critics":"execution"', "critic"),
+    ],
+)
+def test_what_no_run_can_hold_is_refused(
+    tmp_path: Path, trace: str, old: str, new: str, says: str
+) -> None:
+    assert old in trace
+    refused(tmp_path, trace.replace(old, new, 1), "line ", says)

@@ -1,12 +1,14 @@
 """`export` and `import`: a run as a file, and back, byte for byte."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.command import Command, installed, warm
-from tests.doubling import run_id, shown, solve, solved, write
+from tests.doubling import RIGHT, arguments, draft, run_id, shown, solve, solved, write
+from tests.openai_server import serve
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,9 @@ def test_an_imported_run_can_be_branched(
     other = Command(tmp_path, warm)
     path = write(tmp_path / "run.jsonl", command("export", runs["solved"]).stdout)
     assert run_id_of_import(other, path) == runs["solved"]
-    done = other("branch", runs["solved"], "--turn", "1", "--feedback", "By two.", "--json")
+    words = ("branch", runs["solved"], "--turn", "1", "--feedback", "By two.", "--json")
+    assert other(*words).status == 2
+    done = other(*words, "--trust")
     assert done.status == 0
     assert shown(other, run_id(done))["header"]["parent"] == runs["solved"]
 
@@ -102,3 +106,49 @@ def test_exporting_over_a_file_replaces_it_whole(
     assert command("export", runs["solved"], "-o", str(path)).status == 0
     assert path.read_text("utf-8") == command("export", runs["solved"]).stdout
     assert [one.name for one in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+def test_settings_of_a_strangers_trace_are_used_only_where_they_are_trusted(tmp_path: Path) -> None:
+    """They could name any variable of the environment, whose value a server would then get."""
+    mine, theirs = Command(tmp_path / "mine", warm), Command(tmp_path / "theirs", warm)
+    mine.home.mkdir()
+    theirs.home.mkdir()
+    with serve([draft(RIGHT)]) as server:
+        options = ("--model", f"openai:m@{server.url}", "--set", "client.key_variable=SECRET")
+        done = solve(theirs.with_environment(SECRET="theirs"), *options, "--critic", "human")
+        asked = len(server.requests)
+        run = done.stderr.split()[1].rstrip(":")
+        path = write(tmp_path / "run.jsonl", theirs("export", run).stdout)
+        assert mine("import", path).status == 0
+        for words in (["branch", run, "--critic", "execution"], ["branch", run, "--code", path]):
+            refused = mine.with_environment(SECRET="mine-0123456789")(*words)
+            assert (refused.status, refused.stdout) == (2, "")
+            (line,) = refused.stderr.splitlines()
+            assert server.url in line and "SECRET" in line and "--trust" in line
+        assert len(server.requests) == asked
+    with sqlite3.connect(mine.store) as database:
+        database.execute("DELETE FROM opencodeinterpreter_runs")
+    (row,) = json.loads(mine("runs", "--rebuild", "--json").stdout)
+    assert row["source"] == "trace"
+
+
+def test_export_reads_runs_and_no_files(command: Command, runs: dict[str, str]) -> None:
+    """Else it would seal a changed trace anew."""
+    path = write(command.home / "run.jsonl", command("export", runs["solved"]).stdout)
+    done = command("export", path)
+    assert (done.status, done.stdout) == (2, "")
+
+
+def test_a_title_of_a_stranger_commands_no_terminal(tmp_path: Path) -> None:
+    command = Command(tmp_path, warm)
+    task = "Print 1.\x1b]0;owned\x07\x9b31m"
+    assert command(*arguments(command), "--json").status == 0
+    run = run_id(
+        command("solve", task, "--draft", write(tmp_path / "one.py", "print(1)"), "--json")
+    )
+    path = write(tmp_path / "run.jsonl", command("export", run).stdout)
+    other = Command(tmp_path / "other", warm)
+    other.home.mkdir()
+    told = other("import", path).stdout + other("runs", "--json").stdout
+    assert "\\x1b]0;owned" in told
+    assert not set("\x1b\x07\x9b") & set(told)

@@ -29,7 +29,7 @@ def printed_command(done: Done) -> list[str]:
     """Return the arguments of the command that stderr says to go on with."""
     (line,) = [line for line in done.stderr.splitlines() if "go on with: " in line]
     words = shlex.split(line.partition("go on with: ")[2])
-    assert words[:2] == ["opencodeinterpreter", "resume"]
+    assert (Path(words[0]).name, words[1]) == ("opencodeinterpreter", "resume")
     return words[1:]
 
 

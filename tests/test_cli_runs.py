@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, installed, warm
-from tests.doubling import TASK, run_id, solve, solved
+from tests.doubling import TASK, run_id, solve, solved, write
 from tests.terminal import Terminal
 
 
@@ -81,3 +81,12 @@ def test_rebuilding_makes_a_table_that_was_dropped(tmp_path: Path) -> None:
     database.close()
     done = command("runs", "--rebuild", "--json")
     assert [row["id"] for row in json.loads(done.stdout)] == [run]
+
+
+def test_a_task_with_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    command = Command(tmp_path, warm, {"TERM": "xterm-256color"})
+    task = "Return a[i] plus b[j], see [/docs] :x:"
+    command("solve", task, "--draft", write(tmp_path / "one.py", "print(1)"))
+    with Terminal(command, "runs") as terminal:
+        assert terminal.wait() == 0
+        assert task in terminal.shown

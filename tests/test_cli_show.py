@@ -68,8 +68,10 @@ def test_a_run_that_failed_says_where_whose_and_why(tmp_path: Path) -> None:
     spec = write_script(tmp_path / "mute.toml", [draft(PLUS_TWO)])  # it has no critic's replies
     done = command("solve", TASK, "-m", spec, "-m", f"judge={spec}", "--json")
     assert done.status == 3
-    assert done.stdout == ""
-    assert "judge" in done.stderr.splitlines()[-1]
+    ended = json.loads(done.stdout)
+    assert (ended["run"]["status"], ended["failure"]["node"]) == ("failed", "judge")
+    last = done.stderr.splitlines()[-1]
+    assert last == f"opencodeinterpreter: model: {ended['failure']['message']}"
     (row,) = json.loads(command("runs", "--json").stdout)
     assert row["status"] == "failed"
     text = command("show", row["id"]).stdout

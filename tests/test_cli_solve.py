@@ -1,6 +1,8 @@
 """`solve`: a task in, a stored run and its final code out."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -208,3 +210,36 @@ def test_the_model_may_come_from_the_environment(command: Command) -> None:
     named = command.with_environment(OPENCODEINTERPRETER_MODEL=spec)
     done = named("solve", TASK, "--tests", tests)
     assert (done.status, done.stdout) == (0, RIGHT)
+
+
+def test_a_link_is_written_through_and_a_pipe_stays_a_pipe(command: Command) -> None:
+    real, link, pipe = (command.home / name for name in ("real.py", "link.py", "pipe"))
+    link.symlink_to(real)
+    assert solve(command, "-o", str(link)).status == 0
+    assert (link.is_symlink(), real.read_text()) == (True, RIGHT)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        found = reader.submit(pipe.read_text)
+        assert solve(command, "-o", str(pipe)).status == 0
+        assert found.result() == RIGHT
+    assert pipe.is_fifo()
+
+
+def test_a_variable_names_the_model_of_solve_and_of_no_branch(command: Command) -> None:
+    spec = write_script(command.home / "a b.toml", [draft(RIGHT)])
+    named = command.with_environment(OPENCODEINTERPRETER_MODEL=spec)
+    tests = write(command.home / "tests.py", TESTS)
+    run = run_id(named("solve", TASK, "--tests", tests, "--json"))
+    other = command.with_environment(OPENCODEINTERPRETER_MODEL="scripted:nothing.toml")
+    done = other("branch", run)
+    assert done.status == 2
+    assert "nothing is changed" in done.stderr
+
+
+def test_models_are_named_in_any_order(command: Command) -> None:
+    spec = write_script(command.home / "script.toml", [draft(RIGHT)])
+    other = write_script(command.home / "other.toml", critic=["Why?"])
+    for options in (("-m", spec, "-m", f"critic={other}"), ("-m", f"critic={other}", "-m", spec)):
+        run = run_id(command("solve", TASK, *options, "--json"))
+        (settings,) = shown(command, run)["settings"].values()
+        assert settings["models"] == {"coder": spec, "critic": other}

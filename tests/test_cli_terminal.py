@@ -119,3 +119,26 @@ def test_resume_asks_a_question_again_that_nobody_answered(command: Command) -> 
         assert PLUS_TWO.rstrip() in terminal.shown
         terminal.type("a\n")
         assert terminal.wait() == 0
+
+
+def test_an_editor_that_is_not_there_is_told_and_the_question_asked_again(command: Command) -> None:
+    with solving(command.with_environment(EDITOR="/no/such/editor")) as terminal:
+        terminal.wait_for(CHOICES)
+        terminal.type("e\n")
+        terminal.wait_for(CHOICES, 2)
+        assert "EDITOR names another" in terminal.shown
+        terminal.type("s\n")
+        assert terminal.wait() == 1
+
+
+def test_ctrl_c_in_an_editor_is_the_editors(command: Command) -> None:
+    script = "#!/bin/sh\ntrap 'echo heard' INT\necho editing\nsleep 1\nsed -i 's/+ 2/* 2/' \"$1\"\n"
+    editor = Path(write(command.home / "editor", script))
+    editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
+    with solving(command.with_environment(EDITOR=str(editor))) as terminal:
+        terminal.wait_for(CHOICES)
+        terminal.type("e\n")
+        terminal.wait_for("editing")
+        terminal.type("\x03")
+        assert terminal.wait() == 0
+        assert "solved in turn 2" in terminal.shown

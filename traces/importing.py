@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from opencodeinterpreter.graph.rows import Row, list_runs
+from opencodeinterpreter.graph.rows import Row, read_row
 from opencodeinterpreter.graph.runs import Origin, create_run, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.state import Input
@@ -11,7 +11,9 @@ from opencodeinterpreter.traces.trace import Trace, trace_of
 
 
 async def import_trace(store: Store, trace: Trace) -> Row:
-    """Store a trace's run; its export is the trace again. Importing it twice changes nothing.
+    """Store a trace's run; its export is the trace again, save for a failure in its header.
+
+    Importing it twice changes nothing.
 
     Raises InputError where the store holds another run of that id, or where the trace was changed
     after it was written.
@@ -19,10 +21,11 @@ async def import_trace(store: Store, trace: Trace) -> Row:
     if trace.changed is not None:
         raise InputError("the trace was changed after it was written; replay says where")
     header = trace.header
-    if known := next((row for row in await list_runs(store) if row.id == header.run), None):
-        if trace_of(await open_run(store, known.id)).record == trace.record:
-            return known
-        raise InputError(f"run {known.short} is in the store already, and differs from the trace")
-    origin = Origin(header.run, header.parent, header.parent_turn, header.created)
-    seed = cast(Input, trace.record.model_dump(mode="json"))
-    return await create_run(store, seed, origin)
+    async with store.claim(header.run):
+        if known := await read_row(store, header.run):
+            if trace_of(await open_run(store, known.id)).record == trace.record:
+                return known
+            raise InputError(f"run {known.short} is in the store already, and differs from it")
+        origin = Origin(header.run, header.parent, header.parent_turn, header.created, "trace")
+        seed = cast(Input, trace.record.model_dump(mode="json"))
+        return await create_run(store, seed, origin)

@@ -11,6 +11,7 @@ It is a pure function of the run's final state: nothing is recorded beside the c
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from opencodeinterpreter.graph.runs import Failure, Run
 from opencodeinterpreter.nodes.records import Part, Record, StoredMessage, Task, Turn
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.canonical import digest
+from opencodeinterpreter.tools.canonical import canonical, digest
 from opencodeinterpreter.tools.errors import InputError
 
 VERSION = 1
@@ -191,7 +192,10 @@ class _Reader:
     def take(self, number: int, line: str) -> None:
         """Parse one line; raises InputError with its number."""
         try:
-            value = json.loads(line, parse_constant=_no_constant)
+            value = json.loads(line, parse_constant=_no_constant, parse_float=_finite)
+            canonical(value).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{self.name} line {number}: half a character in its text") from error
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.name} line {number}: no JSON: {error}") from error
         if not isinstance(value, dict):
@@ -218,6 +222,11 @@ class _Reader:
             settings = _SettingsLine.model_validate(value)
             with suppress(InputError):  # A prompt that cannot be filled shows in a replay.
                 Settings.model_validate(settings.settings)
+            models = settings.settings.get("models")
+            if not isinstance(models, dict) or "coder" not in models:
+                raise InputError("settings name no model for the coder")
+            if "critic" not in settings.settings:
+                raise InputError("settings name no critic")
             self.settings[settings.digest] = settings.settings
         elif kind == "task":
             task = _TaskLine.model_validate(value)
@@ -274,6 +283,13 @@ class _Reader:
         routes = tuple(self.routes)
         changed = _first_change(self.seal, _seal(self.sealed))
         return Trace(header=self.header, record=record, routes=routes, changed=changed)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> None:
