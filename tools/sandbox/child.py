@@ -120,7 +120,17 @@ class Child:
         with suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
+    def expect(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at the next answer; one that came unasked is forgotten."""
+        self.answers.clear()
+        self.on_answer = heard
+        asyncio.get_running_loop().add_reader(self.channel, self._hear)
+
     def _hear(self) -> bool:
+        if self.answers:
+            # One is all that is ever read; hostile code may send millions.
+            asyncio.get_running_loop().remove_reader(self.channel)
+            return False
         try:
             data = self.channel.recv(1 << 16)
         except BlockingIOError:
@@ -132,7 +142,6 @@ class Child:
             return False
         for message in self._frames.feed(data):
             if self._said_ready:
-                # One is all that is ever read; hostile code may send millions.
                 if not self.answers:
                     self.answers.append(message)
             else:
@@ -144,7 +153,7 @@ class Child:
         return True
 
     def finish(self) -> None:
-        """Take what a dead process left in its channel and pipes."""
+        """Take what is in the channel, up to an answer, and in the pipes by now."""
         for drain in (self.stdout, self.stderr):
             drain.finish(1 << 20)
         while not self.overrun and self._hear():

@@ -61,7 +61,7 @@ class Run:
         Cancelled, it leaves the child as it is: to be closed, or settled.
         """
         child = self._child
-        child.on_answer = self._hear_answer
+        child.expect(self._hear_answer)
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
