@@ -32,7 +32,7 @@ async def settle(condition: Callable[[], bool], seconds: float = 10) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
     return True
 
 
@@ -45,6 +45,21 @@ def init_of(keeper: int) -> int:
 def pid_of(sandbox: LocalSandbox) -> int:
     assert sandbox.zygote_pid is not None
     return sandbox.zygote_pid
+
+
+async def idle(sandbox: LocalSandbox, ready: int = 0) -> set[int]:
+    """The sandbox's processes once those of past runs are dead, `ready` of them forked ahead."""
+    keeper = pid_of(sandbox)
+    found: set[int] = set()
+
+    def still() -> bool:
+        before = set(found)
+        found.clear()
+        found.update(descendants(keeper))
+        return found == before and len(found) == 1 + ready
+
+    assert await settle(still)
+    return found
 
 
 async def test_twenty_runs_at_once_each_get_their_own_answer() -> None:
@@ -63,8 +78,7 @@ async def test_no_more_runs_than_allowed_are_under_way() -> None:
 
 async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
     async with open_local_sandbox(concurrency=8, ready=0) as sandbox:
-        keeper = pid_of(sandbox)
-        idle = descendants(keeper)
+        await idle(sandbox)
         gc.collect()
         open_before = descriptors("self")
         chance = random.Random(7)
@@ -77,7 +91,7 @@ async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        assert await settle(lambda: descendants(keeper) == idle)
+        await idle(sandbox)
         assert await settle(lambda: descriptors("self") == open_before)
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 
@@ -85,7 +99,7 @@ async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
 async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
     async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         first = pid_of(sandbox)
-        before = descendants(first)
+        before = await idle(sandbox)
         run = asyncio.create_task(sandbox.run_code("import time; time.sleep(0.3); print('done')"))
         assert await settle(lambda: descendants(first) > before)
         os.kill(first, signal.SIGKILL)
@@ -98,7 +112,7 @@ async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
 async def test_runs_die_with_their_zygote(tier: Tier) -> None:
     async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
-        init = init_of(keeper)
+        (init,) = await idle(sandbox)
         run = asyncio.create_task(sandbox.run_code("import time; time.sleep(600)"))
         assert await settle(lambda: len(descendants(init)) == 1)
         processes = {keeper, *descendants(keeper)}
@@ -109,7 +123,7 @@ async def test_runs_die_with_their_zygote(tier: Tier) -> None:
 
 async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
     async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
-        (init,) = descendants(pid_of(sandbox))
+        (init,) = await idle(sandbox)
         os.kill(init, signal.SIGKILL)
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 
@@ -117,6 +131,7 @@ async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
 async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
     async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
+        await idle(sandbox)
         running = asyncio.create_task(sandbox.run_code("import time; time.sleep(60)"))
         assert await settle(lambda: len(descendants(keeper)) == 2)
         processes = {keeper, *descendants(keeper)}
@@ -171,10 +186,8 @@ async def test_a_run_never_blocks_the_event_loop() -> None:
 
 async def test_many_runs_leave_no_trace() -> None:
     async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
-        keeper = pid_of(sandbox)
         await sandbox.run_code("pass")
-        idle = descendants(keeper)
-        (init,) = idle
+        (init,) = await idle(sandbox)
 
         def used() -> tuple[int, int]:
             ours = descriptors("self")
@@ -183,19 +196,46 @@ async def test_many_runs_leave_no_trace() -> None:
         before = used()
         for _ in range(20):
             await asyncio.gather(*(sandbox.run_code("pass") for _ in range(10)))
-        assert await settle(lambda: descendants(keeper) == idle)
+        await idle(sandbox)
         assert await settle(lambda: used() == before), (used(), before)
+
+
+async def test_a_run_counts_until_its_process_is_dead() -> None:
+    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+        (init,) = await idle(sandbox)
+        runs = asyncio.gather(*(sandbox.run_code("pass") for _ in range(20)))
+        most = 0
+        while not runs.done():
+            most = max(most, len(descendants(init)))
+            await asyncio.sleep(0.001)
+        assert most == 1
+
+
+async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
+    """Its threads and exit handlers come before that; what would go on is killed."""
+    code = (
+        "import atexit, os, threading, time\n"
+        "def go_on():\n"
+        "    n = 0\n"
+        "    while True: n += 1; open('count', 'w').write(str(n).zfill(9))\n"
+        "threading.Thread(target=go_on, daemon=True).start()\n"
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
+        "atexit.register(print, 'exit')\n"
+        "print('end')"
+    )
+    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+        run = await sandbox.run_code(code, collect=["count"])
+        assert (run.status, run.logs.stdout) == ("ok", "end\nthread\nexit\n")
+        assert [artifact.path for artifact in run.artifacts] == ["count"]
+        await idle(sandbox)
 
 
 async def test_children_forked_ahead_are_used_and_replaced() -> None:
     async with open_local_sandbox(concurrency=2, ready=2) as sandbox:
-        keeper = pid_of(sandbox)
-        init = init_of(keeper)
-        assert await settle(lambda: len(descendants(init)) == 2)
-        waiting = descendants(init)
+        init = init_of(pid_of(sandbox))
+        waiting = await idle(sandbox, ready=2) - {init}
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
-        assert await settle(lambda: len(descendants(init)) == 2)
-        assert len(waiting & descendants(init)) == 1
+        assert len(waiting & await idle(sandbox, ready=2)) == 1
         # Those born with other limits are of no use.
         await sandbox.run_code("pass", limits=SandboxLimits(disk_mb=1))
         assert await settle(lambda: len(descendants(init)) == 2 and not waiting & descendants(init))
@@ -205,8 +245,7 @@ async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
     async with open_local_sandbox(concurrency=1, ready=1) as sandbox:
         init = init_of(pid_of(sandbox))
         for _ in range(3):
-            assert await settle(lambda: len(descendants(init)) == 1)
-            (waiting,) = descendants(init)
+            (waiting,) = await idle(sandbox, ready=1) - {init}
             os.kill(waiting, signal.SIGKILL)
             assert await settle(lambda: waiting not in descendants(init))  # noqa: B023
             # The zygote has reaped it; now the host hears of it.

@@ -99,12 +99,11 @@ class LocalSandbox:
             async with self._slots:
                 return await found.run(Cell(code, given, stdin, seed, limits), collect)
         frame = request(code, given, seed=seed)
-        async with self._slots:
-            for _ in range(_ATTEMPTS):
-                try:
-                    return await self._once(frame, stdin, limits or self._limits, collect)
-                except ZygoteDiedError:
-                    continue
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._once(frame, stdin, limits or self._limits, collect)
+            except ZygoteDiedError:
+                continue
         raise SandboxError(
             f"the sandbox's zygote died {_ATTEMPTS} times under one run: "
             "is the machine out of memory? See the kernel's log"
@@ -113,15 +112,26 @@ class LocalSandbox:
     async def _once(
         self, frame: bytes, stdin: str, limits: SandboxLimits, collect: Sequence[str]
     ) -> Execution:
-        zygote = await self._running_zygote()
-        child = self._pool.take(zygote, limits)
+        await self._slots.acquire()
+        try:
+            child = self._pool.take(await self._running_zygote(), limits)
+        except BaseException:
+            self._slots.release()
+            raise
+        # It counts until it is dead, though its caller does not wait for that.
+        child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
             return await Run(child, limits, cell=False).carry_out(frame, collect)
         finally:
-            child.close()
-            if not self._closed:
-                self._pool.refill(zygote, limits)
+            child.kill()
+            asyncio.get_running_loop().call_soon(self._clear_away, child)
+
+    def _clear_away(self, child: Child) -> None:
+        """Do what the caller of a run need not wait for."""
+        child.close()
+        if not self._closed:
+            self._pool.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context; raises SandboxError if there are too many."""
