@@ -13,12 +13,14 @@ import io
 import linecache
 import os
 import random
+import select
 import signal
 import socket
 import sys
 import threading
 import traceback
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ CHANNEL = 3
 _NAME = "main.py"
 """What tracebacks call the program."""
 _READY = frames.pack({"ready": True})
-_REHEARSALS = 20
-"""An interpreter adapts code that ran this often, and then no child needs to."""
+REHEARSAL = ("x = 1", "1 / 0", *["pass"] * 20)
+"""Programs for the zygote: an interpreter adapts what ran this often, and then no child need."""
 _FRAMES = 50
 _TEXT = 8000
 """Most frames and characters of a traceback."""
@@ -40,11 +42,14 @@ Told = dict[str, object]
 
 def live() -> None:
     """Take requests from the channel, run them, answer, and end the process."""
+    _open_streams((0, 1, 2))
     os.write(CHANNEL, _READY)
+    if not select.select([CHANNEL], [], [], 0)[0]:
+        # Forked ahead: what it does now, the run need not.
+        rehearse(["pass"])
     # Saved before untrusted code can replace them.
     send, receive, leave = frames.send, frames.receive, os._exit
     request: dict[str, Any] = receive(CHANNEL)
-    _open_streams((0, 1, 2))
     try:
         if request["cell"] is None:
             send(CHANNEL, _once(request))
@@ -137,8 +142,8 @@ class _Session:
             raise KeyboardInterrupt
 
 
-def rehearse() -> None:
-    """Do in the zygote, which goes on as before, what every child does.
+def rehearse(programs: Sequence[str]) -> None:
+    """Run `programs` as a child would, and go on as before.
 
     Memory that a child changes must first be copied, and a first time is slower than the next.
     """
@@ -146,7 +151,7 @@ def rehearse() -> None:
     kept, path = sys.modules["__main__"], list(sys.path)
     message: Told = {"code": "pass", "files": {}, "stdin": "", "cell": None, "seed": None}
     ours, theirs = socket.socketpair()
-    for code in ("x = 1", "1 / 0", *["pass"] * _REHEARSALS):
+    for code in programs:
         frames.send(ours.fileno(), {**message, "code": code})
         request: dict[str, Any] = frames.receive(theirs.fileno())
         _open_streams(tuple(os.dup(stream) for stream in range(3)))

@@ -180,7 +180,7 @@ class Zygote:
 
     def _warm_up(self) -> None:
         """Walk the path of a run, so that its caches are filled before the first fork."""
-        cell.rehearse()
+        cell.rehearse(cell.REHEARSAL)
         rehearse_limits()
         for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
             del sys.modules[name]
