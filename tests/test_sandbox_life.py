@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -173,6 +174,33 @@ async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
         host.kill()
         await asyncio.to_thread(host.communicate)
     assert await settle(lambda: not any(map(alive, processes)))
+
+
+async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_other() -> None:
+    command = [sys.executable, "-c", _HOST, "reduced", *map(str, [PYTHON] if PYTHON else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        # The runs have another user id where the host is root.
+        Path(folder).chmod(0o755)
+        hosts: list[subprocess.Popen[bytes]] = []
+
+        async def left_by_the_next_host() -> set[Path]:
+            environment = {**os.environ, "TMPDIR": folder}
+            hosts.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment))
+            assert hosts[-1].stdout is not None
+            assert await asyncio.to_thread(hosts[-1].stdout.readline)
+            return set(Path(folder).iterdir())
+
+        try:
+            (first,) = await left_by_the_next_host()
+            hosts[0].kill()
+            await asyncio.to_thread(hosts[0].wait)
+            (second,) = await left_by_the_next_host()
+            assert second != first
+            assert len(await left_by_the_next_host()) == 2
+        finally:
+            for host in hosts:
+                host.kill()
+                await asyncio.to_thread(host.communicate)
 
 
 async def test_a_run_never_blocks_the_event_loop() -> None:
