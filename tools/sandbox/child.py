@@ -67,6 +67,8 @@ class Child:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._open.enter_context(self.channel)
         self.channel.setblocking(False)
+        # asyncio describes a socket whenever it looks for one, a number costs nothing.
+        self._line = self.channel.fileno()
         with ExitStack() as children_ends:
             children_ends.enter_context(theirs)
             self._stdin = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -78,8 +80,8 @@ class Child:
         # The zygote is at work by now; what follows takes no time from the run.
         self.stdout, self.stderr = self._drain(out), self._drain(err)
         loop = asyncio.get_running_loop()
-        loop.add_reader(self.channel, self._hear)
-        self._open.callback(loop.remove_reader, self.channel)
+        loop.add_reader(self._line, self._hear)
+        self._open.callback(loop.remove_reader, self._line)
 
     def _pipe(self, children_ends: ExitStack) -> tuple[int, int]:
         ours, theirs = os.pipe()
@@ -128,12 +130,12 @@ class Child:
         """Call `heard` at the next answer; one that came unasked is forgotten."""
         self.answers.clear()
         self.on_answer = heard
-        asyncio.get_running_loop().add_reader(self.channel, self._hear)
+        asyncio.get_running_loop().add_reader(self._line, self._hear)
 
     def _hear(self) -> bool:
         if self.answers:
             # One is all that is ever read; hostile code may send millions.
-            asyncio.get_running_loop().remove_reader(self.channel)
+            asyncio.get_running_loop().remove_reader(self._line)
             return False
         try:
             data = self._receive()
@@ -142,7 +144,7 @@ class Child:
         except OSError:
             data = b""
         if not data:
-            asyncio.get_running_loop().remove_reader(self.channel)
+            asyncio.get_running_loop().remove_reader(self._line)
             return False
         for message in self._frames.feed(data):
             if self._said_ready:
