@@ -134,7 +134,7 @@ class LocalSandbox:
     def _clear_away(self, child: Child) -> None:
         """Do what the caller of a run need not wait for."""
         child.close()
-        if not self._closed:
+        if child.zygote is self._zygote and not self._closed:
             self._pool.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:

@@ -126,7 +126,8 @@ class Run:
 
     async def _collect(self, folder: Folder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
         if not self._cell:
-            # Nothing writes the files any more that are read.
+            # Nothing shall write the files that are read; it can be killed once it is known.
+            await asyncio.wait([self._child.ready])
             self._child.kill()
             await asyncio.wait([self._child.ended])
         return await asyncio.to_thread(folder.collect, tuple(patterns))
