@@ -174,7 +174,7 @@ class Child:
         """Take what is in the channel, up to an answer, and in the pipes by now."""
         for drain in (self.stdout, self.stderr):
             drain.finish(1 << 20)
-        while not self.overrun and self._hear():
+        while not self.answers and not self.overrun and self._hear():
             pass
 
     def _started(self, pidfd: int) -> None:

@@ -58,7 +58,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._reason = ""
-        self._told: dict[str, object] | None = None
+        self._told: dict[str, Any] | None = None
         self._began = 0.0
         self._timers: list[asyncio.TimerHandle] = []
         self._watch = Watch(child, limits, self._stop_for)
@@ -74,13 +74,13 @@ class Run:
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
+        # A child reads it once it is sealed, so it can have it before.
+        feeding = child.send(frame)
         if child.ready.done():
             self._begin()
         else:
             child.ready.add_done_callback(self._begin)
             self._after(_SET_UP_SECONDS, self._give_up)
-        # A child reads it once it is sealed, so it can have it before.
-        feeding = child.send(frame)
         try:
             await self._over
             seconds = self._loop.time() - self._began
@@ -193,15 +193,14 @@ class Run:
             stderr_dropped=child.stderr.dropped,
         )
         build = child.zygote.build
-        base = Execution(
-            status="ok",
+        return Execution(
             logs=logs,
             limits_hit=tuple(sorted(self._watch.hit)),
             tier=build.named,
             profile=build.profile,
             seconds=seconds,
+            **self._ending(),
         )
-        return base.model_copy(update=self._ending())
 
     def _obstacle(self) -> str:
         if self._child.failure:
@@ -211,7 +210,8 @@ class Run:
             return f"its process ended with {self._child.ended.result().code}"
         return f"it took more than {_SET_UP_SECONDS:g} s: is the machine overloaded?"
 
-    def _ending(self) -> dict[str, object]:
+    def _ending(self) -> dict[str, Any]:
+        """Return the fields that say how it ended."""
         if self._reason:
             return {"status": _STATUS_OF.get(self._reason, "limit"), "reason": self._reason}
         if self._told is not None:
