@@ -41,6 +41,8 @@ class Child:
         self.meter: Meter | None = None
         self.folder: Folder | None = None
         """Its work folder; `None` until it is sealed."""
+        self.room: Folder | None = None
+        """All of the host's disk that it may write to; `None` where it has mounts of its own."""
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
@@ -166,9 +168,12 @@ class Child:
         cloexec = socket.MSG_CMSG_CLOEXEC
         data, descriptors, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, cloexec)
         for descriptor in descriptors:
-            self._open.callback(os.close, descriptor)
-            self.folder = Folder(descriptor)
+            self.folder = self._hold(descriptor)
         return data
+
+    def _hold(self, descriptor: int) -> Folder:
+        self._open.callback(os.close, descriptor)
+        return Folder(descriptor)
 
     def finish(self) -> None:
         """Take what is in the channel, up to an answer, and in the pipes by now."""
@@ -189,6 +194,9 @@ class Child:
             if pid is not None:
                 self.meter = Meter(pid)
                 self._open.callback(self.meter.close)
+            if self.private_folder:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                self.room = self._hold(os.open(self.private_folder, flags))
         self._be_ready()
 
     def _be_ready(self) -> None:
