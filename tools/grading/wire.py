@@ -34,6 +34,8 @@ _ATOMS = frozenset({str, bool, float, type(None)})
 _NUMPY = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)|str|object")
 """The arrays that cross, by what they hold."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 Form = Any
 """What `json` can hold."""
 
@@ -75,7 +77,7 @@ class Writer:
 
     def text(self, value: Any) -> str:
         """Return `value` as text; raises RecursionError if it is nested too deeply."""
-        return json.dumps(self.form(value), separators=(",", ":"))
+        return _encode(self.form(value))
 
     def short_text(self, value: Any, most: int) -> str:
         """Return `value` as text, by a `Long` if that takes more than about `most` characters."""
