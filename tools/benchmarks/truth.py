@@ -100,7 +100,8 @@ async def _computed(sandbox: Sandbox, task: InputTask, which: str) -> list[Any]:
 def _output(task: InputTask, which: str, answers: Answers, number: int) -> tuple[str, float]:
     answer = answers.answer(number, _MOST_OUTPUT)
     if answer is None or answer.kind != "value":
-        what = answer.value if answer else f"{answers.ended.status} {answers.ended.reason}"
+        ended = answers.ended
+        what = answer.value if answer else ended and f"{ended.status} {ended.reason}"
         raise BenchmarkError(f"{task.task_id}: the reference fails at {which} {number + 1}: {what}")
     value = answer.value
     if family(task) == "mbpp" and task.entry_point in WHETHER_NONE:

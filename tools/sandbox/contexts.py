@@ -9,6 +9,7 @@ from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.client import ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.folder import Folder
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import Execution, FileInfo, SandboxLimits
 from opencodeinterpreter.tools.sandbox.run import Files, Run, request
 from opencodeinterpreter.tools.sandbox.watch import Watch
@@ -47,12 +48,16 @@ class LocalContext:
         self._count = 0
         self._history: list[Cell] = []
 
-    async def run(self, cell: Cell, collect: Sequence[str] = ()) -> Execution:
+    async def run(
+        self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
+    ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
-            return await self._run(cell, collect)
+            return await self._run(cell, collect, listener)
 
-    async def _run(self, cell: Cell, collect: Sequence[str]) -> Execution:
+    async def _run(
+        self, cell: Cell, collect: Sequence[str], listener: Listener | None
+    ) -> Execution:
         child = await self._living()
         lost, self._lost = self._lost, False
         if not self._history and cell.seed is None:
@@ -64,7 +69,7 @@ class LocalContext:
             self._idle.stop()
         run = Run(child, cell.limits or self.limits, cell=True)
         try:
-            told = await run.carry_out(frame, collect)
+            told = await run.carry_out(frame, collect, listener)
         except asyncio.CancelledError:
             self._settling = asyncio.create_task(run.settle())
             raise

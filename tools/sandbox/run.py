@@ -12,6 +12,7 @@ from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.client import Ending
 from opencodeinterpreter.tools.sandbox.drain import Drain
 from opencodeinterpreter.tools.sandbox.frames import pack
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import Execution, Logs, SandboxLimits, Status
 from opencodeinterpreter.tools.sandbox.watch import Watch
 
@@ -55,7 +56,9 @@ class Run:
         self._timers: list[asyncio.TimerHandle] = []
         self._watch = Watch(child, limits, self._stop_for)
 
-    async def carry_out(self, frame: bytes, collect: Sequence[str] = ()) -> Execution:
+    async def carry_out(
+        self, frame: bytes, collect: Sequence[str] = (), listener: Listener | None = None
+    ) -> Execution:
         """Send `frame` and wait for its end; raises SandboxError, or ZygoteDiedError.
 
         Cancelled, it leaves the child as it is: to be closed, or settled.
@@ -65,6 +68,8 @@ class Run:
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
+        if listener:
+            child.stdout.tell = listener.hear
         feeding = None
         try:
             # Not before it can be watched, and its folder be read.
