@@ -64,10 +64,18 @@ class LocalContext:
             # Known, so that a fork draws the same numbers.
             cell = replace(cell, seed=secrets.randbits(64))
         count = self._count + (cell.code is not None)
-        frame = request(cell.code, cell.files, stdin=cell.stdin, cell=count, seed=cell.seed)
+        limits = cell.limits or self.limits
+        frame = request(
+            cell.code,
+            cell.files,
+            stdin=cell.stdin,
+            cell=count,
+            seed=cell.seed,
+            cpu_seconds=limits.cpu_seconds,
+        )
         if self._idle:
             self._idle.stop()
-        run = Run(child, cell.limits or self.limits, cell=True)
+        run = Run(child, limits, cell=True)
         try:
             told = await run.carry_out(frame, collect, listener)
         except asyncio.CancelledError:

@@ -122,7 +122,12 @@ def _archive(program: Program) -> bytes:
     """Return an archive that Python runs: our own modules and what to do."""
     limits = program.limits.model_dump(mode="json")
     job = {
-        "request": request(program.code, program.files, seed=program.seed),
+        "request": request(
+            program.code,
+            program.files,
+            seed=program.seed,
+            cpu_seconds=program.limits.cpu_seconds,
+        ),
         "stdin": program.stdin.encode("utf-8", "surrogateescape"),
         "limits.json": json.dumps(limits).encode(),
     }

@@ -102,11 +102,12 @@ class LocalSandbox:
             found = self._find(context)
             async with self._slots:
                 return await found.run(Cell(code, given, stdin, seed, limits), collect, listener)
-        frame = request(code, given, seed=seed)
+        limits = limits or self._limits
+        frame = request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
         async with self._slots:
             for _ in range(_ATTEMPTS):
                 try:
-                    return await self._once(frame, stdin, limits or self._limits, collect, listener)
+                    return await self._once(frame, stdin, limits, collect, listener)
                 except ZygoteDiedError:
                     if listener.told:
                         raise SandboxError(
