@@ -37,7 +37,8 @@ class Expected:
     @cached_property
     def values(self) -> list[Any]:
         """The outputs."""
-        return [wire.read(text) for text in self.outputs]
+        found: list[Any] = wire.read(f"[{','.join(self.outputs)}]")
+        return found
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from opencodeinterpreter.tools.grading import callee, wire
 from opencodeinterpreter.tools.grading.shipping import ship
@@ -16,14 +16,14 @@ _ANSWER = 1 << 20
 """Bytes that one answer may take, where its caller names no other bound."""
 _LISTEN_SECONDS = 0.03
 """How often it is looked at what a run has told."""
+Kind = Literal["value", "error", "timeout"]
 _KINDS = ("value", "error", "timeout")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a candidate claims about one call."""
 
-    kind: Literal["value", "error", "timeout"]
+    kind: Kind
     seconds: float
     value: Any
     """The value; else name, text and the candidate's own lines of the exception."""
@@ -109,7 +109,7 @@ async def call(
     pieces: list[str] = []
     running = asyncio.ensure_future(
         sandbox.run_code(
-            await asyncio.to_thread(ship, wire, callee),
+            await ship(wire, callee),
             stdin=f"{json.dumps(job)}\n[{','.join(inputs)}]\n",
             limits=SandboxLimits(
                 # Other work on the machine slows a run down, which is not its fault.
@@ -169,7 +169,7 @@ def _read(line: str) -> Answer | None:
         return None
     if kind != "value" and not _is_failure(value):
         return None
-    return Answer(cast(Literal["value", "error", "timeout"], kind), seconds, value)
+    return Answer(cast(Kind, kind), seconds, value)
 
 
 def _is_failure(value: Any) -> bool:
