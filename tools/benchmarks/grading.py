@@ -40,7 +40,7 @@ async def grade_samples(
     without numpy.
     """
     check_numpy()
-    slots = asyncio.Semaphore(workers)
+    slots = asyncio.Semaphore(workers + 1)
     tasks = {sample.task_id: benchmark.tasks[sample.task_id] for sample in samples}
     found = await _truths(
         sandbox,

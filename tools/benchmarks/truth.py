@@ -16,7 +16,7 @@ from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, as_text
 from opencodeinterpreter.tools.grading.comparing import AS_SETS, WHETHER_NONE
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
-_FORMAT = 1
+_FORMAT = 2
 _SECONDS = 300.0
 _MOST_OUTPUT = 16 << 20
 
@@ -32,7 +32,7 @@ class Expected:
     outputs: Sequence[str]
     """What each call gave, as text."""
     seconds: Sequence[float]
-    """What the reference took for each."""
+    """The processor time of the reference for each."""
 
     @cached_property
     def values(self) -> list[Any]:
@@ -50,7 +50,7 @@ class Truth:
 
     @property
     def seconds(self) -> float:
-        """What the reference took for all inputs."""
+        """The processor time of the reference for all inputs."""
         return sum(self.base.seconds) + sum(self.plus.seconds)
 
 

@@ -31,6 +31,8 @@ class SetVerdict:
     """`timeout` also where the process ended before its answers were complete, as in EvalPlus."""
     right: Sequence[bool]
     """For each input that was answered; it ends with the first wrong one where that ends all."""
+    seconds: float = 0.0
+    """Processor time that the solution says it took for these."""
 
 
 async def grade_solution(
@@ -115,6 +117,7 @@ class _Comparing:
         self._stop_early = stop_early
         self._comparison = Comparison(family(task), task.entry_point, task.atol)
         self._right: list[bool] = []
+        self._seconds = 0.0
         self.long: int | None = None
         """The call whose values are needed whole, if there is one."""
         self.whole: tuple[Any, Any] | None = None
@@ -136,11 +139,11 @@ class _Comparing:
 
     def verdict(self) -> SetVerdict:
         """Return the verdict once there is nothing more to compare."""
-        if self._stop_early and not all(self._right):
-            return SetVerdict("fail", self._right)
-        if len(self._right) < len(self._expected.seconds):
-            return SetVerdict("timeout", self._right)
-        return SetVerdict("pass" if all(self._right) else "fail", self._right)
+        status: SetStatus = "pass" if all(self._right) else "fail"
+        stopped = self._stop_early and status == "fail"
+        if len(self._right) < len(self._expected.seconds) and not stopped:
+            status = "timeout"
+        return SetVerdict(status, self._right, self._seconds)
 
     def _is_right(self, number: int, answers: Answers) -> bool | None:
         """Whether an answer is right; `None` where only whole values, not given yet, can tell."""
@@ -149,8 +152,13 @@ class _Comparing:
             output, expected = self.whole
             self.long = self.whole = None
             return self._comparison.right(arguments, output, expected)
+        if self.long is not None:
+            return None
         answer = answers.answer(number, _ROOM + 16 * len(self._expected.outputs[number]))
-        if answer is None or answer.kind != "value":
+        if answer is None:
+            return False
+        self._seconds += answer.seconds
+        if answer.kind != "value":
             return False
         expected = self._expected.values[number]
         if isinstance(expected, Long) and _may_equal(answer.value, expected):

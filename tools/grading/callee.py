@@ -4,7 +4,8 @@ It shares a process with the candidate, so all it tells is a claim; it is never 
 that a claim is compared with. It depends on the standard library and on `wire`.
 
 In, on stdin: a line of JSON (the job), then a line with the inputs. Out, on the stdout it was
-started with: a JSON list for each call, `[number, kind, seconds, value]`; number -1 is the loading.
+started with: a JSON list for each call, `[number, kind, seconds, value]`, with processor time as
+seconds; number -1 is the loading.
 """
 
 import io
@@ -65,7 +66,7 @@ def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
         return
     writer, whole = Writer(), job["whole"]
     shape = set if job["as_set"] else _as_it_is
-    clock, each = time.perf_counter, job["seconds"]
+    clock, each = time.thread_time, job["seconds"]
     for number, arguments in enumerate(inputs):
         began = clock()
         try:
@@ -90,7 +91,8 @@ def _as_it_is(value: Any) -> Any:
 def _load(job: dict[str, Any], limit: "_Limit", told: "_Told") -> Callable[..., Any] | None:
     code, namespace = job["code"], dict[str, Any]()
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
-    began = time.perf_counter()
+    clock = time.thread_time
+    began = clock()
     try:
         limit.begin(job["load_seconds"])
         exec(compile(code, _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102
@@ -98,9 +100,9 @@ def _load(job: dict[str, Any], limit: "_Limit", told: "_Told") -> Callable[..., 
         function: Callable[..., Any] = namespace[job["entry_point"]]
     except BaseException as error:
         limit.end()
-        told.tell(json.dumps([LOADING, *_failure(error, time.perf_counter() - began)]))
+        told.tell(json.dumps([LOADING, *_failure(error, clock() - began)]))
         return None
-    told.tell(json.dumps([LOADING, "value", time.perf_counter() - began, None]))
+    told.tell(json.dumps([LOADING, "value", clock() - began, None]))
     return function
 
 

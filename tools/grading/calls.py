@@ -25,6 +25,7 @@ class Answer(NamedTuple):
 
     kind: Kind
     seconds: float
+    """Processor time."""
     value: Any
     """The value; else name, text and the candidate's own lines of the exception."""
 
