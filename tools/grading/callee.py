@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
-    limit = _Limit()
+    limit = _Limit(told)
     function = _load(job, limit, told)
     if function is None:
         return
@@ -109,10 +109,12 @@ def _load(job: dict[str, Any], limit: "_Limit", told: "_Told") -> Callable[..., 
 class _Limit:
     """Ends calls that take too long, by looking now and then: a timer a call costs more than most.
 
-    It raises TimeLimitError after a call's processor time, or when far more time has gone by.
+    It raises TimeLimitError after a call's processor time, or when far more time has gone by. What
+    was told before a call need not wait for its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: "_Told") -> None:
+        self._told = told
         self._seconds = math.inf
         self._seen: tuple[float, float] | None = None
         signal.signal(signal.SIGALRM, self._look)
@@ -128,6 +130,9 @@ class _Limit:
         self._seconds = math.inf
 
     def _look(self, number: int, frame: types.FrameType | None) -> None:
+        if self._seconds == math.inf:
+            return
+        self._told.flush()
         used, now = time.process_time(), time.perf_counter()
         if self._seen is None:
             self._seen = (used, now)
