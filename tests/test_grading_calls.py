@@ -1,10 +1,13 @@
 """Calls of a candidate: what is heard of them, and when."""
 
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, as_texts, call
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
 
@@ -57,3 +60,16 @@ async def test_the_limit_of_all_calls_holds_where_a_candidate_evades_that_of_one
     assert kinds(answers, 2)[1] == ""
     assert answers.ended
     assert (answers.ended.status, answers.ended.reason) == ("timeout", "cpu")
+
+
+async def test_a_run_that_was_heard_of_is_not_done_again() -> None:
+    async with open_local_sandbox(concurrency=1) as own:
+
+        def end_all(heard: Answers) -> bool:
+            os.kill(own.zygote_pid or 0, signal.SIGKILL)
+            return False
+
+        code = "import time\ndef f(x):\n    time.sleep(600 * x)\n    return x\n"
+        inputs, limits = as_texts([[0], [1]]), CallLimits([1000.0] * 2, 1000.0)
+        with pytest.raises(SandboxError, match="died under a run that was listened to"):
+            await call(own, code, "f", inputs, limits, enough=end_all)
