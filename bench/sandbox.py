@@ -1,7 +1,10 @@
 """What a run in the local sandbox costs, as ratios within one interleaved run.
 
-The floor is the same warmed interpreter that forks a child which leaves at once. Variants take
-turns in random order, so that whatever else the machine does hits all of them alike.
+The floor is the same warmed interpreter that forks a child which leaves at once. A caller who
+asks a model in between finds the machine idle: `alone` is a run after a pause. One who grades
+runs program after program: `in a row` are the runs that follow at once. A run is timed until its
+caller has the result; `ready child` is one that was forked in the pause. Variants take turns in
+random order, so that whatever else the machine does hits all of them alike.
 """
 
 import asyncio
@@ -22,7 +25,9 @@ from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_san
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 PAUSE = 0.008
-"""Seconds before each measurement, in which a child can be forked ahead."""
+"""Seconds before each turn, in which a child can be forked ahead."""
+ROW = 4
+"""Measurements without a pause after the one that had it."""
 
 _FLOOR = """
 import gc, importlib, os, sys, time
@@ -39,6 +44,7 @@ for line in sys.stdin:
 """
 
 Variant = Callable[[], Awaitable[float]]
+Seconds = dict[str, list[float]]
 
 
 class Floor:
@@ -92,9 +98,7 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
         stack.callback(floor.close)
         variants[f"{name}: floor"] = floor.once
         for kind, ready in (("run", 0), ("ready child", 1)):
-            sandbox = await stack.enter_async_context(
-                open_local_sandbox(preload=name, concurrency=1, ready=ready)
-            )
+            sandbox = await stack.enter_async_context(open_local_sandbox(preload=name, ready=ready))
             variants[f"{name}: {kind}"] = _runs(sandbox)
         context = await sandbox.create_context()
         await sandbox.run_code("x = 0", context=context)
@@ -114,26 +118,30 @@ async def main() -> None:
         variants = await _variants(stack)
         for measure in variants.values():
             await measure()
-        seconds: dict[str, list[float]] = {name: [] for name in variants}
+        alone: Seconds = {name: [] for name in variants}
+        in_a_row: Seconds = {name: [] for name in variants}
         gc.disable()
         for _ in range(ROUNDS):
             for name in random.sample(list(variants), len(variants)):
                 await asyncio.sleep(PAUSE)
-                seconds[name].append(await variants[name]())
-    _report(seconds)
-
-
-def _report(seconds: dict[str, list[float]]) -> None:
-    middle = {name: statistics.median(found) for name, found in seconds.items()}
+                alone[name].append(await variants[name]())
+                for _ in range(ROW if ":" in name else 0):
+                    in_a_row[name].append(await variants[name]())
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{ROUNDS} rounds, milliseconds; load {load}")
-    print(f"{'':<24}{'p10':>8}{'p50':>8}{'p90':>8}{'/ floor':>10}{'/ run':>8}")
-    for name, found in seconds.items():
+    _report("alone", alone)
+    _report("in a row", in_a_row)
+
+
+def _report(title: str, seconds: Seconds) -> None:
+    middle = {name: statistics.median(found) for name, found in seconds.items() if found}
+    print(f"{title:<24}{'p10':>8}{'p50':>8}{'p90':>8}{'/ floor':>10}{'/ run':>8}")
+    for name, p50 in middle.items():
         group = name.partition(":")[0] if ":" in name else "std"
-        p10, p90 = statistics.quantiles(found, n=10)[0], statistics.quantiles(found, n=10)[8]
-        times = "".join(f"{value * 1000:>8.2f}" for value in (p10, middle[name], p90))
-        floor = middle[name] / middle[f"{group}: floor"]
-        print(f"{name:<24}{times}{floor:>10.2f}{middle[name] / middle[f'{group}: run']:>8.2f}")
+        p10, *_, p90 = statistics.quantiles(seconds[name], n=10)
+        times = "".join(f"{value * 1000:>8.2f}" for value in (p10, p50, p90))
+        floor, run = middle[f"{group}: floor"], middle[f"{group}: run"]
+        print(f"{name:<24}{times}{p50 / floor:>10.2f}{p50 / run:>8.2f}")
 
 
 asyncio.run(main())

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 DEBIAN = Path("/usr/bin/python3")
 """An interpreter that every user can read."""
 _PLACES = ("/planted", "/usr/planted", "/etc/planted", "/tmp/planted", "/dev/planted", "/planted")
+_DYING_SECONDS = 0.5
 _SLEEPER = "import sys; sys.stdin.read()"
 
 
@@ -175,16 +177,28 @@ class Host:
         return heard
 
     def _left_running(self) -> bool:
-        """Whether a process goes by the name that daemons of attacks give themselves."""
-        found = False
+        """Whether a process goes by the name that daemons of attacks give themselves.
+
+        One that was killed with its run may take a moment to be gone.
+        """
+        deadline = time.monotonic() + _DYING_SECONDS
+        while left := self._daemons():
+            if time.monotonic() > deadline:
+                for pid in left:
+                    with suppress(OSError):
+                        os.kill(pid, 9)
+                return True
+            time.sleep(0.01)
+        return False
+
+    def _daemons(self) -> list[int]:
+        found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
-                pid = int(entry.name)
                 with suppress(OSError):
                     named = (entry / "comm").read_text().strip() == f"left-{self.mark}"
-                    if named and alive(pid):
-                        os.kill(pid, 9)
-                        found = True
+                    if named and alive(int(entry.name)):
+                        found.append(int(entry.name))
         return found
 
     def _restore(self) -> None:

@@ -331,6 +331,31 @@ async def test_a_zygote_that_dies_takes_the_state_and_the_next_result_says_so() 
         assert told == "ok False LOST"
 
 
+async def test_beyond_the_most_contexts_the_one_longest_idle_loses_its_state() -> None:
+    async with open_local_sandbox(concurrency=2, contexts=2) as sandbox:
+        one, two, three = [await sandbox.create_context() for _ in range(3)]
+        for context in (one, two):
+            await sandbox.run_code("x = 1; open('file', 'w').close()", context=context)
+        busy = asyncio.create_task(sandbox.run_code("import time; time.sleep(0.5); x", context=one))
+        await asyncio.sleep(0.1)
+        assert summary(await sandbox.run_code("3", context=three)) == "ok 3"
+        assert summary(await busy) == "ok 1"
+        await sandbox.write_file(two, "new", b"")
+        code = "import os; 'x' in globals(), os.listdir()"
+        assert summary(await sandbox.run_code(code, context=two)) == "ok (False, ['new']) LOST"
+        assert summary(await sandbox.run_code("1", context=two)) == "ok 1"
+
+
+async def test_a_context_too_many_is_refused_while_all_are_at_work() -> None:
+    async with open_local_sandbox(concurrency=2, contexts=1) as sandbox:
+        one, two = [await sandbox.create_context() for _ in range(2)]
+        busy = asyncio.create_task(sandbox.run_code("import time; time.sleep(1)", context=one))
+        await asyncio.sleep(0.2)
+        with pytest.raises(SandboxError, match="1 contexts, which is the most, are all at work"):
+            await sandbox.run_code("1", context=two)
+        assert summary(await busy) == "ok"
+
+
 async def test_threads_that_spin_between_cells_end_the_context() -> None:
     limits = SandboxLimits(cpu_seconds=0.3)
     async with open_local_sandbox(concurrency=1) as sandbox:

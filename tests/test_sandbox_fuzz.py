@@ -110,3 +110,40 @@ async def test_a_frame_that_is_too_long_is_an_overrun() -> None:
     assert reader.feed(b"12345") == []
     assert reader.overrun
     assert reader.feed(pack({"ok": True})) == []
+
+
+@pytest.mark.parametrize("times", [1, 100_000_000])
+async def test_answers_that_nobody_asked_for_neither_lift_a_limit_nor_block_the_host(
+    sandbox: LocalSandbox, times: int
+) -> None:
+    """A thread sends them between the cells; the next cell is then stopped in time all the same."""
+    context = await sandbox.create_context()
+    code = (
+        "import os, threading, time\n"
+        "def tell():\n"
+        "    time.sleep(0.05)\n"
+        f"    for _ in range({times}): os.write(3, {pack({'ok': True})!r} * 100)\n"
+        "threading.Thread(target=tell, daemon=True).start()"
+    )
+    assert (await sandbox.run_code(code, context=context)).status == "ok"
+    await asyncio.sleep(0.2)
+    assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
+    limits = SandboxLimits(wall_seconds=WALL)
+    endless = sandbox.run_code("while True: pass", limits=limits, context=context)
+    assert fits(await asyncio.wait_for(endless, 60))
+    await sandbox.remove_context(context)
+
+
+async def test_a_flood_of_answers_within_a_cell_does_not_block_the_host(
+    sandbox: LocalSandbox,
+) -> None:
+    context = await sandbox.create_context()
+    code = (
+        "import os, threading\n"
+        "def tell():\n"
+        f"    while True: os.write(3, {pack({'ok': True})!r} * 4000)\n"
+        "threading.Thread(target=tell, daemon=True).start()\n"
+        "while True: pass"
+    )
+    assert fits(await asyncio.wait_for(sandbox.run_code(code, context=context), 60))
+    await sandbox.remove_context(context)

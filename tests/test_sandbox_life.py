@@ -1,50 +1,21 @@
-"""The life of the sandbox: many runs at once, cancelled ones, deaths of zygote and host."""
+"""The life of the sandbox: many runs at once, cancelled ones, children forked ahead."""
 
 import asyncio
 import gc
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits, Tier
-from tests.sandbox_host import DEBIAN, alive, descendants, serves
-
-PYTHON = DEBIAN if serves(DEBIAN) else None
-
-
-def descriptors(pid: str) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-async def settle(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    """Wait until `condition` holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-def init_of(keeper: int) -> int:
-    """The zygote itself, which is process 1 of its namespace."""
-    (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
-    return int(child)
-
-
-def pid_of(sandbox: LocalSandbox) -> int:
-    assert sandbox.zygote_pid is not None
-    return sandbox.zygote_pid
+from tests.sandbox_host import alive, descendants
+from tests.sandbox_processes import PYTHON, descriptors, idle, init_of, pid_of, settle
 
 
 async def test_twenty_runs_at_once_each_get_their_own_answer() -> None:
@@ -63,8 +34,7 @@ async def test_no_more_runs_than_allowed_are_under_way() -> None:
 
 async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
     async with open_local_sandbox(concurrency=8, ready=0) as sandbox:
-        keeper = pid_of(sandbox)
-        idle = descendants(keeper)
+        await idle(sandbox)
         gc.collect()
         open_before = descriptors("self")
         chance = random.Random(7)
@@ -77,46 +47,15 @@ async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        assert await settle(lambda: descendants(keeper) == idle)
+        await idle(sandbox)
         assert await settle(lambda: descriptors("self") == open_before)
-        assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
-
-
-async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
-    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
-        first = pid_of(sandbox)
-        before = descendants(first)
-        run = asyncio.create_task(sandbox.run_code("import time; time.sleep(0.3); print('done')"))
-        assert await settle(lambda: descendants(first) > before)
-        os.kill(first, signal.SIGKILL)
-        assert (await run).logs.stdout == "done\n"
-        assert pid_of(sandbox) != first
-        assert await settle(lambda: not any(map(alive, before)))
-
-
-@pytest.mark.parametrize("tier", ["full", "reduced"])
-async def test_runs_die_with_their_zygote(tier: Tier) -> None:
-    async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=2, ready=0) as sandbox:
-        keeper = pid_of(sandbox)
-        init = init_of(keeper)
-        run = asyncio.create_task(sandbox.run_code("import time; time.sleep(600)"))
-        assert await settle(lambda: len(descendants(init)) == 1)
-        processes = {keeper, *descendants(keeper)}
-        run.cancel()
-        os.kill(init, signal.SIGKILL)
-        assert await settle(lambda: not any(map(alive, processes)))
-
-
-async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
-    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
-        (init,) = descendants(pid_of(sandbox))
-        os.kill(init, signal.SIGKILL)
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 
 
 async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
     async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
+        await idle(sandbox)
         running = asyncio.create_task(sandbox.run_code("import time; time.sleep(60)"))
         assert await settle(lambda: len(descendants(keeper)) == 2)
         processes = {keeper, *descendants(keeper)}
@@ -125,39 +64,6 @@ async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
     assert not any(map(alive, processes))
     with pytest.raises(SandboxError, match="closed"):
         await sandbox.run_code("print(1)")
-
-
-_HOST = """
-import asyncio, sys
-from pathlib import Path
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
-
-async def main():
-    python = Path(sys.argv[2]) if sys.argv[2:] else None
-    async with open_local_sandbox(
-        tier=sys.argv[1], interpreter=python, concurrency=2, ready=0
-    ) as sandbox:
-        runs = [asyncio.create_task(sandbox.run_code("while True: pass")) for _ in range(2)]
-        print(sandbox.zygote_pid, flush=True)
-        await asyncio.gather(*runs)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("tier", ["full", "reduced"])
-async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
-    command = [sys.executable, "-c", _HOST, tier, *map(str, [PYTHON] if PYTHON else [])]
-    host = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        assert host.stdout is not None
-        keeper = int(await asyncio.to_thread(host.stdout.readline))
-        assert await settle(lambda: len(descendants(keeper)) == 3)
-        processes = {keeper, *descendants(keeper)}
-    finally:
-        host.kill()
-        await asyncio.to_thread(host.communicate)
-    assert await settle(lambda: not any(map(alive, processes)))
 
 
 async def test_a_run_never_blocks_the_event_loop() -> None:
@@ -171,10 +77,8 @@ async def test_a_run_never_blocks_the_event_loop() -> None:
 
 async def test_many_runs_leave_no_trace() -> None:
     async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
-        keeper = pid_of(sandbox)
         await sandbox.run_code("pass")
-        idle = descendants(keeper)
-        (init,) = idle
+        (init,) = await idle(sandbox)
 
         def used() -> tuple[int, int]:
             ours = descriptors("self")
@@ -183,19 +87,46 @@ async def test_many_runs_leave_no_trace() -> None:
         before = used()
         for _ in range(20):
             await asyncio.gather(*(sandbox.run_code("pass") for _ in range(10)))
-        assert await settle(lambda: descendants(keeper) == idle)
+        await idle(sandbox)
         assert await settle(lambda: used() == before), (used(), before)
+
+
+async def test_a_run_counts_until_its_process_is_dead() -> None:
+    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+        (init,) = await idle(sandbox)
+        runs = asyncio.gather(*(sandbox.run_code("pass") for _ in range(20)))
+        most = 0
+        while not runs.done():
+            most = max(most, len(descendants(init)))
+            await asyncio.sleep(0.001)
+        assert most == 1
+
+
+async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
+    """Its threads and exit handlers come before that; what would go on is killed."""
+    code = (
+        "import atexit, os, threading, time\n"
+        "def go_on():\n"
+        "    n = 0\n"
+        "    while True: n += 1; open('count', 'w').write(str(n).zfill(9))\n"
+        "threading.Thread(target=go_on, daemon=True).start()\n"
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
+        "atexit.register(print, 'exit')\n"
+        "print('end')"
+    )
+    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+        run = await sandbox.run_code(code, collect=["count"])
+        assert (run.status, run.logs.stdout) == ("ok", "end\nthread\nexit\n")
+        assert [artifact.path for artifact in run.artifacts] == ["count"]
+        await idle(sandbox)
 
 
 async def test_children_forked_ahead_are_used_and_replaced() -> None:
     async with open_local_sandbox(concurrency=2, ready=2) as sandbox:
-        keeper = pid_of(sandbox)
-        init = init_of(keeper)
-        assert await settle(lambda: len(descendants(init)) == 2)
-        waiting = descendants(init)
+        init = init_of(pid_of(sandbox))
+        waiting = await idle(sandbox, ready=2) - {init}
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
-        assert await settle(lambda: len(descendants(init)) == 2)
-        assert len(waiting & descendants(init)) == 1
+        assert len(waiting & await idle(sandbox, ready=2)) == 1
         # Those born with other limits are of no use.
         await sandbox.run_code("pass", limits=SandboxLimits(disk_mb=1))
         assert await settle(lambda: len(descendants(init)) == 2 and not waiting & descendants(init))
@@ -205,8 +136,7 @@ async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
     async with open_local_sandbox(concurrency=1, ready=1) as sandbox:
         init = init_of(pid_of(sandbox))
         for _ in range(3):
-            assert await settle(lambda: len(descendants(init)) == 1)
-            (waiting,) = descendants(init)
+            (waiting,) = await idle(sandbox, ready=1) - {init}
             os.kill(waiting, signal.SIGKILL)
             assert await settle(lambda: waiting not in descendants(init))  # noqa: B023
             # The zygote has reaped it; now the host hears of it.

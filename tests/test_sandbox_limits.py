@@ -1,6 +1,7 @@
 """What the host sees of limits, in each tier and profile, and how exactly it keeps them."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -100,6 +101,24 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
             "limit disk",
         ),
         ("open('x', 'wb').write(bytes(3 << 20))", {"disk_mb": 2}, "error OSError"),
+        (
+            "import os, time\nfor n in range(9):\n"
+            "    open(os.environ['TMPDIR'] + f'/{n}', 'wb').write(bytes(1 << 20))\n"
+            "time.sleep(60)",
+            {"disk_mb": 4},
+            "limit disk",
+        ),
+        (
+            "import time\nfor n in range(5000): open(f'{n}', 'w').close()\ntime.sleep(60)",
+            {"disk_mb": 4},
+            "limit disk",
+        ),
+        pytest.param(
+            "import os, time; os.mkdir('hidden', 0o300); time.sleep(60)",
+            {},
+            "limit disk",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees into every folder"),
+        ),
         ("x = b'x' * (99 << 20)\nwhile True: pass", {"memory_mb": 64}, "limit memory"),
         ("while True: pass", {"cpu_seconds": 0.2}, "timeout cpu"),
         (

@@ -5,7 +5,8 @@ Only the standard library is imported here: the zygote may be an interpreter wit
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 LAYERS = ("mount", "pid", "net", "user", "setsid", "capabilities", "landlock", "seccomp")
@@ -35,7 +36,7 @@ class Build:
     folder: str = ""
     """A private folder of the host for work folders; empty where mounts hide the host's files."""
 
-    @property
+    @cached_property
     def layers(self) -> frozenset[str]:
         """The walls that stand."""
         standing = LAYERS if self.tier == "full" else _REDUCED
@@ -48,7 +49,7 @@ class Build:
 
     def to_json(self) -> str:
         """Return the plan as one line."""
-        return json.dumps(vars(self))
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Build":

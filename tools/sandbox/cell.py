@@ -15,12 +15,14 @@ import math
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import sys
 import threading
 import traceback
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,8 @@ CHANNEL = 3
 _NAME = "main.py"
 """What tracebacks call the program."""
 _READY = frames.pack({"ready": True})
-_REHEARSALS = 20
-"""An interpreter adapts code that ran this often, and then no child needs to."""
+REHEARSAL = ("x = 1", "1 / 0", *["pass"] * 20)
+"""Programs for the zygote: an interpreter adapts what ran this often, and then no child need."""
 _FRAMES = 50
 _TEXT = 8000
 """Most frames and characters of a traceback."""
@@ -43,10 +45,12 @@ Told = dict[str, object]
 def live() -> None:
     """Take requests from the channel, run them, answer, and end the process."""
     os.write(CHANNEL, _READY)
+    if not select.select([CHANNEL], [], [], 0)[0]:
+        # Forked ahead: what it does now, the run need not.
+        rehearse(["pass"])
     # Saved before untrusted code can replace them.
     send, receive, leave = frames.send, frames.receive, os._exit
     request: dict[str, Any] = receive(CHANNEL)
-    _open_streams((0, 1, 2))
     try:
         if request["cell"] is None:
             send(CHANNEL, _once(request))
@@ -141,38 +145,41 @@ class _Session:
             raise KeyboardInterrupt
 
 
-def rehearse() -> None:
-    """Do in the zygote, which goes on as before, what every child does.
+def rehearse(programs: Sequence[str]) -> None:
+    """Run `programs` as a child would, and go on as before.
 
     Memory that a child changes must first be copied, and a first time is slower than the next.
     """
-    streams = (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    standard_input = sys.stdin
     kept, path = sys.modules["__main__"], list(sys.path)
     message: Told = {"code": "pass", "files": {}, "stdin": "", "cell": None, "seed": None}
     ours, theirs = socket.socketpair()
-    for code in ("x = 1", "1 / 0", *["pass"] * _REHEARSALS):
+    for code in programs:
         frames.send(ours.fileno(), {**message, "code": code})
         request: dict[str, Any] = frames.receive(theirs.fileno())
-        _open_streams(tuple(os.dup(stream) for stream in range(3)))
         frames.pack(_guarded(request))
         _Session().answer({**request, "cell": 1, "code": f"{code}\n"})
-        for stream in (sys.stdin, sys.stdout, sys.stderr):
-            stream.close()
     ours.close()
     theirs.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin, sys.stdout, sys.stderr = streams[:3]
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams[3:]  # type: ignore[misc]
+    sys.stdin = standard_input
     sys.modules["__main__"], sys.path[:] = kept, path
     sys.argv[:] = ["python"]
     linecache.cache.clear()
 
 
-def _open_streams(descriptors: tuple[int, ...]) -> None:
-    given, out, err = descriptors
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(given)), "utf-8", "surrogateescape")
-    sys.stdout = _writer(out, "surrogateescape")
-    sys.stderr = _writer(err, "backslashreplace")
+def open_streams() -> None:
+    """Open the standard streams on 0 to 2 in the zygote, for all of its children.
+
+    A stream notes some traits of its descriptor, so these must be of the kinds that a run gets.
+    """
+    given, (heard, told) = os.memfd_create("stdin"), os.pipe()
+    for target, descriptor in enumerate((given, told, told)):
+        os.dup2(descriptor, target)
+    for descriptor in (given, heard, told):
+        os.close(descriptor)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "surrogateescape")
+    sys.stdout, sys.stderr = _writer(1, "surrogateescape"), _writer(2, "backslashreplace")
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = (  # type: ignore[misc]
         sys.stdin,
         sys.stdout,

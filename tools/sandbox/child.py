@@ -17,12 +17,11 @@ from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 
 FRAME = 8 << 20
 """Most bytes of one answer."""
-_MOUNTED = "box/run/work"
-"""Where a child that has mounts of its own finds its work folder."""
+_CHUNK = 1 << 16
 
 
 class Child:
-    """A process forked and sealed for one run or one context; it waits for its first request.
+    """A process forked and sealed for one run or one context; it takes a request once it is.
 
     Whoever makes it must `close` it, which also ends the process. Raises ZygoteDiedError.
     """
@@ -32,7 +31,7 @@ class Child:
         self.limits = limits
         """Those that it was born with."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when it waits for a request, and when it ended without ever doing so."""
+        """Done when it is sealed and can be watched, and when it ended without ever being so."""
         self.failure = ""
         """Why it could not be set up."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -41,7 +40,9 @@ class Child:
         self.on_answer: Callable[[], None] | None = None
         self.meter: Meter | None = None
         self.folder: Folder | None = None
-        """Its work folder; `None` until it is ready, or if it ended at once."""
+        """Its work folder; `None` until it is sealed."""
+        self.room: Folder | None = None
+        """All of the host's disk that it may write to; `None` where it has mounts of its own."""
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
@@ -68,25 +69,32 @@ class Child:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._open.enter_context(self.channel)
         self.channel.setblocking(False)
-        loop = asyncio.get_running_loop()
+        # asyncio describes a socket whenever it looks for one, a number costs nothing.
+        self._line = self.channel.fileno()
         with ExitStack() as children_ends:
             children_ends.enter_context(theirs)
             self._stdin = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             self._open.callback(os.close, self._stdin)
-            self.stdout, out = self._pipe(children_ends)
-            self.stderr, err = self._pipe(children_ends)
-            loop.add_reader(self.channel, self._hear)
-            self._open.callback(loop.remove_reader, self.channel)
-            given = (self._stdin, out, err, theirs.fileno())
+            out, their_out = self._pipe(children_ends)
+            err, their_err = self._pipe(children_ends)
+            given = (self._stdin, their_out, their_err, theirs.fileno())
             self.zygote.fork(self.limits, given, self._birth)
+        # The zygote is at work by now; what follows takes no time from the run.
+        self.stdout, self.stderr = self._drain(out), self._drain(err)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._line, self._hear)
+        self._open.callback(loop.remove_reader, self._line)
 
-    def _pipe(self, children_ends: ExitStack) -> tuple[Drain, int]:
+    def _pipe(self, children_ends: ExitStack) -> tuple[int, int]:
         ours, theirs = os.pipe()
         self._open.callback(os.close, ours)
         children_ends.callback(os.close, theirs)
-        drain = Drain(ours)
+        return ours, theirs
+
+    def _drain(self, descriptor: int) -> Drain:
+        drain = Drain(descriptor)
         self._open.callback(drain.stop)
-        return drain, theirs
+        return drain
 
     def give_stdin(self, text: str) -> None:
         """Make `text` what the process reads from its descriptor 0, for good; do it once."""
@@ -120,34 +128,58 @@ class Child:
         with suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
+    def expect(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at the next answer; one that came unasked is forgotten."""
+        self.answers.clear()
+        self.on_answer = heard
+        asyncio.get_running_loop().add_reader(self._line, self._hear)
+
     def _hear(self) -> bool:
+        if self.answers:
+            # One is all that is ever read; hostile code may send millions.
+            asyncio.get_running_loop().remove_reader(self._line)
+            return False
         try:
-            data = self.channel.recv(1 << 16)
+            data = self._receive()
         except BlockingIOError:
             return False
         except OSError:
             data = b""
         if not data:
-            asyncio.get_running_loop().remove_reader(self.channel)
+            asyncio.get_running_loop().remove_reader(self._line)
             return False
         for message in self._frames.feed(data):
             if self._said_ready:
-                # One is all that is ever read; hostile code may send millions.
                 if not self.answers:
                     self.answers.append(message)
+            elif "ready" in message:
+                self._said_ready = True
+                self._be_ready()
             else:
-                self._said_ready = "ready" in message
                 self.failure = self.failure or str(message.get("failed", ""))
-                self._prepare()
         if (self.answers or self.overrun) and self.on_answer:
             self.on_answer()
         return True
 
+    def _receive(self) -> bytes:
+        if self._said_ready:
+            return self.channel.recv(_CHUNK)
+        # Untrusted code has not begun, so this is the work folder.
+        cloexec = socket.MSG_CMSG_CLOEXEC
+        data, descriptors, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, cloexec)
+        for descriptor in descriptors:
+            self.folder = self._hold(descriptor)
+        return data
+
+    def _hold(self, descriptor: int) -> Folder:
+        self._open.callback(os.close, descriptor)
+        return Folder(descriptor)
+
     def finish(self) -> None:
-        """Take what a dead process left in its channel and pipes."""
+        """Take what is in the channel, up to an answer, and in the pipes by now."""
         for drain in (self.stdout, self.stderr):
             drain.finish(1 << 20)
-        while not self.overrun and self._hear():
+        while not self.answers and not self.overrun and self._hear():
             pass
 
     def _started(self, pidfd: int) -> None:
@@ -157,33 +189,25 @@ class Child:
             os.close(pidfd)
             return
         self._open.callback(os.close, pidfd)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Look at the process from outside, as soon as it is known and sealed."""
-        if not self._said_ready or self._pidfd is None or self.ready.done():
-            return
         with suppress(OSError):
-            pid = pid_of(self._pidfd)
+            pid = pid_of(pidfd)
             if pid is not None:
                 self.meter = Meter(pid)
                 self._open.callback(self.meter.close)
-                with suppress(OSError):
-                    self._open_folder(pid)
-        self.ready.set_result(None)
+            if self.private_folder:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                self.room = self._hold(os.open(self.private_folder, flags))
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        if self._said_ready and self._pidfd is not None and not self.ready.done():
+            self.ready.set_result(None)
 
     @property
     def private_folder(self) -> str:
         """The host's folder that was made for it, empty where it has mounts of its own."""
         base = self.zygote.build.folder
         return f"{base}/{self._birth.number}" if base else ""
-
-    def _open_folder(self, pid: int) -> None:
-        base = self.private_folder
-        path = f"{base}/work" if base else f"/proc/{pid}/root/{_MOUNTED}"
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._open.callback(os.close, descriptor)
-        self.folder = Folder(descriptor)
 
     def _ended(self, _: object) -> None:
         self.failure = self.failure or self._birth.failure
@@ -192,7 +216,7 @@ class Child:
 
     @property
     def sealed(self) -> bool:
-        """Whether it ever waited for a request, sealed."""
+        """Whether it said that it is sealed."""
         return self._said_ready
 
     def kill(self) -> None:

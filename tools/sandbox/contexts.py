@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,21 +46,39 @@ class LocalContext:
         self._idle: Watch | None = None
         self._settling: asyncio.Task[None] | None = None
         self._lost = False
+        self.used_at = time.monotonic()
+        """When its last cell ended, by the monotonic clock."""
         self._count = 0
         self._history: list[Cell] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process."""
+        return self._child is not None and not self._child.ended.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell is under way, or its files are read."""
+        return self._turn.locked()
 
     async def run(
         self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
     ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
-            return await self._run(cell, collect, listener)
+            try:
+                return await self._run(cell, collect, listener)
+            finally:
+                self.used_at = time.monotonic()
 
     async def _run(
         self, cell: Cell, collect: Sequence[str], listener: Listener | None
     ) -> Execution:
         child = await self._living()
-        lost, self._lost = self._lost, False
+        lost = self._lost
+        if cell.code is not None:
+            # Whoever writes a file does not see the execution that would tell.
+            self._lost = False
         if not self._history and cell.seed is None:
             # Known, so that a fork draws the same numbers.
             cell = replace(cell, seed=secrets.randbits(64))
@@ -82,7 +101,7 @@ class LocalContext:
             self._settling = asyncio.create_task(run.settle())
             raise
         except ZygoteDiedError:
-            self._lose()
+            self.lose()
             raise SandboxError(
                 "the sandbox's zygote died under a context, whose state is lost; run the cell again"
             ) from None
@@ -90,7 +109,7 @@ class LocalContext:
         if told.status == "ok":
             self._history.append(cell)
         if child.ended.done():
-            self._lose()
+            self.lose()
         else:
             self._watch_idle(child)
         gone = lost or self._child is None
@@ -103,7 +122,7 @@ class LocalContext:
             # A zygote that died meanwhile is seen below.
             await asyncio.wait([settling])
         if self._child and self._child.ended.done():
-            self._lose()
+            self.lose()
         if self._child is None:
             self._child = await self._spawn(self.limits)
             self._child.give_stdin("")
@@ -114,7 +133,8 @@ class LocalContext:
         self._idle = Watch(child, self.limits, lambda _: child.kill())
         self._idle.begin(idle=True)
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """End the child; the next cell says that the state was lost."""
         self._lost = True
         self.empty()
 

@@ -9,6 +9,7 @@ import fnmatch
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -20,6 +21,10 @@ _FILE = 2 << 20
 _TOTAL = 4 << 20
 """Most entries that are looked at, and most bytes of one artifact and of all."""
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class _GoneError(InputError):
+    """There is nothing of that name, or not any more."""
 
 
 class Folder:
@@ -34,13 +39,15 @@ class Folder:
             return tuple(_entries(descriptor, "" if path == "." else f"{path.rstrip('/')}/"))
 
     def walk(self) -> Iterator[FileInfo]:
-        """Yield every entry, folders before what is in them."""
+        """Yield every entry that can be seen, folders before what is in them."""
+        return self._walk(InputError)
+
+    def _walk(self, passing: type[InputError]) -> Iterator[FileInfo]:
         waiting, seen = ["."], 0
         while waiting:
             try:
                 found = self.entries(waiting.pop())
-            except InputError:
-                # It went away, or was made unreadable, while we walked.
+            except passing:
                 continue
             for entry in found:
                 seen += 1
@@ -59,8 +66,15 @@ class Folder:
                 return file.read()
 
     def used(self) -> int:
-        """Return the bytes of all files together."""
-        return sum(entry.size for entry in self.walk())
+        """Return the bytes of all files together.
+
+        It is beyond any limit where there are too many, or a folder that hides what it holds.
+        """
+        try:
+            sizes = [entry.size for entry in self._walk(_GoneError)]
+        except InputError:
+            return sys.maxsize
+        return sum(sizes) if len(sizes) < _ENTRIES else sys.maxsize
 
     def full(self) -> bool:
         """Whether the file system of the folder has no room or no entries left."""
@@ -99,7 +113,9 @@ class Folder:
                 descriptor = inner
             yield descriptor
         except OSError as error:
-            raise InputError(f"{path}: cannot be read in the work folder: {error}") from None
+            gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+            kind = _GoneError if gone else InputError
+            raise kind(f"{path}: cannot be read in the work folder: {error}") from None
         finally:
             os.close(descriptor)
 

@@ -37,15 +37,18 @@ from opencodeinterpreter.tools.sandbox.run import Run, request
 
 _ATTEMPTS = 2
 """Code in the sandbox changes nothing outside, so a run whose zygote died is simply done again."""
-_CONTEXTS = 64
-"""Most contexts at once; each is a process that keeps its memory."""
 
 
 class LocalSandbox:
     """Runs code in children of a zygote; see `open_local_sandbox`."""
 
     def __init__(
-        self, interpreter: Path, build: Build, limits: SandboxLimits, ready: int = 0
+        self,
+        interpreter: Path,
+        build: Build,
+        limits: SandboxLimits,
+        ready: int = 0,
+        contexts: int = 64,
     ) -> None:
         self._interpreter = interpreter
         self._build = build
@@ -54,6 +57,7 @@ class LocalSandbox:
         self._starting = asyncio.Lock()
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
+        self._most_contexts = contexts
         self._litter = Litter()
         self._pool = Pool(ready, self._litter.adopt)
         self._closed = False
@@ -104,16 +108,14 @@ class LocalSandbox:
                 return await found.run(Cell(code, given, stdin, seed, limits), collect, listener)
         limits = limits or self._limits
         frame = request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
-        async with self._slots:
-            for _ in range(_ATTEMPTS):
-                try:
-                    return await self._once(frame, stdin, limits, collect, listener)
-                except ZygoteDiedError:
-                    if listener.told:
-                        raise SandboxError(
-                            "the sandbox's zygote died under a run that was listened to: "
-                            "start it again"
-                        ) from None
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._once(frame, stdin, limits, collect, listener)
+            except ZygoteDiedError:
+                if listener.told:
+                    raise SandboxError(
+                        "the sandbox's zygote died under a run that was listened to: start it again"
+                    ) from None
         raise SandboxError(
             f"the sandbox's zygote died {_ATTEMPTS} times under one run: "
             "is the machine out of memory? See the kernel's log"
@@ -127,18 +129,29 @@ class LocalSandbox:
         collect: Sequence[str],
         listener: Listener,
     ) -> Execution:
-        zygote = await self._running_zygote()
-        child = self._pool.take(zygote, limits)
+        await self._slots.acquire()
+        try:
+            child = self._pool.take(await self._running_zygote(), limits)
+        except BaseException:
+            self._slots.release()
+            raise
+        # It counts until it is dead, though its caller does not wait for that.
+        child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
             return await Run(child, limits, cell=False).carry_out(frame, collect, listener)
         finally:
-            child.close()
-            if not self._closed:
-                self._pool.refill(zygote, limits)
+            child.kill()
+            asyncio.get_running_loop().call_soon(self._clear_away, child)
+
+    def _clear_away(self, child: Child) -> None:
+        """Do what the caller of a run need not wait for."""
+        child.close()
+        if child.zygote is self._zygote and not self._closed:
+            self._pool.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
-        """Make an empty context; raises SandboxError if there are too many."""
+        """Make an empty context."""
         return self._keep(LocalContext(self._spawn, limits or self._limits))
 
     async def restart_context(self, context: Context) -> None:
@@ -170,9 +183,6 @@ class LocalSandbox:
         return await self._find(context).list_files(path)
 
     def _keep(self, context: LocalContext) -> Context:
-        if len(self._contexts) >= _CONTEXTS:
-            context.empty()
-            raise SandboxError(f"{_CONTEXTS} contexts are open, which is the most; remove some")
         handle = Context(id=secrets.token_hex(8))
         self._contexts[handle.id] = context
         return handle
@@ -184,12 +194,26 @@ class LocalSandbox:
         return found
 
     async def _spawn(self, limits: SandboxLimits) -> Child:
+        self._make_room()
         for _ in range(_ATTEMPTS):
             try:
                 return self._pool.take(await self._running_zygote(), limits)
             except ZygoteDiedError:
                 continue
         raise SandboxError("the sandbox's zygote died while a context was made; try again")
+
+    def _make_room(self) -> None:
+        """For a context at work, end the one longest idle if there are too many processes."""
+        contexts = self._contexts.values()
+        if sum(context.alive or context.busy for context in contexts) <= self._most_contexts:
+            return
+        idle = [context for context in contexts if context.alive and not context.busy]
+        if not idle:
+            raise SandboxError(
+                f"{self._most_contexts} contexts, which is the most, are all at work: "
+                "wait for one of them, or open the sandbox with more `contexts`"
+            )
+        min(idle, key=lambda context: context.used_at).lose()
 
     async def open(self) -> None:
         """Start the zygote and prove that it isolates; raises SandboxError."""
@@ -231,6 +255,7 @@ async def open_local_sandbox(
     profile: Profile = "pure",
     preload: str | Sequence[str] = "std",
     ready: int | None = None,
+    contexts: int = 64,
 ) -> AsyncIterator[LocalSandbox]:
     """Open the local sandbox and close it at the end.
 
@@ -239,7 +264,8 @@ async def open_local_sandbox(
     default one per processor. `tier`: exactly this one is given; `reduced` is weaker and only
     knows the `pure` profile. `preload`: modules that every run finds imported, or the name of a
     set of them (`std`, `numpy`, `data`). `ready`: children forked ahead, by default as many as
-    runs at once.
+    runs at once. `contexts`: how many keep their process and memory; beyond that the one that
+    has been idle longest loses its state, as its next result then says.
 
     Raises SandboxError with cause and cure where code can't be isolated so, and InputError for
     arguments that don't go together; there is no silent fallback.
@@ -255,6 +281,7 @@ async def open_local_sandbox(
         Build(tier, profile, modules, runs),
         limits or SandboxLimits(),
         runs if ready is None else ready,
+        contexts,
     )
     try:
         await sandbox.open()

@@ -9,16 +9,22 @@ from typing import Any
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.sandbox import claims
 from opencodeinterpreter.tools.sandbox.child import Child
-from opencodeinterpreter.tools.sandbox.client import Ending
 from opencodeinterpreter.tools.sandbox.drain import Drain
+from opencodeinterpreter.tools.sandbox.folder import Folder
 from opencodeinterpreter.tools.sandbox.frames import pack
 from opencodeinterpreter.tools.sandbox.listening import Listener
-from opencodeinterpreter.tools.sandbox.protocol import Execution, Logs, SandboxLimits, Status
+from opencodeinterpreter.tools.sandbox.protocol import (
+    Artifact,
+    Execution,
+    Logs,
+    SandboxLimits,
+    Status,
+)
 from opencodeinterpreter.tools.sandbox.watch import Watch
 
 _SET_UP_SECONDS = 60.0
 _GRACE_SECONDS = 0.25
-"""How long a program may go on after its answer, and a cell after each interrupt."""
+"""How long a program has to end after an answer that says nothing; a cell, when interrupted."""
 _INTERRUPTS = 4
 _DISCARD = 16 << 20
 """Bytes of output that are dropped before the run is stopped."""
@@ -48,8 +54,9 @@ def request(
 class Run:
     """One program, or one cell of a context. The reason is recorded before the kill it explains.
 
-    A program's child is killed when a limit ends it. A cell is interrupted first, and killed
-    when that does not help, or when it is memory that it took too much of.
+    A program is over with its answer: all that its end brings about (threads, exit handlers,
+    output) came before. Its child is killed when a limit ends it. A cell is interrupted first,
+    and killed when that does not help, or when it is memory that it took too much of.
     """
 
     def __init__(self, child: Child, limits: SandboxLimits, *, cell: bool) -> None:
@@ -59,38 +66,41 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._reason = ""
-        self._answered = False
+        self._told: dict[str, Any] | None = None
+        self._began = 0.0
         self._timers: list[asyncio.TimerHandle] = []
         self._watch = Watch(child, limits, self._stop_for)
 
     async def carry_out(
         self, frame: bytes, collect: Sequence[str] = (), listener: Listener | None = None
     ) -> Execution:
-        """Send `frame` and wait for its end; raises SandboxError, or ZygoteDiedError.
+        """Send `frame` and wait for its answer or end; raises SandboxError, or ZygoteDiedError.
 
         Cancelled, it leaves the child as it is: to be closed, or settled.
         """
         child = self._child
-        child.on_answer = self._hear_answer
+        self._began = self._loop.time()
+        child.expect(self._hear_answer)
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
         if listener:
             child.stdout.tell = listener.hear
-        feeding = None
+        # A child reads it once it is sealed, so it can have it before.
+        feeding = child.send(frame)
+        if child.ready.done():
+            self._begin()
+        else:
+            child.ready.add_done_callback(self._begin)
+            self._after(_SET_UP_SECONDS, self._give_up)
         try:
-            # Not before it can be watched, and its folder be read.
-            await self._set_up()
-            began = self._loop.time()
-            feeding = child.send(frame)
-            self._after(self._limits.wall_seconds, self._stop_for, "wall")
-            self._watch.begin()
             await self._over
+            seconds = self._loop.time() - self._began
             child.finish()
             self._watch.look_at_disk()
-            execution = self._judge(self._loop.time() - began)
+            execution = self._judge(seconds)
             if collect and child.folder:
-                found = await asyncio.to_thread(child.folder.collect, tuple(collect))
+                found = await self._collect(child.folder, collect)
                 execution = execution.model_copy(update={"artifacts": found})
             return execution
         finally:
@@ -116,21 +126,23 @@ class Run:
         finally:
             self._let_go()
 
-    async def _set_up(self) -> None:
-        child = self._child
-        try:
-            if not child.ready.done():
-                async with asyncio.timeout(_SET_UP_SECONDS):
-                    await asyncio.shield(child.ready)
-        except TimeoutError:
-            raise SandboxError(
-                f"the sandbox could not set a run up in {_SET_UP_SECONDS:g} s: "
-                "is the machine overloaded?"
-            ) from None
-        if child.failure or not child.sealed:
-            # A zygote that went away raises here.
-            cause = child.failure or await child.ended
-            raise SandboxError(f"the sandbox could not set a run up: {cause}")
+    def _begin(self, _: object = None) -> None:
+        """Watch from the moment that code may run."""
+        self._began = self._loop.time()
+        self._after(self._limits.wall_seconds, self._stop_for, "wall")
+        self._watch.begin()
+
+    def _give_up(self) -> None:
+        if not self._child.ready.done():
+            self._finish()
+
+    async def _collect(self, folder: Folder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
+        if not self._cell:
+            # Nothing shall write the files that are read; it can be killed once it is known.
+            await asyncio.wait([self._child.ready])
+            self._child.kill()
+            await asyncio.wait([self._child.ended])
+        return await asyncio.to_thread(folder.collect, tuple(patterns))
 
     def _let_go(self) -> None:
         self._watch.stop()
@@ -138,6 +150,7 @@ class Run:
             timer.cancel()
         self._child.on_answer = None
         self._child.ended.remove_done_callback(self._finish)
+        self._child.ready.remove_done_callback(self._begin)
 
     def _after(self, seconds: float, action: Any, *arguments: object) -> None:
         self._timers.append(self._loop.call_later(seconds, action, *arguments))
@@ -151,12 +164,15 @@ class Run:
             self._stop_for("output")
 
     def _hear_answer(self) -> None:
-        if self._child.overrun:
+        if not self._child.answers:
+            # More came than a frame may hold.
             self._stop_for("frame")
-        elif self._cell:
+            return
+        self._told = claims.ending(self._child.answers[0])
+        if self._told is not None or self._cell:
             self._finish()
-        elif not self._answered:
-            self._answered = True
+        else:
+            # How it ends says more.
             self._after(_GRACE_SECONDS, self._child.kill)
 
     def _stop_for(self, reason: str) -> None:
@@ -180,9 +196,8 @@ class Run:
 
     def _judge(self, seconds: float) -> Execution:
         child = self._child
-        answer = child.answers.popleft() if child.answers else None
-        ending = child.ended.result() if child.ended.done() else None
-        child.answers.clear()
+        if not child.sealed or not (child.ready.done() or child.answers):
+            raise SandboxError(f"the sandbox could not set a run up: {self._obstacle()}")
         logs = Logs(
             stdout=child.stdout.text(),
             stderr=child.stderr.text(),
@@ -190,25 +205,33 @@ class Run:
             stderr_dropped=child.stderr.dropped,
         )
         build = child.zygote.build
-        base = Execution(
-            status="ok",
+        return Execution(
             logs=logs,
             limits_hit=tuple(sorted(self._watch.hit)),
             tier=build.named,
             profile=build.profile,
             seconds=seconds,
+            **self._ending(),
         )
-        return base.model_copy(update=self._ending(answer, ending))
 
-    def _ending(self, answer: dict[str, Any] | None, ending: Ending | None) -> dict[str, object]:
+    def _obstacle(self) -> str:
+        if self._child.failure:
+            return self._child.failure
+        if self._child.ended.done():
+            # A zygote that went away raises here.
+            return f"its process ended with {self._child.ended.result().code}"
+        return f"it took more than {_SET_UP_SECONDS:g} s: is the machine overloaded?"
+
+    def _ending(self) -> dict[str, Any]:
+        """Return the fields that say how it ended."""
         if self._reason:
             return {"status": _STATUS_OF.get(self._reason, "limit"), "reason": self._reason}
-        told = claims.ending(answer) if answer is not None else None
-        if told is not None:
-            return told
-        if ending is None:
+        if self._told is not None:
+            return self._told
+        if not self._child.ended.done():
             # A cell that lived on after an answer that says nothing.
             return {"status": "exited"}
+        ending = self._child.ended.result()
         killed = ending.code == -signal.SIGKILL
         if killed and ending.cpu_seconds > self._limits.cpu_seconds - 0.05:
             return {"status": "timeout", "reason": "cpu"}

@@ -9,11 +9,12 @@ import math
 import os
 import resource
 import signal
+import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opencodeinterpreter.tools.sandbox import landlock, profiles, root, syscalls
+from opencodeinterpreter.tools.sandbox import frames, landlock, profiles, root, syscalls
 from opencodeinterpreter.tools.sandbox.build import Build
 from opencodeinterpreter.tools.sandbox.syscalls import call, mount, step
 
@@ -21,6 +22,7 @@ _MIB = 1 << 20
 _FILES = 2048
 """Most files and folders in the work folder."""
 _DESCRIPTORS = 256
+_FOLDER = frames.pack({"folder": True})
 LEAST_LANDLOCK = 3
 """The first version that guards truncation, without which `reduced` would not hold."""
 
@@ -78,6 +80,8 @@ def seal(walls: Walls, limits: Limits, descriptors: Sequence[int], folder: str) 
         _mount_work(limits)
     else:
         _settle_in(folder)
+    with step("hand out the work folder"):
+        _hand_out_folder(len(descriptors) - 1)
     with step("no_new_privs"):
         call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         if "pid" not in layers:
@@ -135,6 +139,17 @@ def _settle_in(folder: str) -> None:
     with step("use the work folder"):
         os.environ.update(HOME=f"{folder}/work", TMPDIR=f"{folder}/tmp")
         os.chdir(f"{folder}/work")
+
+
+def _hand_out_folder(channel: int) -> None:
+    """Let the host read the work folder, even when the run is over by the time it looks."""
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # The plain class: what `socket` adds to it costs more than the call.
+    line = socket.SocketType(fileno=channel)
+    rights = struct.pack("i", folder)
+    line.sendmsg([_FOLDER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    line.detach()
+    os.close(folder)
 
 
 def _set_rlimits(walls: Walls, limits: Limits) -> None:

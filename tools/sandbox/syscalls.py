@@ -6,8 +6,6 @@ Only ever imported inside the sandbox's own processes, never by the host.
 import ctypes
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from opencodeinterpreter.tools.sandbox.syscall_table import number
@@ -52,13 +50,20 @@ class StepFailedError(Exception):
         self.detail = detail
 
 
-@contextmanager
-def step(name: str) -> Iterator[None]:
+class step:
     """Name the step that an `OSError` inside came from; raises StepFailedError."""
-    try:
-        yield
-    except OSError as error:
-        raise StepFailedError(name, error.errno or 0, str(error)) from error
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise StepFailedError(self._name, error.errno or 0, str(error)) from error
 
 
 def call(name: str, *arguments: Any) -> int:

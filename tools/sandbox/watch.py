@@ -78,14 +78,14 @@ class Watch:
         self._later()
 
     async def _look_long(self) -> None:
-        meter, folder = self._child.meter, self._child.folder
+        meter, room = self._child.meter, self._child.room
         if meter is None:
             return
         try:
             read = meter.read_all if self._tree else meter.read
             self._weigh(await asyncio.to_thread(read))
-            if folder and not self._own_room:
-                used = await asyncio.to_thread(folder.used)
+            if room:
+                used = await asyncio.to_thread(room.used)
                 if used > self._limits.disk_mb << 20:
                     self._over("disk")
         except (OSError, IndexError):

@@ -162,7 +162,6 @@ class Zygote:
     def serve(self) -> None:
         """Serve until the host closes the control socket."""
         self._warm_up()
-        _silence()
         self._tell(
             {
                 "ready": True,
@@ -180,7 +179,9 @@ class Zygote:
 
     def _warm_up(self) -> None:
         """Walk the path of a run, so that its caches are filled before the first fork."""
-        cell.rehearse()
+        cell.open_streams()
+        _silence()
+        cell.rehearse(cell.REHEARSAL)
         rehearse_limits()
         for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
             del sys.modules[name]
