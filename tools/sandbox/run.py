@@ -146,6 +146,7 @@ class Run:
 
     def _let_go(self) -> None:
         self._watch.stop()
+        self._child.stdout.tell = None
         for timer in self._timers:
             timer.cancel()
         self._child.on_answer = None
