@@ -1,11 +1,14 @@
 """Grading speed beside its floor: the processor time of the functions alone, over the workers.
 
+The functions are the calls that a verdict rests on, up to the first wrong answer. Processor time
+is printed beside wall time: on a busy machine only that can be compared.
+
 python bench/grading.py DATA_FOLDER [COMPLETIONS]
 
 DATA_FOLDER holds the official files of HumanEval+ and MBPP+ (.jsonl, .gz or .xz); COMPLETIONS is a
 folder of completions-humaneval.jsonl.xz and completions-mbpp.jsonl.xz, of which 400 are graded.
-With EVALPLUS_PYTHON, an interpreter that has EvalPlus, its wall time on the same samples is
-measured in between. Prints ratios; without the data it says so and ends.
+With EVALPLUS_PYTHON, an interpreter that has EvalPlus, its checker is measured on the same samples
+in between. Prints ratios; without the data it says so and ends.
 """
 
 import asyncio
@@ -18,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName
 from opencodeinterpreter.tools.benchmarks.grading import grade_samples
@@ -25,14 +29,15 @@ from opencodeinterpreter.tools.benchmarks.journal import Journal
 from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, load_benchmark
 from opencodeinterpreter.tools.benchmarks.truth import TruthStore
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 
 WORKERS = 2
 SAMPLES = 400
 _FILES: dict[BenchmarkName, str] = {"humaneval+": "HumanEvalPlus", "mbpp+": "MbppPlus"}
 # EvalPlus's command asserts that all tasks have a sample: its checker is called as it calls it.
 _EVALPLUS = """
-import json, sys, time
+import json, resource, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from evalplus.data import *
 from evalplus.evaluate import check_correctness, get_groundtruth
@@ -43,39 +48,71 @@ if name == "humaneval":
 else:
     tasks, digest, plain = get_mbpp_plus(), get_mbpp_plus_hash(), MBPP_OUTPUT_NOT_NONE_TASKS
 truth = get_groundtruth(tasks, digest, plain)
-began = time.time()
+def used():
+    each = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
+began, before = time.time(), used()
 with ProcessPoolExecutor(workers) as pool:
     for at, row in enumerate(map(json.loads, open(samples))):
         task = row["task_id"]
         pool.submit(check_correctness, name, at, tasks[task], row["solution"], truth[task],
                     False, True, str(at))
-print("seconds", time.time() - began)
+print("cost", time.time() - began, used() - before)
 """
 
 
-async def grade_all(
-    sandbox: LocalSandbox, benchmark: Benchmark, samples: list[Sample]
-) -> tuple[float, int]:
-    """Grade `samples`; return seconds of wall time and how many passed."""
+class Cost(NamedTuple):
+    """What a pass over all samples took, in seconds."""
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} s ({self.processor:.1f} s of processor time)"
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    each = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
+
+
+async def grade_all(benchmark: Benchmark, samples: list[Sample]) -> tuple[Cost, int]:
+    """Grade `samples`; return what that cost and how many passed.
+
+    The sandbox's start is in the processor time alone.
+    """
+    before = processor_seconds()
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         journal.open()
-        began = time.perf_counter()
-        found = await grade_samples(sandbox, benchmark, samples, journal, workers=WORKERS)
-        seconds = time.perf_counter() - began
+        async with open_local_sandbox(concurrency=WORKERS, preload="numpy") as sandbox:
+            began = time.perf_counter()
+            found = await grade_samples(sandbox, benchmark, samples, journal, workers=WORKERS)
+            wall = time.perf_counter() - began
         journal.close()
-    return seconds, sum(verdict.passed for verdict in found)
+    cost = Cost(wall, processor_seconds() - before)
+    return cost, sum(verdict.passed for verdict in found)
 
 
-async def floor(sandbox: LocalSandbox, benchmark: Benchmark) -> float:
-    """Return the seconds that the references alone take, over the workers."""
-    store = TruthStore(benchmark)
-    tasks = [task for task in benchmark.tasks.values() if isinstance(task, InputTask)]
-    return sum([(await store.truth(sandbox, task)).seconds for task in tasks]) / WORKERS
+async def floor(benchmark: Benchmark, samples: list[Sample]) -> float:
+    """Return the processor time of the functions alone, over the workers."""
+    store, slots = TruthStore(benchmark), asyncio.Semaphore(WORKERS)
+
+    async def seconds(sample: Sample) -> float:
+        task = benchmark.tasks[sample.task_id]
+        assert isinstance(task, InputTask)
+        async with slots:
+            truth = await store.truth(sandbox, task)
+            sets = await grade_solution(sandbox, task, truth, sample.solution)
+        return sum(each.seconds for each in sets)
+
+    async with open_local_sandbox(concurrency=WORKERS, preload="numpy") as sandbox:
+        return sum(await asyncio.gather(*map(seconds, samples))) / WORKERS
 
 
-def evalplus(name: str, data: Path, samples: list[Sample]) -> float | None:
-    """Return the wall time of EvalPlus's checker on the same samples, if there is one."""
+def evalplus(name: str, data: Path, samples: list[Sample]) -> Cost | None:
+    """Return what EvalPlus's checker costs on the same samples, if there is one."""
     python = os.environ.get("EVALPLUS_PYTHON")
     if python is None:
         return None
@@ -93,7 +130,8 @@ def evalplus(name: str, data: Path, samples: list[Sample]) -> float | None:
             text=True,
             check=True,
         )
-    return float(done.stdout.rpartition("seconds")[2])
+    wall, processor = done.stdout.rpartition("cost")[2].split()
+    return Cost(float(wall), float(processor))
 
 
 def chosen(completions: Path) -> list[Sample]:
@@ -104,29 +142,37 @@ def chosen(completions: Path) -> list[Sample]:
     return [Sample(row["task_id"], row["solution"]) for row in told]
 
 
+def _times(cost: Cost, least: float) -> str:
+    wall, processor = cost.wall / least, cost.processor / WORKERS / least
+    return f"{wall:.2f} x the floor ({processor:.2f} x in processor time)"
+
+
 async def measure(name: BenchmarkName, data: Path, completions: Path | None) -> None:
     """Print the figures of one benchmark."""
     benchmark = await load_benchmark(name, data)
     references = [Sample(task.task_id, task.reference) for task in benchmark.tasks.values()]
-    async with open_local_sandbox(concurrency=WORKERS, preload="numpy") as sandbox:
-        least = await floor(sandbox, benchmark)
-        seconds, passed = await grade_all(sandbox, benchmark, references)
-        print(f"{name}: {passed} of {len(references)} references pass")
-        print(f"{name}: floor {least:.1f} s, references {seconds:.1f} s = {seconds / least:.2f} x")
-        if completions is None:
-            return
-        samples = await asyncio.to_thread(chosen, completions)
-        for _ in range(3):
-            seconds, _passed = await grade_all(sandbox, benchmark, samples)
-            theirs = await asyncio.to_thread(evalplus, name, data, samples)
-            beside = (
-                "" if theirs is None else f", EvalPlus {theirs:.1f} s = {theirs / seconds:.1f} x"
-            )
-            print(f"{name}: {len(samples)} completions {seconds:.1f} s{beside}")
+    least = await floor(benchmark, references)
+    ours, passed = await grade_all(benchmark, references)
+    print(f"{name}: {passed} of {len(references)} references pass")
+    print(f"{name}: references {ours}, floor {least:.1f} s: {_times(ours, least)}")
+    if completions is None:
+        return
+    samples = await asyncio.to_thread(chosen, completions)
+    for _ in range(3):
+        least = await floor(benchmark, samples)
+        ours, _passed = await grade_all(benchmark, samples)
+        print(f"{name}: {len(samples)} completions {ours}, floor {least:.1f} s: ", end="")
+        print(_times(ours, least))
+        theirs = await asyncio.to_thread(evalplus, name, data, samples)
+        if theirs:
+            wall, processor = theirs.wall / ours.wall, theirs.processor / ours.processor
+            print(f"{name}: EvalPlus {theirs}: {_times(theirs, least)}; ", end="")
+            print(f"{wall:.1f} x ours ({processor:.1f} x in processor time)")
 
 
 async def main() -> None:
     """Measure both benchmarks, as far as their files are there."""
+    print(f"load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
     folders = [Path(argument) for argument in sys.argv[1:]] or [Path("../shared/data")]
     for name, start in _FILES.items():
         data = next(iter(sorted(folders[0].glob(f"{start}*.jsonl*"))), None)

@@ -109,15 +109,6 @@ async def test_long_outputs_are_compared_whole_where_only_that_can_tell(
         assert base.status == "fail"
 
 
-async def test_a_slow_task_is_tried_on_a_part_first(sandbox: LocalSandbox, tmp_path: Path) -> None:
-    slow = "import time\ndef f(x):\n    time.sleep(0.02)\n    return x\n"
-    given = task(slow, *([n] for n in range(12)))
-    base, _ = await verdicts(sandbox, tmp_path, given, slow)
-    assert (base.status, len(base.right)) == ("pass", 12)
-    base, _ = await verdicts(sandbox, tmp_path, given, "def f(x):\n    return x if x < 5 else 0\n")
-    assert (base.status, len(base.right)) == ("fail", 6)
-
-
 async def test_right_outputs_are_computed_once(sandbox: LocalSandbox, tmp_path: Path) -> None:
     given = task(SQUARE, [2])
     await verdicts(sandbox, tmp_path, given, SQUARE)

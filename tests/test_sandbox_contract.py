@@ -1,5 +1,6 @@
 """What every sandbox does alike: local in both tiers, and E2B through a server that imitates it."""
 
+import asyncio
 import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -76,6 +77,40 @@ async def test_runs_without_a_context_share_nothing(sandbox: ContextSandbox) -> 
         "import builtins, os; print(hasattr(builtins, 'left'), os.listdir())"
     )
     assert summary(told) == "ok False []"
+
+
+async def test_what_is_printed_is_told_while_the_code_runs(sandbox: ContextSandbox) -> None:
+    pieces: list[str] = []
+    whole = asyncio.Event()
+
+    def hear(piece: str) -> None:
+        pieces.append(piece)
+        if "".join(pieces) == "ééé\n":
+            whole.set()
+
+    code = "import time\nprint('é' * 3, flush=True)\ntime.sleep(60)"
+    running = asyncio.create_task(sandbox.run_code(code, on_stdout=hear))
+    await whole.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    context = await sandbox.create_context()
+    for where in (None, context):
+        pieces.clear()
+        told = await sandbox.run_code(
+            "print('x' * 9)",
+            context=where,
+            limits=SandboxLimits(output_bytes=4),
+            on_stdout=pieces.append,
+        )
+        assert "".join(pieces) == told.logs.stdout == "xxxx"
+
+
+async def test_the_kernel_bounds_a_run_s_own_processor_time(sandbox: ContextSandbox) -> None:
+    code = "import resource; print(*resource.getrlimit(resource.RLIMIT_CPU))"
+    for seconds, bound in ((1.5, "3 3"), (40, "41 41"), (7, "8 8")):
+        told = await sandbox.run_code(code, limits=SandboxLimits(cpu_seconds=seconds))
+        assert told.logs.stdout.strip() == bound
 
 
 async def test_a_context_keeps_its_state_and_shows_values(sandbox: ContextSandbox) -> None:

@@ -36,11 +36,12 @@ async def grade_samples(
     """Return the samples' verdicts in their order, taking from `journal` those that it has.
 
     With `stop_early` a sample is done at its first wrong answer. Right outputs are computed first,
-    where `truths` does not have them yet. Raises SandboxError, BenchmarkError, and InputError
-    without numpy.
+    where `truths` does not have them yet. One sample more than `workers` is under way, so that no
+    processor idles while answers are compared; `sandbox` bounds the runs. Raises SandboxError,
+    BenchmarkError, and InputError without numpy.
     """
     check_numpy()
-    slots = asyncio.Semaphore(workers)
+    slots = asyncio.Semaphore(workers + 1)
     tasks = {sample.task_id: benchmark.tasks[sample.task_id] for sample in samples}
     found = await _truths(
         sandbox,

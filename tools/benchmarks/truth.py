@@ -16,7 +16,7 @@ from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, as_text
 from opencodeinterpreter.tools.grading.comparing import AS_SETS, WHETHER_NONE
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
-_FORMAT = 1
+_FORMAT = 2
 _SECONDS = 300.0
 _MOST_OUTPUT = 16 << 20
 
@@ -32,12 +32,13 @@ class Expected:
     outputs: Sequence[str]
     """What each call gave, as text."""
     seconds: Sequence[float]
-    """What the reference took for each."""
+    """The processor time of the reference for each."""
 
     @cached_property
     def values(self) -> list[Any]:
         """The outputs."""
-        return [wire.read(text) for text in self.outputs]
+        found: list[Any] = wire.read(f"[{','.join(self.outputs)}]")
+        return found
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Truth:
 
     @property
     def seconds(self) -> float:
-        """What the reference took for all inputs."""
+        """The processor time of the reference for all inputs."""
         return sum(self.base.seconds) + sum(self.plus.seconds)
 
 
@@ -100,7 +101,8 @@ async def _computed(sandbox: Sandbox, task: InputTask, which: str) -> list[Any]:
 def _output(task: InputTask, which: str, answers: Answers, number: int) -> tuple[str, float]:
     answer = answers.answer(number, _MOST_OUTPUT)
     if answer is None or answer.kind != "value":
-        what = answer.value if answer else f"{answers.ended.status} {answers.ended.reason}"
+        ended = answers.ended
+        what = answer.value if answer else ended and f"{ended.status} {ended.reason}"
         raise BenchmarkError(f"{task.task_id}: the reference fails at {which} {number + 1}: {what}")
     value = answer.value
     if family(task) == "mbpp" and task.entry_point in WHETHER_NONE:

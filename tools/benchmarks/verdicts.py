@@ -1,7 +1,7 @@
 """Grade one solution of an input task: inputs go in, claims come out and are compared here."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,9 +17,6 @@ _LEAST_SECONDS = 1.0
 _FACTOR = 4.0
 _MOST_SECONDS = 60.0
 _EXTRA_SECONDS = 1.0
-_WORTH_A_TRIAL = 0.05
-"""Seconds of the reference from which a first part of the inputs is tried alone."""
-_TRIAL = 0.1
 _ROOM = 65_536
 """Characters that an answer may have beyond what a right one can need."""
 _WHOLE = 32 << 20
@@ -34,6 +31,8 @@ class SetVerdict:
     """`timeout` also where the process ended before its answers were complete, as in EvalPlus."""
     right: Sequence[bool]
     """For each input that was answered; it ends with the first wrong one where that ends all."""
+    seconds: float = 0.0
+    """Processor time that the solution says it took for these."""
 
 
 async def grade_solution(
@@ -66,27 +65,18 @@ class _Grading:
 
     async def verdict(self) -> SetVerdict:
         """Grade; raises SandboxError."""
-        count = len(self._expected.seconds)
-        trial = _trial(self._expected.seconds) if self._stop_early else 0
-        if trial:
-            tried = await self._graded(trial)
-            if tried.status != "pass":
-                return tried
-        return await self._graded(count)
-
-    async def _graded(self, count: int) -> SetVerdict:
-        """Grade the first `count` inputs in one process."""
-        answers = await self._call(self._code, count)
+        comparing = _Comparing(self._task, self._expected, self._stop_early)
+        answers = await self._call(
+            self._code, len(self._expected.seconds), enough=comparing.decided
+        )
         if answers.loading is None or answers.loading.kind == "timeout":
             return SetVerdict("timeout", ())
         if answers.loading.kind == "error":
             return SetVerdict("fail", ())
-        comparing = _Comparing(self._task, self._expected, answers, count, self._stop_early)
-        while True:
-            number = await asyncio.to_thread(comparing.go_on)
-            if number is None:
-                return comparing.verdict()
-            comparing.whole = await self._whole(number)
+        while comparing.long is not None:
+            comparing.whole = await self._whole(comparing.long)
+            await asyncio.to_thread(comparing.decided, answers)
+        return comparing.verdict()
 
     async def _whole(self, number: int) -> tuple[Any, Any]:
         """Return output and expected output of a call whose results are too long to send."""
@@ -98,7 +88,14 @@ class _Grading:
             values.append(answer.value if answer and answer.kind == "value" else answer)
         return values[0], values[1]
 
-    async def _call(self, code: str, count: int, *, whole: int | None = None) -> Answers:
+    async def _call(
+        self,
+        code: str,
+        count: int,
+        *,
+        whole: int | None = None,
+        enough: Callable[[Answers], bool] = lambda answers: False,
+    ) -> Answers:
         return await call(
             self._sandbox,
             code,
@@ -108,72 +105,64 @@ class _Grading:
             whole=whole,
             as_set=as_set(self._task),
             stop_early=self._stop_early,
+            enough=enough,
         )
 
 
-def _trial(seconds: Sequence[float]) -> int:
-    """Return how many inputs to try before all of them, 0 for none.
-
-    A candidate can't be stopped at its first wrong answer, since it doesn't know which is wrong;
-    so where the inputs take long, most of those that fail are found out by a tenth of them.
-    """
-    total, taken = sum(seconds), 0.0
-    if total > _WORTH_A_TRIAL:
-        for number, each in enumerate(seconds):
-            taken += each
-            if taken > _TRIAL * total:
-                return number
-    return 0
-
-
 class _Comparing:
-    """Walks through the answers of one run; stops where it needs a long value."""
+    """Walks through the answers of one run as they come; stops where it needs a long value."""
 
-    def __init__(
-        self, task: InputTask, expected: Expected, answers: Answers, count: int, stop_early: bool
-    ) -> None:
+    def __init__(self, task: InputTask, expected: Expected, stop_early: bool) -> None:
         self._expected = expected
-        self._answers = answers
-        self._count = count
         self._stop_early = stop_early
         self._comparison = Comparison(family(task), task.entry_point, task.atol)
         self._right: list[bool] = []
-        self._broken_off = False
+        self._seconds = 0.0
+        self.long: int | None = None
+        """The call whose values are needed whole, if there is one."""
         self.whole: tuple[Any, Any] | None = None
-        """Output and expected output of the call that `go_on` asked for."""
+        """Output and expected output of that call."""
 
-    def go_on(self) -> int | None:
-        """Compare what can be; return the call whose values are needed whole, `None` at the end."""
-        while len(self._right) < self._count:
+    def decided(self, answers: Answers) -> bool:
+        """Compare what can be; return whether more answers would change nothing."""
+        while len(self._right) < len(self._expected.seconds):
             number = len(self._right)
-            if number not in self._answers.lines:
-                self._broken_off = True
-                return None
-            right = self._is_right(number)
+            if number not in answers:
+                return False
+            right = self._is_right(number, answers)
             if right is None:
-                return number
+                return False
             self._right.append(right)
             if self._stop_early and not right:
-                return None
-        return None
+                return True
+        return True
 
     def verdict(self) -> SetVerdict:
         """Return the verdict once there is nothing more to compare."""
-        if self._broken_off:
-            return SetVerdict("timeout", self._right)
-        return SetVerdict("pass" if all(self._right) else "fail", self._right)
+        status: SetStatus = "pass" if all(self._right) else "fail"
+        stopped = self._stop_early and status == "fail"
+        if len(self._right) < len(self._expected.seconds) and not stopped:
+            status = "timeout"
+        return SetVerdict(status, self._right, self._seconds)
 
-    def _is_right(self, number: int) -> bool | None:
+    def _is_right(self, number: int, answers: Answers) -> bool | None:
+        """Whether an answer is right; `None` where only whole values, not given yet, can tell."""
         arguments = self._expected.arguments[number]
         if self.whole is not None:
             output, expected = self.whole
-            self.whole = None
+            self.long = self.whole = None
             return self._comparison.right(arguments, output, expected)
-        answer = self._answers.answer(number, _ROOM + 16 * len(self._expected.outputs[number]))
-        if answer is None or answer.kind != "value":
+        if self.long is not None:
+            return None
+        answer = answers.answer(number, _ROOM + 16 * len(self._expected.outputs[number]))
+        if answer is None:
+            return False
+        self._seconds += answer.seconds
+        if answer.kind != "value":
             return False
         expected = self._expected.values[number]
         if isinstance(expected, Long) and _may_equal(answer.value, expected):
+            self.long = number
             return None
         return self._comparison.right(arguments, answer.value, expected)
 

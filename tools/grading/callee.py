@@ -4,20 +4,22 @@ It shares a process with the candidate, so all it tells is a claim; it is never 
 that a claim is compared with. It depends on the standard library and on `wire`.
 
 In, on stdin: a line of JSON (the job), then a line with the inputs. Out, on the stdout it was
-started with: a JSON list for each call, `[number, kind, seconds, value]`; number -1 is the loading.
+started with: a JSON list for each call, `[number, kind, seconds, value]`, with processor time as
+seconds; number -1 is the loading.
 """
 
 import io
 import json
 import linecache
+import math
 import os
 import signal
 import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from opencodeinterpreter.tools.grading.wire import Writer, read
@@ -32,6 +34,8 @@ _TEXT = 600
 _FRAMES = 8
 _WALL = 3.0
 """Wall time that a call may take, as a multiple of its processor time."""
+_LOOK_SECONDS = 0.02
+"""How often the time of a call is looked at, and hence how late it may be ended."""
 
 
 class TimeLimitError(Exception):
@@ -56,22 +60,26 @@ def main() -> None:
 
 
 def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
-    function = _load(job, told)
+    limit = _Limit(told)
+    function = _load(job, limit, told)
     if function is None:
         return
     writer, whole = Writer(), job["whole"]
     shape = set if job["as_set"] else _as_it_is
+    clock, each = time.thread_time, job["seconds"]
     for number, arguments in enumerate(inputs):
-        began = time.perf_counter()
+        began = clock()
         try:
-            with _limit(job["seconds"][number]):
-                value = function(*arguments)
-            seconds = time.perf_counter() - began
+            limit.begin(each[number])
+            value = function(*arguments)
+            limit.end()
+            seconds = clock() - began
             value = shape(value)
             text = writer.text(value) if number == whole else writer.short_text(value, _LONG)
             told.tell(f'[{number},"value",{seconds!r},{text}]')
         except BaseException as error:
-            told.tell(json.dumps([number, *_failure(error, time.perf_counter() - began)]))
+            limit.end()
+            told.tell(json.dumps([number, *_failure(error, clock() - began)]))
             if job["stop_early"]:
                 return
 
@@ -80,37 +88,57 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _load(job: dict[str, Any], told: "_Told") -> Callable[..., Any] | None:
+def _load(job: dict[str, Any], limit: "_Limit", told: "_Told") -> Callable[..., Any] | None:
     code, namespace = job["code"], dict[str, Any]()
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
-    began = time.perf_counter()
+    clock = time.thread_time
+    began = clock()
     try:
-        with _limit(job["load_seconds"]):
-            exec(compile(code, _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102
+        limit.begin(job["load_seconds"])
+        exec(compile(code, _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102
+        limit.end()
         function: Callable[..., Any] = namespace[job["entry_point"]]
     except BaseException as error:
-        told.tell(json.dumps([LOADING, *_failure(error, time.perf_counter() - began)]))
+        limit.end()
+        told.tell(json.dumps([LOADING, *_failure(error, clock() - began)]))
         return None
-    told.tell(json.dumps([LOADING, "value", time.perf_counter() - began, None]))
+    told.tell(json.dumps([LOADING, "value", clock() - began, None]))
     return function
 
 
-@contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    """Raise TimeLimitError after `seconds` of processor time, or when far more have gone by."""
-    signal.signal(signal.SIGPROF, _out_of_time)
-    signal.signal(signal.SIGALRM, _out_of_time)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, seconds * _WALL)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+class _Limit:
+    """Ends calls that take too long, by looking now and then: a timer a call costs more than most.
 
+    It raises TimeLimitError after a call's processor time, or when far more time has gone by. What
+    was told before a call need not wait for its end.
+    """
 
-def _out_of_time(number: int, frame: types.FrameType | None) -> None:
-    raise TimeLimitError
+    def __init__(self, told: "_Told") -> None:
+        self._told = told
+        self._seconds = math.inf
+        self._seen: tuple[float, float] | None = None
+        signal.signal(signal.SIGALRM, self._look)
+        signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+
+    def begin(self, seconds: float) -> None:
+        """Begin a call that may take `seconds`, counted from when it is first seen."""
+        self._seen = None
+        self._seconds = seconds
+
+    def end(self) -> None:
+        """Let what follows take as long as it takes."""
+        self._seconds = math.inf
+
+    def _look(self, number: int, frame: types.FrameType | None) -> None:
+        if self._seconds == math.inf:
+            return
+        self._told.flush()
+        used, now = time.process_time(), time.perf_counter()
+        if self._seen is None:
+            self._seen = (used, now)
+        elif used - self._seen[0] > self._seconds or now - self._seen[1] > _WALL * self._seconds:
+            self.end()
+            raise TimeLimitError
 
 
 def _failure(error: BaseException, seconds: float) -> tuple[str, float, list[str]]:

@@ -1,9 +1,9 @@
 """Make one program out of modules of ours, for an interpreter that may lack this package."""
 
+import asyncio
 import base64
 import marshal
 from collections.abc import Sequence
-from functools import cache
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import ModuleType
@@ -21,14 +21,19 @@ module.main()
 AGAIN = "module.main()"
 
 
-@cache
-def ship(*modules: ModuleType) -> str:
+_shipped: dict[tuple[ModuleType, ...], str] = {}
+
+
+async def ship(*modules: ModuleType) -> str:
     """Return a program that loads `modules` under their own names, then calls `main` of the last.
 
     Each may import the ones before it and the standard library. Where cells follow in the same
-    context, `AGAIN` calls `main` once more. Reads files the first time, so call it in a thread.
+    context, `AGAIN` calls `main` once more.
     """
-    return _PROGRAM.format(magic=MAGIC_NUMBER, parts=[_part(module) for module in modules])
+    if modules not in _shipped:
+        parts = await asyncio.to_thread(lambda: [_part(module) for module in modules])
+        _shipped[modules] = _PROGRAM.format(magic=MAGIC_NUMBER, parts=parts)
+    return _shipped[modules]
 
 
 def _part(module: ModuleType) -> Sequence[str]:

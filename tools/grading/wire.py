@@ -13,12 +13,10 @@ import hashlib
 import json
 import marshal
 import math
-import re
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -31,8 +29,13 @@ _NAME = 200
 _PIECE = 4096
 """Items of a list that are digested together."""
 _ATOMS = frozenset({str, bool, float, type(None)})
-_NUMPY = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)|str|object")
+_NUMPY = frozenset(
+    {"bool", "str", "object", "float16", "float32", "float64", "complex64", "complex128"}
+    | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+)
 """The arrays that cross, by what they hold."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Form = Any
 """What `json` can hold."""
@@ -53,18 +56,24 @@ class Opaque:
         return f"<{self.name} object>"
 
 
-@dataclass(frozen=True)
 class Long:
     """What stands for a value too long to send; equal ones stand for equal values."""
 
-    kind: str
-    """The name of the value's type."""
-    length: int
-    """Its length, where the type has one, else -1."""
-    floats: bool
-    """Whether it is a list or tuple of floats alone."""
-    sha256: str
-    """Of the value's content, in hex."""
+    def __init__(self, kind: str, length: int, floats: bool, sha256: str) -> None:
+        self.kind = kind
+        """The name of the value's type."""
+        self.length = length
+        """Its length, where the type has one, else -1."""
+        self.floats = floats
+        """Whether it is a list or tuple of floats alone."""
+        self.sha256 = sha256
+        """Of the value's content, in hex."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Long and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
 
 
 class Writer:
@@ -75,7 +84,7 @@ class Writer:
 
     def text(self, value: Any) -> str:
         """Return `value` as text; raises RecursionError if it is nested too deeply."""
-        return json.dumps(self.form(value), separators=(",", ":"))
+        return _encode(self.form(value))
 
     def short_text(self, value: Any, most: int) -> str:
         """Return `value` as text, by a `Long` if that takes more than about `most` characters."""
@@ -145,7 +154,7 @@ class Writer:
         name = str(value.dtype.name)
         if name.startswith("str"):
             name = "str"
-        if not _NUMPY.fullmatch(name):
+        if name not in _NUMPY:
             return self._other(value)
         if value.shape == () and type(value).__name__ != "ndarray":
             return {"numpy": [name, self.form(value.item())]}
@@ -208,21 +217,29 @@ def read(text: str, *, other: Callable[[str, Any], Any] | None = None) -> Any:
     not plain data and raises ValueError for those it doesn't know either.
     """
 
+    decode = _decode if other is None else _decoder(other).decode
+    try:
+        return decode(text)
+    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+        raise WireError(f"no plain data: {type(error).__name__}: {str(error)[:_NAME]}") from None
+
+
+def _decoder(other: Callable[[str, Any], Any]) -> json.JSONDecoder:
     def hook(form: dict[str, Any]) -> Any:
         if len(form) != 1:
             raise WireError(f"a tagged value has one key, not {len(form)}")
         ((tag, body),) = form.items()
         make = MAKERS.get(tag)
-        if make is not None:
-            return make(body)
-        if other is None:
-            raise WireError(f"no type has the tag {tag[:_NAME]!r}")
-        return other(tag, body)
+        return make(body) if make else other(tag, body)
 
-    try:
-        return json.loads(text, object_hook=hook)
-    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
-        raise WireError(f"no plain data: {type(error).__name__}: {str(error)[:_NAME]}") from None
+    return json.JSONDecoder(object_hook=hook)
+
+
+def _no_other(tag: str, body: Any) -> Any:
+    raise WireError(f"no type has the tag {tag[:_NAME]!r}")
+
+
+_decode = _decoder(_no_other).decode
 
 
 def _checked(body: Any, kind: type, name: str) -> Any:
@@ -290,7 +307,7 @@ def _nested(shape: list[int], items: list[Any]) -> Any:
 
 def _array(body: Any) -> Any:
     name, shape, items = _list(body)
-    if not _NUMPY.fullmatch(name):
+    if name not in _NUMPY:
         raise WireError("arrays hold numbers, bools, strings or objects")
     if any(_checked(size, int, "a shape") < 0 for size in _list(shape)):
         raise WireError("a shape has no negative size")

@@ -2,7 +2,7 @@
 
 Everything here shares a process with hostile code, so what it tells is a claim. A request holds
 `code` (`None`: only write files), `files`, `stdin`, `seed`, and `cell`: the cell's number in its
-context, or `None` for a program that runs once and reads its descriptor 0.
+context, or `None` for a program that runs once and reads its descriptor 0, for `cpu_seconds`.
 """
 
 import ast
@@ -11,8 +11,10 @@ import base64
 import builtins
 import io
 import linecache
+import math
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -63,6 +65,8 @@ def live() -> None:
 
 def _once(request: dict[str, Any]) -> Told:
     """Run a program to its end; return how it ended: `ok`, `exit` or `error`."""
+    seconds = math.ceil(request["cpu_seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     told = _guarded(request)
     _wind_up()
     return told

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from opencodeinterpreter.tools.sandbox.refusal import explain
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _MESSAGE = 65536
+_CPU_STEP = 64
 # -I would ignore the hash seed, which makes runs alike; with this environment -sP is the same.
 _FLAGS = ("-s", "-P", "-B", "-X", "utf8")
 _ENVIRONMENT = {
@@ -43,8 +45,13 @@ KERNEL_LIMITS = ("cpu_seconds", "memory_mb", "disk_mb", "processes")
 
 
 def kernel_limits(limits: SandboxLimits) -> tuple[float, ...]:
-    """Return the limits that a child is born with, in the order of `KERNEL_LIMITS`."""
-    return tuple(getattr(limits, name) for name in KERNEL_LIMITS)
+    """Return the limits that a child is born with, in the order of `KERNEL_LIMITS`.
+
+    Processor time is rounded up, so that a child forked ahead fits runs that may take different
+    ones; it takes on its run's own before that begins.
+    """
+    cpu_seconds = math.ceil(limits.cpu_seconds / _CPU_STEP) * _CPU_STEP
+    return (cpu_seconds, *(getattr(limits, name) for name in KERNEL_LIMITS[1:]))
 
 
 class ZygoteDiedError(Exception):

@@ -10,6 +10,7 @@ from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.client import ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.folder import Folder
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import Execution, FileInfo, SandboxLimits
 from opencodeinterpreter.tools.sandbox.run import Files, Run, request
 from opencodeinterpreter.tools.sandbox.watch import Watch
@@ -60,15 +61,19 @@ class LocalContext:
         """Whether a cell is under way, or its files are read."""
         return self._turn.locked()
 
-    async def run(self, cell: Cell, collect: Sequence[str] = ()) -> Execution:
+    async def run(
+        self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
+    ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
             try:
-                return await self._run(cell, collect)
+                return await self._run(cell, collect, listener)
             finally:
                 self.used_at = time.monotonic()
 
-    async def _run(self, cell: Cell, collect: Sequence[str]) -> Execution:
+    async def _run(
+        self, cell: Cell, collect: Sequence[str], listener: Listener | None
+    ) -> Execution:
         child = await self._living()
         lost = self._lost
         if cell.code is not None:
@@ -78,12 +83,20 @@ class LocalContext:
             # Known, so that a fork draws the same numbers.
             cell = replace(cell, seed=secrets.randbits(64))
         count = self._count + (cell.code is not None)
-        frame = request(cell.code, cell.files, stdin=cell.stdin, cell=count, seed=cell.seed)
+        limits = cell.limits or self.limits
+        frame = request(
+            cell.code,
+            cell.files,
+            stdin=cell.stdin,
+            cell=count,
+            seed=cell.seed,
+            cpu_seconds=limits.cpu_seconds,
+        )
         if self._idle:
             self._idle.stop()
-        run = Run(child, cell.limits or self.limits, cell=True)
+        run = Run(child, limits, cell=True)
         try:
-            told = await run.carry_out(frame, collect)
+            told = await run.carry_out(frame, collect, listener)
         except asyncio.CancelledError:
             self._settling = asyncio.create_task(run.settle())
             raise

@@ -1,14 +1,17 @@
 """Reading what a process writes, without ever blocking and without keeping too much."""
 
 import asyncio
+import codecs
 import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 from opencodeinterpreter.tools.sandbox.frames import HEADER
+from opencodeinterpreter.tools.sandbox.protocol import OnStdout
 
 _CHUNK = 1 << 16
+_Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Drain:
@@ -20,6 +23,9 @@ class Drain:
         self._loop = asyncio.get_running_loop()
         self._keep = 0
         self._heard: Callable[[Drain], None] | None = None
+        self._decoder = _Decoder("replace")
+        self.tell: OnStdout | None = None
+        """Told what is kept as it comes; `begin` forgets it."""
         self.kept = bytearray()
         self.dropped = 0
         self._loop.add_reader(descriptor, self._read)
@@ -27,6 +33,8 @@ class Drain:
     def begin(self, keep: int, heard: Callable[["Drain"], None]) -> None:
         """Start anew: keep `keep` bytes, and call `heard` whenever something came."""
         self.kept, self.dropped = bytearray(), 0
+        self._decoder = _Decoder("replace")
+        self.tell = None
         self._keep, self._heard = keep, heard
 
     def _read(self) -> bool:
@@ -41,6 +49,8 @@ class Drain:
             return False
         room = self._keep - len(self.kept)
         self.kept += data[:room]
+        if self.tell:
+            self.tell(self._decoder.decode(data[:room]))
         self.dropped += max(0, len(data) - room)
         if self._heard:
             self._heard(self)

@@ -21,10 +21,12 @@ from opencodeinterpreter.tools.sandbox.e2b_pool import E2BPool
 from opencodeinterpreter.tools.sandbox.e2b_run import GRACE_SECONDS, Program, run_once
 from opencodeinterpreter.tools.sandbox.e2b_session import Session
 from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import (
     Context,
     Execution,
     FileInfo,
+    OnStdout,
     SandboxLimits,
 )
 
@@ -61,10 +63,12 @@ class E2BSandbox:
         context: Context | None = None,
         collect: Sequence[str] = (),
         seed: int | None = None,
+        on_stdout: OnStdout | None = None,
     ) -> Execution:
         """Run `code` as the protocol says; waits while there are too many sandboxes."""
         named = {checked(path): data for path, data in (files or {}).items()}
-        program = Program(code, named, stdin, limits or self._limits, collect, seed)
+        listener = Listener(on_stdout)
+        program = Program(code, named, stdin, limits or self._limits, collect, seed, listener)
         clock = asyncio.get_running_loop().time
         began = clock()
         if context is None:
@@ -128,7 +132,8 @@ class E2BSandbox:
             except BaseException as error:
                 self._pool.end(lease)
                 attempts -= 1
-                if attempts and isinstance(error, E2BTransientError):
+                again = attempts and not program.listener.told
+                if again and isinstance(error, E2BTransientError):
                     continue
                 raise
             if ended.sound:

@@ -9,6 +9,7 @@ from typing import Any
 from opencodeinterpreter.tools.sandbox import e2b_setup
 from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError, Handle, ask
 from opencodeinterpreter.tools.sandbox.e2b_output import Kept, error_told, result_told
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import Execution, Logs, Result, SandboxLimits
 
 _PROBES = 3
@@ -76,12 +77,12 @@ class Kernel:
             self.lost = True
             await self.prepare(**job)
 
-    async def cell(self, code: str, limits: SandboxLimits) -> Execution:
+    async def cell(self, code: str, limits: SandboxLimits, listener: Listener) -> Execution:
         """Run a cell to its end or its limits.
 
         Raises E2BTransientError where the sandbox is lost, else SandboxError.
         """
-        heard = _Heard(limits)
+        heard = _Heard(limits, listener)
         self.busy = True
         try:
             told = await ask("run a cell", self._run(code, heard), limits.wall_seconds)
@@ -165,8 +166,8 @@ class _TooMuchError(Exception):
 class _Heard:
     """What a cell printed and showed, as much of it as is kept."""
 
-    def __init__(self, limits: SandboxLimits) -> None:
-        self._stdout = Kept(limits.output_bytes)
+    def __init__(self, limits: SandboxLimits, listener: Listener) -> None:
+        self._stdout = Kept(limits.output_bytes, listener.hear)
         self._stderr = Kept(limits.output_bytes)
         self._results: list[Result] = []
         self._room = _RESULTS

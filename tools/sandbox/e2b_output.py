@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from opencodeinterpreter.tools.sandbox.protocol import ExecutionError, Result
+from opencodeinterpreter.tools.sandbox.protocol import ExecutionError, OnStdout, Result
 
 _TEXT = 8000
 """Most characters of an error's text and of its traceback."""
@@ -13,7 +13,9 @@ _FORMS = ("text", "html", "markdown", "latex", "svg", "png", "jpeg", "pdf", "jav
 class Kept:
     """The beginning of a text, as much as fits into `most` bytes; the rest is counted."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, tell: OnStdout | None = None) -> None:
+        """Keep `most` bytes; `tell` is told each piece that is kept."""
+        self._tell = tell
         self.dropped = 0
         self._room = most
         self._pieces: list[bytes] = []
@@ -25,6 +27,8 @@ class Kept:
         self._room -= len(kept)
         self.dropped += len(data) - len(kept)
         self._pieces.append(kept)
+        if self._tell:
+            self._tell(kept.decode("utf-8", "replace"))
 
     def text(self) -> str:
         """What was kept."""

@@ -23,6 +23,7 @@ from opencodeinterpreter.tools.sandbox import (
 from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError, Handle, ask
 from opencodeinterpreter.tools.sandbox.e2b_files import Folder
 from opencodeinterpreter.tools.sandbox.e2b_output import Kept, clean
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import Execution, Logs, SandboxLimits, Status
 from opencodeinterpreter.tools.sandbox.run import request
 
@@ -56,6 +57,7 @@ class Program(NamedTuple):
     limits: SandboxLimits
     collect: Sequence[str]
     seed: int | None
+    listener: Listener
 
 
 class Ended(NamedTuple):
@@ -75,7 +77,7 @@ async def run_once(handle: Handle, program: Program, seconds: float) -> Ended:
     archive = f"{folder}/job.pyz"
     packed = await asyncio.to_thread(_archive, program)
     await ask("take a run", handle.files.write(archive, packed), seconds)
-    heard = _Heard(program.limits.output_bytes)
+    heard = _Heard(program.limits.output_bytes, program.listener)
     try:
         code = await ask(
             "run a program",
@@ -120,7 +122,12 @@ def _archive(program: Program) -> bytes:
     """Return an archive that Python runs: our own modules and what to do."""
     limits = program.limits.model_dump(mode="json")
     job = {
-        "request": request(program.code, program.files, seed=program.seed),
+        "request": request(
+            program.code,
+            program.files,
+            seed=program.seed,
+            cpu_seconds=program.limits.cpu_seconds,
+        ),
         "stdin": program.stdin.encode("utf-8", "surrogateescape"),
         "limits.json": json.dumps(limits).encode(),
     }
@@ -145,10 +152,10 @@ def _sources() -> dict[str, bytes]:
 class _Heard:
     """What a run's parent told, as far as it can be read, and no more than we keep."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, listener: Listener) -> None:
         self.begun = False
         self.end: dict[str, Any] = {}
-        self._kept = {"stdout": Kept(keep), "stderr": Kept(keep)}
+        self._kept = {"stdout": Kept(keep, listener.hear), "stderr": Kept(keep)}
         self._rest = ""
         self._complaint = ""
 

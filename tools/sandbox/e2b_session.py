@@ -64,7 +64,7 @@ class Session:
         lost = self._lost
         self._cells += 1
         number = self._cells
-        ended = await kernel.cell(program.code, program.limits)
+        ended = await kernel.cell(program.code, program.limits, program.listener)
         if program.collect and not kernel.lost:
             found = await self._folder(lease).collected(program.collect)
             ended = ended.model_copy(update={"artifacts": found})

@@ -19,6 +19,7 @@ from opencodeinterpreter.tools.sandbox.build import PRELOADS, Build
 from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.client import Facts, ZygoteClient, ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.contexts import Cell, LocalContext
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.litter import Litter
 from opencodeinterpreter.tools.sandbox.pool import Pool
 from opencodeinterpreter.tools.sandbox.proof import Canary, prove
@@ -26,6 +27,7 @@ from opencodeinterpreter.tools.sandbox.protocol import (
     Context,
     Execution,
     FileInfo,
+    OnStdout,
     Profile,
     SandboxLimits,
     Tier,
@@ -92,29 +94,40 @@ class LocalSandbox:
         context: Context | None = None,
         collect: Sequence[str] = (),
         seed: int | None = None,
+        on_stdout: OnStdout | None = None,
     ) -> Execution:
         """Run `code` as the protocol says; waits while too many runs are under way.
 
         Raises SandboxError when the sandbox breaks or is closed.
         """
         given = dict(files or {})
+        listener = Listener(on_stdout)
         if context is not None:
             found = self._find(context)
             async with self._slots:
-                return await found.run(Cell(code, given, stdin, seed, limits), collect)
-        frame = request(code, given, seed=seed)
+                return await found.run(Cell(code, given, stdin, seed, limits), collect, listener)
+        limits = limits or self._limits
+        frame = request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
         for _ in range(_ATTEMPTS):
             try:
-                return await self._once(frame, stdin, limits or self._limits, collect)
+                return await self._once(frame, stdin, limits, collect, listener)
             except ZygoteDiedError:
-                continue
+                if listener.told:
+                    raise SandboxError(
+                        "the sandbox's zygote died under a run that was listened to: start it again"
+                    ) from None
         raise SandboxError(
             f"the sandbox's zygote died {_ATTEMPTS} times under one run: "
             "is the machine out of memory? See the kernel's log"
         )
 
     async def _once(
-        self, frame: bytes, stdin: str, limits: SandboxLimits, collect: Sequence[str]
+        self,
+        frame: bytes,
+        stdin: str,
+        limits: SandboxLimits,
+        collect: Sequence[str],
+        listener: Listener,
     ) -> Execution:
         await self._slots.acquire()
         try:
@@ -126,7 +139,7 @@ class LocalSandbox:
         child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
-            return await Run(child, limits, cell=False).carry_out(frame, collect)
+            return await Run(child, limits, cell=False).carry_out(frame, collect, listener)
         finally:
             child.kill()
             asyncio.get_running_loop().call_soon(self._clear_away, child)

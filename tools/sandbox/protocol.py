@@ -4,7 +4,7 @@ Whatever an execution holds is a claim by hostile code: bounded, shown and store
 Only a failure of the sandbox itself raises (`SandboxError`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -13,6 +13,7 @@ from opencodeinterpreter.tools.grading.outcomes import TestOutcome
 
 Status = Literal["ok", "error", "timeout", "limit", "crashed", "exited", "sandbox_error"]
 Tier = Literal["full", "reduced"]
+OnStdout = Callable[[str], None]
 Profile = Literal["pure", "proc"]
 """`pure`: no process beside the code's own; `proc`: programs may be started in the sandbox."""
 
@@ -174,10 +175,12 @@ class Sandbox(Protocol):
         files: Mapping[str, str] | None = None,
         stdin: str = "",
         limits: SandboxLimits | None = None,
+        on_stdout: OnStdout | None = None,
     ) -> Execution:
         """Run `code` as `__main__` in an empty work folder that holds `files`.
 
-        `files` maps relative paths to text. Nothing that the run starts outlives it.
+        `files` maps relative paths to text. Nothing that the run starts outlives it, and it ends
+        when it is cancelled. `on_stdout` is told what is printed and kept, in pieces, as it comes.
         Raises SandboxError when the sandbox itself fails.
         """
         ...
@@ -200,6 +203,7 @@ class ContextSandbox(Sandbox, Protocol):
         context: Context | None = None,
         collect: Sequence[str] = (),
         seed: int | None = None,
+        on_stdout: OnStdout | None = None,
     ) -> Execution:
         """Run `code`, one-shot, or as the next cell of `context`.
 

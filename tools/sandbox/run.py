@@ -12,6 +12,7 @@ from opencodeinterpreter.tools.sandbox.child import Child
 from opencodeinterpreter.tools.sandbox.drain import Drain
 from opencodeinterpreter.tools.sandbox.folder import Folder
 from opencodeinterpreter.tools.sandbox.frames import pack
+from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.protocol import (
     Artifact,
     Execution,
@@ -33,14 +34,21 @@ Files = Mapping[str, str | bytes]
 
 
 def request(
-    code: str | None, files: Files, *, stdin: str = "", cell: int | None = None, seed: int | None
+    code: str | None,
+    files: Files,
+    *,
+    stdin: str = "",
+    cell: int | None = None,
+    seed: int | None,
+    cpu_seconds: float,
 ) -> bytes:
     """Return the frame that asks a child to run `code`; see `cell`."""
     told = {
         name: content if isinstance(content, str) else [base64.b64encode(content).decode()]
         for name, content in files.items()
     }
-    return pack({"code": code, "files": told, "stdin": stdin, "cell": cell, "seed": seed})
+    asked = {"code": code, "files": told, "stdin": stdin, "cell": cell, "seed": seed}
+    return pack({**asked, "cpu_seconds": cpu_seconds})
 
 
 class Run:
@@ -63,7 +71,9 @@ class Run:
         self._timers: list[asyncio.TimerHandle] = []
         self._watch = Watch(child, limits, self._stop_for)
 
-    async def carry_out(self, frame: bytes, collect: Sequence[str] = ()) -> Execution:
+    async def carry_out(
+        self, frame: bytes, collect: Sequence[str] = (), listener: Listener | None = None
+    ) -> Execution:
         """Send `frame` and wait for its answer or end; raises SandboxError, or ZygoteDiedError.
 
         Cancelled, it leaves the child as it is: to be closed, or settled.
@@ -74,6 +84,8 @@ class Run:
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
+        if listener:
+            child.stdout.tell = listener.hear
         # A child reads it once it is sealed, so it can have it before.
         feeding = child.send(frame)
         if child.ready.done():
@@ -134,6 +146,7 @@ class Run:
 
     def _let_go(self) -> None:
         self._watch.stop()
+        self._child.stdout.tell = None
         for timer in self._timers:
             timer.cancel()
         self._child.on_answer = None
