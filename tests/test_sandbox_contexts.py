@@ -143,7 +143,7 @@ async def test_a_hostile_repr_is_told_too(
         "import time; time.sleep(60)",
         "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')",
         "import threading; t = threading.Event(); t.wait()",
-        "while True: print('x' * 100)",
+        "while True: print('x')",
     ],
 )
 async def test_a_stuck_cell_is_interrupted_and_its_variables_stay(
