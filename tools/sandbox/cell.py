@@ -178,6 +178,11 @@ def open_streams() -> None:
         os.dup2(descriptor, target)
     for descriptor in (given, heard, told):
         os.close(descriptor)
+    use_streams()
+
+
+def use_streams() -> None:
+    """Make Python's standard streams of the descriptors 0 to 2."""
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "surrogateescape")
     sys.stdout, sys.stderr = _writer(1, "surrogateescape"), _writer(2, "backslashreplace")
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = (  # type: ignore[misc]

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.tools.sandbox.cell import live
+from opencodeinterpreter.tools.sandbox.cell import live, use_streams
 from opencodeinterpreter.tools.sandbox.e2b_child import confine
 from opencodeinterpreter.tools.sandbox.frames import HEADER
 
@@ -127,6 +127,7 @@ class Run:
             try:
                 confine(work, sorted(given), self._limits, parent)
                 sys.path.pop(0)
+                use_streams()
                 live()
             finally:
                 os._exit(1)
