@@ -1,19 +1,20 @@
 """`demo`: the loop at work on small tasks, live and scripted, then replayed and branched."""
 
 import asyncio
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
-from opencodeinterpreter.cli.options import default_store
+from opencodeinterpreter.cli.options import JsonOption, default_store
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.cli.words import node_line, program
@@ -70,19 +71,28 @@ class Shown:
     """How the final code did on the tests that the loop never had."""
 
 
-def demo(store: StoreOption) -> None:
-    """Show the loop: live drafts of a small model, scripted refinement, replay and branches."""
-    asyncio.run(_demo(store))
+def demo(store: StoreOption, as_json: JsonOption = False) -> None:
+    """Show the loop: live drafts of a small model, scripted refinement, replay and branches.
+
+    With --json the story goes to stderr and the closing table to stdout.
+    """
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    rows = asyncio.run(_demo(store, console))
+    if as_json:
+        print(json.dumps(rows))
 
 
-async def _demo(url: str) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+async def _demo(url: str, console: Console) -> list[dict[str, Any]]:
+    """Play the demo; return the rows of its table, none where code cannot run."""
     async with open_store(url) as store:
         try:
             async with open_local_sandbox() as sandbox:
-                await _Stage(console, store, SandboxRunner(sandbox)).play()
+                stage = _Stage(console, store, SandboxRunner(sandbox))
+                await stage.play()
+                return [_cells(shown) for shown in stage.shown.values()]
         except SandboxError as refusal:
             await _without_sandbox(console, refusal)
+            return []
 
 
 class _Stage:
@@ -190,17 +200,10 @@ class _Stage:
         for heading in ("tokens", "seconds"):
             table.add_column(heading, justify="right", no_wrap=True)
         for shown in self.shown.values():
-            turns = shown.run.record.turns
-            table.add_row(
-                shown.run.row.short,
-                shown.name,
-                shown.model,
-                str(len(turns)),
-                shown.run.row.status,
-                shown.hidden,
-                str(tokens(turns) or "-"),
-                f"{seconds(turns):.1f}",
-            )
+            cells = {**_cells(shown), "run": shown.run.row.short}
+            cells["tokens"] = cells["tokens"] or "-"
+            cells["seconds"] = f"{cells['seconds']:.1f}"
+            table.add_row(*(str(cell) for cell in cells.values()))
         self._head(
             "RESULT: `hidden` are tests that the loop never had; scripted models count no tokens."
         )
@@ -216,6 +219,20 @@ class _Stage:
 
     def _head(self, text: str) -> None:
         self.console.print(f"\n{text}", style="bold")
+
+
+def _cells(shown: Shown) -> dict[str, Any]:
+    turns = shown.run.record.turns
+    return {
+        "run": shown.run.row.id,
+        "task": shown.name,
+        "model": shown.model,
+        "turns": len(turns),
+        "verdict": shown.run.row.status,
+        "hidden": shown.hidden,
+        "tokens": tokens(turns),
+        "seconds": seconds(turns),
+    }
 
 
 def scripted_settings(task: DemoTask) -> Settings:

@@ -104,6 +104,12 @@ def unsafe(tmp_path: Path) -> Command:
     return Command(tmp_path, partial(installed, prefix=refusing()))
 
 
+def test_json_is_the_table_and_the_story_goes_to_stderr(unsafe: Command) -> None:
+    done = unsafe("demo", "--json")
+    assert (done.status, done.stdout) == (0, "[]\n")
+    assert "The sandbox refuses" in done.stderr
+
+
 def test_where_the_sandbox_refuses_cause_and_cure_are_told_and_examples_replayed(
     unsafe: Command,
 ) -> None:
