@@ -119,12 +119,8 @@ async def _by_model(
 
 def _opinion(answer: str) -> Opinion:
     """Return the opinion in an answer, mended where that is safe; raises ValidationError."""
-    try:
-        return Opinion.model_validate_json(_json_in(answer))
-    except ValidationError:
-        if (found := object_in(answer)) is None:
-            raise
-    return Opinion.model_validate(found)
+    found = object_in(answer)
+    return Opinion.model_validate_json(answer) if found is None else Opinion.model_validate(found)
 
 
 def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
@@ -134,12 +130,6 @@ def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
         reason=reason,
         calls=tuple(answer.call for answer in answers),
     )
-
-
-def _json_in(text: str) -> str:
-    """Return the outermost braces of an answer: models like to wrap JSON in words or a fence."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
 
 
 def _within_limits(record: Record, settings: Settings, verdict: Verdict) -> Verdict:
