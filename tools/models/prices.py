@@ -19,7 +19,8 @@ class Price(BaseModel):
 
     def of(self, usage: Usage) -> float:
         """Return what a call of this usage costs."""
-        cached = usage.cached_tokens or 0
+        # Some servers count the cached tokens beside the others.
+        cached = min(usage.cached_tokens or 0, usage.input_tokens)
         cached_price = self.input if self.cached is None else self.cached
         fresh = (usage.input_tokens - cached) * self.input
         return (fresh + cached * cached_price + usage.output_tokens * self.output) / _TOKENS
