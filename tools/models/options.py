@@ -21,7 +21,7 @@ class ModelOptions(BaseModel):
     """The hard deadline of one call, all its attempts and the waits between them included."""
     attempt_seconds: float = Field(default=180.0, gt=0)
     """How long one attempt may take before it counts as a fault that may pass."""
-    retries: int = Field(default=3, ge=0)
+    retries: int = Field(default=3, ge=0, lt=2**63)
     """How often a call is tried again after a fault that may pass."""
     # Left out of the dump while empty, so that records from before they were there keep their
     # digests.

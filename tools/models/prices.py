@@ -10,11 +10,11 @@ _TOKENS = 1_000_000
 class Price(BaseModel):
     """The price of a million tokens, in any unit of money; limits and costs are in the same."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached: float | None = Field(default=None, ge=0)
+    input: float = Field(ge=0, lt=2**63)
+    output: float = Field(ge=0, lt=2**63)
+    cached: float | None = Field(default=None, ge=0, lt=2**63)
     """For input tokens out of the server's cache; `None` means the same as `input`."""
 
     def of(self, usage: Usage) -> float:
