@@ -8,7 +8,7 @@ from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import reached
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
-from opencodeinterpreter.nodes.records import Draft, Record, Turn, Verdict
+from opencodeinterpreter.nodes.records import Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
@@ -85,13 +85,12 @@ async def _by_model(
     record: Record, turn: Turn, settings: Settings, model: Model
 ) -> tuple[Verdict, list[Answer]]:
     """Ask for an opinion, and once more if the answer is none; no opinion means not solved."""
-    draft = turn.draft or Draft(message="", code=None)
     question = fill(
         settings.prompts,
         "judge",
         task=record.task.prompt,
-        code=draft.code or "",
-        result=describe(draft, turn.execution),
+        code=turn.code or "",
+        result=describe(turn.execution),
     )
     messages: tuple[Message, ...] = (Message(role="user", content=question),)
     answers: list[Answer] = []
