@@ -139,6 +139,8 @@ SETTINGS = {
     "too much output": (f"sandbox.output_bytes={BIG}", "sandbox.output_bytes"),
     "too many processes": (f"sandbox.processes={BIG}", "sandbox.processes"),
     "too many retries": (f"client.retries={BIG}", "client.retries"),
+    "too big an option": (f'client.engine={{"a":{{"b":[{BIG}]}}}}', "client.engine", BIG),
+    "an endless option": ('client.engine={"a":NaN}', "client.engine", "nan"),
     "too high a price": ('client.prices={"m:x":{"input":1e400,"output":1}}', "prices.m:x.input"),
     "hot": ("sampling.coder.temperature=-1", "sampling.coder.temperature"),
 }
