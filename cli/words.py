@@ -141,7 +141,7 @@ def _turn_story(record: Record, turn: Turn) -> Iterator[str]:
         for path, text in draft.files.items():
             yield f"file {path}:\n{text.rstrip()}"
         if turn.executions is not None:
-            yield f"execution: {describe(draft, turn.executions[index])}"
+            yield f"execution: {describe(turn.executions[index])}"
     if turn.verdict:
         yield f"verdict: {verdict_of(turn.verdict)}"
     if turn.feedback:

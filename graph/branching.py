@@ -63,15 +63,18 @@ def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None 
 def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Input:
     """Return the start of a branch that leaves run `name` at turn `number` with an edit.
 
-    Turns before it, and what it keeps of that turn, are given parts. Raises InputError for a
-    turn that is not there.
+    Turns before it, and what it keeps of that turn, are given parts. A run without turns is left
+    at number 0, for new settings alone. Raises InputError for a turn that is not there.
     """
+    if not parent.turns:
+        return _anew(parent, name, number, edit)
     leaving = next((turn for turn in parent.turns if turn.number == number), None)
     if leaving is None:
         raise InputError(f"run {name} has no turn {number}; it has turns 1 to {len(parent.turns)}")
     settings = edit.settings or Settings.model_validate(parent.settings[leaving.settings])
-    if settings.critic == "oracle" and parent.tasks[leaving.task - 1].reference is None:
-        raise InputError("the oracle critic needs a reference solution, and the task has none")
+    _check_oracle(settings, parent.tasks[leaving.task - 1])
+    if settings.critic == "none" and edit.verdict == "revise":
+        raise InputError(f"run {name} has no critic to follow the verdict; name one, or give words")
     source = f"{name} turn {number}"
     stem = tuple(_given(turn, source, PARTS) for turn in parent.turns if turn.number < number)
     tables = {**parent.settings, settings.digest: settings.model_dump(mode="json")}
@@ -87,6 +90,24 @@ def branch_seed(parent: Record, name: str, number: int, edit: Edit) -> Input:
     )
     kept = seed.model_copy(update={"messages": seed.messages_of(seed.turns)})
     return cast(Input, kept.model_dump(mode="json"))
+
+
+def _anew(parent: Record, name: str, number: int, edit: Edit) -> Input:
+    """Return the start of a branch of a run that failed before its first turn was made."""
+    if number != 0 or edit != Edit(settings=edit.settings):
+        raise InputError(
+            f"run {name} has no turns yet, so that none can be changed; resume it, "
+            "or branch it with other settings alone"
+        )
+    settings = edit.settings or Settings.model_validate(list(parent.settings.values())[-1])
+    _check_oracle(settings, parent.task)
+    tables = {settings.digest: settings.model_dump(mode="json")}
+    return cast(Input, Record(tasks=parent.tasks, settings=tables).model_dump(mode="json"))
+
+
+def _check_oracle(settings: Settings, task: Task) -> None:
+    if settings.critic == "oracle" and task.reference is None:
+        raise InputError("the oracle critic needs a reference solution, and the task has none")
 
 
 def _edited(record: Record, settings: Settings, source: str, edit: Edit) -> tuple[Turn, Messages]:

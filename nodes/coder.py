@@ -1,6 +1,6 @@
 """The coder: asks its model for one draft, or for several at once, and takes the code out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from langgraph.runtime import Runtime
@@ -46,21 +46,25 @@ def coder(models: Mapping[Role, Model]) -> Node:
                 for sample in range(1, settings.drafts + 1)
             ]
         )
-        turn = Turn(
-            number=number,
-            task=record.task.number,
-            settings=settings.digest,
-            drafts=tuple(_draft(record.task, answer) for answer in answers),
-        )
-        update: Update = {
-            "turns": [turn.model_dump(mode="json")],
-            "messages": new_messages(record, [answer.conversation for answer in answers]),
-        }
-        if settings.digest not in record.settings:
-            update["settings"] = {settings.digest: settings.model_dump(mode="json")}
-        return update
+        return _made(record, settings, number, answers)
 
     return run
+
+
+def _made(record: Record, settings: Settings, number: int, answers: Sequence[Answer]) -> Update:
+    turn = Turn(
+        number=number,
+        task=record.task.number,
+        settings=settings.digest,
+        drafts=tuple(_draft(record.task, answer) for answer in answers),
+    )
+    update: Update = {
+        "turns": [turn.model_dump(mode="json")],
+        "messages": new_messages(record, [answer.conversation for answer in answers]),
+    }
+    if settings.digest not in record.settings:
+        update["settings"] = {settings.digest: settings.model_dump(mode="json")}
+    return update
 
 
 def _dropped(record: Record) -> int:

@@ -12,7 +12,7 @@ from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.given import given_turn
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
-from opencodeinterpreter.nodes.records import CriticKind, Draft, Feedback, Record, Turn
+from opencodeinterpreter.nodes.records import CriticKind, Feedback, Record, Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools import person as people
@@ -35,11 +35,15 @@ def critic(model: Model, person: people.Person) -> Node:
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
         settings = Settings.model_validate(record.settings[record.turns[-1].settings])
-        if settings.critic == "human":
-            return await _human(record, settings, person)
-        if settings.critic == "execution":
-            return feedback_update(record, settings, _result(record, settings), "execution")
-        return await _simulated(record, settings, model)
+        match settings.critic:
+            case "human":
+                return await _human(record, settings, person)
+            case "execution":
+                return feedback_update(record, settings, _result(record, settings), "execution")
+            case "simulated" | "oracle":
+                return await _simulated(record, settings, model)
+            case "none":
+                raise InputError("the run has no critic; name one, as in critic=execution")
 
     return run
 
@@ -86,18 +90,16 @@ def _with(record: Record, settings: Settings, words: str) -> tuple[Message, ...]
 
 
 def _result(record: Record, settings: Settings) -> str:
-    turn = record.turns[-1]
-    draft = turn.draft or Draft(message="", code=None)
-    return fill(settings.prompts, "execution_result", result=describe(draft, turn.execution))
+    result = describe(record.turns[-1].execution)
+    return fill(settings.prompts, "execution_result", result=result)
 
 
 async def _human(record: Record, settings: Settings, person: people.Person) -> Update:
     turn = record.turns[-1]
-    draft = turn.draft or Draft(message="", code=None)
     question = people.Question(
         turn=turn.number,
-        code=draft.code,
-        result=describe(draft, turn.execution),
+        code=turn.code,
+        result=describe(turn.execution),
         verdict=turn.verdict.reason if turn.verdict else "",
     )
     answer = await person.ask(question)
@@ -142,13 +144,12 @@ async def _simulated(record: Record, settings: Settings, model: Model) -> Update
 
 def _question(record: Record, settings: Settings) -> tuple[Message, ...]:
     turn, task = record.turns[-1], record.task
-    draft = turn.draft or Draft(message="", code=None)
     question = fill(
         settings.prompts,
         "critic_question",
         task=task.prompt,
-        code=draft.code or "",
-        result=describe(draft, turn.execution),
+        code=turn.code or "",
+        result=describe(turn.execution),
     )
     if settings.critic == "oracle":
         if task.reference is None:
@@ -164,8 +165,7 @@ def _wrong(record: Record, settings: Settings, reply: str) -> tuple[str, ...]:
 
 
 def _leak(record: Record, settings: Settings, reply: str) -> str | None:
-    task, draft = record.task, record.turns[-1].draft
+    task, code = record.task, record.turns[-1].code
     if settings.critic != "oracle" or task.reference is None:
         return None
-    known = (task.prompt, (draft.code or "") if draft else "")
-    return leak(reply, task.reference, known)
+    return leak(reply, task.reference, (task.prompt, code or ""))

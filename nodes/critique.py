@@ -7,6 +7,8 @@ import re
 import textwrap
 import tokenize
 
+from opencodeinterpreter.tools.code import parsed
+
 MAX_SENTENCES = 3
 LEAK_TOKENS = 6
 """Consecutive tokens of the reference that count as a leak."""
@@ -83,10 +85,8 @@ def _tokens(code: str) -> list[str]:
 
 def _body(code: str) -> str:
     """Return a single function's body without its docstring, or the code as it stands."""
-    try:
-        functions = [node for node in ast.parse(code).body if isinstance(node, _FUNCTION)]
-    except (SyntaxError, ValueError):
-        return code
+    module = parsed(code)
+    functions = [node for node in module.body if isinstance(node, _FUNCTION)] if module else []
     if len(functions) != 1:
         return code
     statements = functions[0].body

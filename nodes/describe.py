@@ -1,6 +1,5 @@
 """An execution in words: what the coder, the critic and the judge are shown of it."""
 
-from opencodeinterpreter.nodes.records import Draft
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 SHOWN_TESTS = 3
@@ -16,8 +15,8 @@ _ENDINGS = {
 }
 
 
-def describe(draft: Draft, execution: Execution | None) -> str:
-    """Return what running `draft` gave, bounded in length."""
+def describe(execution: Execution | None) -> str:
+    """Return what running a draft gave, bounded in length; `None` for a draft without code."""
     if execution is None:
         return (
             "no code block was found in the response. "

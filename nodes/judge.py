@@ -8,7 +8,7 @@ from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import reached
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
-from opencodeinterpreter.nodes.records import Draft, Record, Turn, Verdict
+from opencodeinterpreter.nodes.records import Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
@@ -85,13 +85,12 @@ async def _by_model(
     record: Record, turn: Turn, settings: Settings, model: Model
 ) -> tuple[Verdict, list[Answer]]:
     """Ask for an opinion, and once more if the answer is none; no opinion means not solved."""
-    draft = turn.draft or Draft(message="", code=None)
     question = fill(
         settings.prompts,
         "judge",
         task=record.task.prompt,
-        code=draft.code or "",
-        result=describe(draft, turn.execution),
+        code=turn.code or "",
+        result=describe(turn.execution),
     )
     messages: tuple[Message, ...] = (Message(role="user", content=question),)
     answers: list[Answer] = []
@@ -119,12 +118,8 @@ async def _by_model(
 
 def _opinion(answer: str) -> Opinion:
     """Return the opinion in an answer, mended where that is safe; raises ValidationError."""
-    try:
-        return Opinion.model_validate_json(_json_in(answer))
-    except ValidationError:
-        if (found := object_in(answer)) is None:
-            raise
-    return Opinion.model_validate(found)
+    found = object_in(answer)
+    return Opinion.model_validate_json(answer) if found is None else Opinion.model_validate(found)
 
 
 def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
@@ -134,12 +129,6 @@ def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
         reason=reason,
         calls=tuple(answer.call for answer in answers),
     )
-
-
-def _json_in(text: str) -> str:
-    """Return the outermost braces of an answer: models like to wrap JSON in words or a fence."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
 
 
 def _within_limits(record: Record, settings: Settings, verdict: Verdict) -> Verdict:

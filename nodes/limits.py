@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Limits
+from opencodeinterpreter.tools.code import parsed
 
 
 def reached(turns: Sequence[Turn], limits: Limits) -> str | None:
@@ -71,9 +72,8 @@ def _seen(turn: Turn) -> tuple[object, ...]:
 
 def _syntax(code: str | None) -> str | None:
     """Return code without comments and layout; as it stands where it does not parse."""
-    if code is None:
-        return None
+    tree = None if code is None else parsed(code)
     try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code if tree is None else ast.dump(tree)
+    except RecursionError:
         return code

@@ -34,11 +34,14 @@ class _Plain(BaseModel):
 
 
 class Limits(_Plain):
-    """When a task's run stops unsolved. `None` is no limit; all count the task's own turns."""
+    """When a task's run stops unsolved. `None` is no limit; all count the task's own turns.
 
-    turns: int = Field(default=5, ge=1)
-    calls: int | None = Field(default=None, ge=1)
-    tokens: int | None = Field(default=None, ge=1)
+    A store holds integers of 64 bits; so must all integers of the settings be.
+    """
+
+    turns: int = Field(default=5, ge=1, lt=2**63)
+    calls: int | None = Field(default=None, ge=1, lt=2**63)
+    tokens: int | None = Field(default=None, ge=1, lt=2**63)
     """Input and output tokens of all calls whose usage is known."""
     cost: float | None = Field(default=None, gt=0)
     """Money, in the unit of the prices; calls of unknown price count nothing."""

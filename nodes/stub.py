@@ -2,6 +2,8 @@
 
 import ast
 
+from opencodeinterpreter.tools.code import parsed
+
 
 def is_stub(prompt: str) -> bool:
     """Return whether a prompt is Python with a function to complete, not words."""
@@ -13,9 +15,13 @@ def completed(prompt: str, code: str) -> str:
 
     Models answer a stub with the function alone, and leave the imports where they were.
     """
-    defined = {name for node in _statements(code) for name in _bound(node)}
-    used = {node.id for node in ast.walk(_module(code)) if isinstance(node, ast.Name)}
+    module = parsed(code)
+    if module is None:
+        return code
+    defined = {name for node in module.body for name in _bound(node)}
+    used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
     kept = [node for node in _statements(prompt) if not _is_open(node)]
+    used |= {name for node in kept if _is_nameless(node) for name in _bound(node)}
     # A helper may need another one: what it uses counts as used.
     for node in reversed(kept):
         if _bound(node) & used - defined:
@@ -25,7 +31,22 @@ def completed(prompt: str, code: str) -> str:
         for node in kept
         if _bound(node) & used - defined
     ]
-    return "\n".join([*needed, "", "", code]) if needed else code
+    if not needed:
+        return code
+    lines, head = code.split("\n"), _head(module)
+    return "\n".join([*lines[:head], *needed, "", "", *lines[head:]])
+
+
+def _head(module: ast.Module) -> int:
+    """Return how many lines must stay first: those of the docstring and of `__future__`."""
+    lines = 0
+    for node in module.body:
+        match node:
+            case ast.Expr(value=ast.Constant()) | ast.ImportFrom(module="__future__"):
+                lines = node.end_lineno or lines
+            case _:
+                break
+    return lines
 
 
 def _is_open(node: ast.stmt) -> bool:
@@ -42,6 +63,8 @@ def _is_open(node: ast.stmt) -> bool:
 def _bound(node: ast.stmt) -> set[str]:
     """Return the names that a top-level statement binds."""
     match node:
+        case ast.ImportFrom() if _is_nameless(node):
+            return {ast.unparse(node)}
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return {(alias.asname or alias.name).partition(".")[0] for alias in names}
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
@@ -54,12 +77,13 @@ def _bound(node: ast.stmt) -> set[str]:
             }
 
 
+def _is_nameless(node: ast.stmt) -> bool:
+    """Return whether no name tells where an import is used; it stands for itself."""
+    if not isinstance(node, ast.ImportFrom):
+        return False
+    return node.module == "__future__" or node.names[0].name == "*"
+
+
 def _statements(code: str) -> list[ast.stmt]:
-    return _module(code).body
-
-
-def _module(code: str) -> ast.Module:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
+    module = parsed(code)
+    return module.body if module else []

@@ -111,6 +111,7 @@ def test_a_wrong_model_is_named(command: Command, spec: str, says: list[str]) ->
     assert "secret" not in done.stderr
 
 
+BIG = "9" * 30
 SETTINGS = {
     "no value": ("limits.turns", "NAME=VALUE"),
     "unknown": ("cook=1", "cook"),
@@ -126,6 +127,21 @@ SETTINGS = {
     "unknown model": ("models.coder=gpt", "'gpt'", "local:smollm2"),
     "no coder": ("models={}", "coder"),
     "a missing prompt": ("prompts={}", "judge"),
+    "too many turns": (f"limits.turns={BIG}", "limits.turns", BIG),
+    "too many calls": (f"limits.calls={BIG}", "limits.calls"),
+    "too many tokens": (f"limits.tokens={BIG}", "limits.tokens"),
+    "too long an answer": (f"sampling.coder.max_tokens={BIG}", "sampling.coder.max_tokens"),
+    "too big a seed": (f"sampling.coder.seed={BIG}", "sampling.coder.seed"),
+    "too small a seed": (f"sampling.coder.seed=-{BIG}", "sampling.coder.seed"),
+    "too much memory": (f"sandbox.memory_mb={BIG}", "sandbox.memory_mb"),
+    "too much time": ("sandbox.cpu_seconds=1e300", "sandbox.cpu_seconds"),
+    "too much disk": (f"sandbox.disk_mb={BIG}", "sandbox.disk_mb"),
+    "too much output": (f"sandbox.output_bytes={BIG}", "sandbox.output_bytes"),
+    "too many processes": (f"sandbox.processes={BIG}", "sandbox.processes"),
+    "too many retries": (f"client.retries={BIG}", "client.retries"),
+    "too big an option": (f'client.engine={{"a":{{"b":[{BIG}]}}}}', "client.engine", BIG),
+    "an endless option": ('client.engine={"a":NaN}', "client.engine", "nan"),
+    "too high a price": ('client.prices={"m:x":{"input":1e400,"output":1}}', "prices.m:x.input"),
     "hot": ("sampling.coder.temperature=-1", "sampling.coder.temperature"),
 }
 

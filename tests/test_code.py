@@ -70,6 +70,22 @@ def test_an_untagged_block_of_output_is_not_code() -> None:
         assert extract_code(fenced(output, "")).code is None
 
 
+@pytest.mark.parametrize(
+    "idle", ["# 3", "# Your code here", '"""It prints 3."""', "3", "...", "pass", "add", "[1, 2]"]
+)
+def test_a_tagged_block_that_does_nothing_is_not_code(idle: str) -> None:
+    assert extract_code(f"{fenced(ADD)}\nIt prints:\n{fenced(idle)}").code == ADD
+    assert extract_code(f"{fenced(idle)}\nSo:\n{fenced(ADD, '')}").code == ADD
+    assert extract_code(fenced(idle)).code is None
+
+
+@pytest.mark.parametrize(
+    "code", ["[print(n) for n in range(3)]", "ready and print(1)", "(n := 3)", "import math", "x ="]
+)
+def test_a_tagged_block_of_one_line_that_does_something_is_code(code: str) -> None:
+    assert extract_code(fenced(code)).code == code
+
+
 def test_an_unclosed_block_is_taken_when_there_is_no_complete_one() -> None:
     assert extract_code(f"Sure!\n```python\n{ADD}").code == ADD
     assert extract_code("```python\ndef f(:\n    retu").code == "def f(:\n    retu"
@@ -182,9 +198,7 @@ LINES = st.text(st.characters(exclude_characters="`~\r\n\\/", codec="utf-8"))
 BODIES = st.lists(LINES, min_size=1).map("\n".join).filter(str.strip)
 
 
-@given(
-    st.lists(LINES, min_size=1).map("\n".join).filter(str.strip), st.sampled_from(["```", "~~~"])
-)
+@given(BODIES.map("call()\n{}".format), st.sampled_from(["```", "~~~"]))
 def test_a_tagged_block_round_trips(code: str, mark: str) -> None:
     assert extract_code(f"So:\n\n{fenced(code, 'python', mark)}\n\nDone.").code == code
 

@@ -9,11 +9,12 @@ import pytest
 from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.routes import next_node
+from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.graph.runs import Origin, create_run, open_run
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn
 from opencodeinterpreter.nodes.state import State, by_number
-from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.traces.trace import trace_of
 from tests.scripts import (
     BETTER,
@@ -188,6 +189,39 @@ async def test_a_turn_that_is_not_there_is_refused(turn: int) -> None:
     parent = await World().solve()
     with pytest.raises(InputError, match=f"run parent has no turn {turn}; it has turns 1 to 3"):
         branch_seed(parent, "parent", turn, Edit())
+
+
+async def test_a_run_without_a_critic_cannot_be_told_to_revise() -> None:
+    parent = await World().solve(critic="none")
+    with pytest.raises(InputError, match="run parent has no critic"):
+        branch_seed(parent, "parent", 1, Edit(verdict="revise"))
+    named = Edit(verdict="revise", settings=World().settings(critic="execution"))
+    record = await World().drive(branch_seed(parent, "parent", 1, named))
+    assert summary(record)[-1] == "3 draft: print(3) | 2/2 | solved by tests in process"
+
+
+async def test_a_run_that_failed_before_its_first_turn_starts_anew_with_other_settings(
+    store: Store,
+) -> None:
+    with pytest.raises(ModelError):
+        await World(coder=ScriptedModel(THREE_TURNS, fails_at=[1])).run(store)
+    (row,) = await list_runs(store)
+    other = World(coder=ScriptedModel([draft(RIGHT)], spec="scripted:other"))
+    branch = await other.branch(store, row, 0, Edit(settings=other.settings()))
+    assert branch.row.parent == row.id
+    assert summary(branch.record) == ["1 draft: print(3) | 2/2 | solved by tests in process"]
+    (settings,) = branch.record.settings.values()
+    assert settings["models"] == {"coder": "scripted:other"}
+
+
+@pytest.mark.parametrize("name", ["feedback", "code", "revise", "solved"])
+def test_a_run_without_turns_has_none_to_edit(name: str) -> None:
+    settings = World().settings()
+    tables = {settings.digest: settings.model_dump(mode="json")}
+    parent = Record.model_validate({"tasks": [TASK], "settings": tables})
+    for number, edit in ((0, EDITS[name][0]), (1, Edit(settings=settings))):
+        with pytest.raises(InputError, match=r"run parent has no turns yet.*resume it"):
+            branch_seed(parent, "parent", number, edit)
 
 
 async def two_tasks() -> Record:

@@ -65,6 +65,16 @@ def test_nothing_is_asked_where_only_the_meaning_is_wanted(command: Command) -> 
     assert command("models", "nonsense").status == 2
 
 
+def test_a_script_without_a_judge_is_tried_in_a_role_that_it_has(
+    command: Command, tmp_path: Path
+) -> None:
+    for role in ("coder", "critic"):
+        (tmp_path / "s.toml").write_text(f"[[{role}]]\nreply = 'Well.'\n")
+        done = command("models", "scripted:s.toml")
+        assert done.status == 0, done.stderr
+        assert "word: 'Well.'" in done.stdout and "does not obey its schema" in done.stdout
+
+
 async def test_a_scripted_model_is_tried_too(command: Command, tmp_path: Path) -> None:
     script = tmp_path / "s.toml"
     script.write_text("[[judge]]\nreplies = ['ready', '{\"ready\": true}']\n")

@@ -149,6 +149,11 @@ def test_cached_tokens_cost_as_much_as_others_unless_told() -> None:
     assert Price(input=2, output=1, cached=0).of(usage) == 1
 
 
+def test_more_cached_tokens_than_tokens_make_no_cost_negative() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, cached_tokens=5_000_000)
+    assert Price(input=2, output=1, cached=0.5).of(usage) == 0.5
+
+
 def test_settings_without_prices_keep_the_digest_that_they_had_before_there_were_any() -> None:
     assert "prices" not in json.dumps(Settings().model_dump(mode="json"))
     priced = Settings(client=ModelOptions(prices={"openai:m": Price(input=1, output=2)}))

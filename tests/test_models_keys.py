@@ -74,6 +74,19 @@ def test_a_named_key_goes_out_and_stays_out_of_every_text() -> None:
     assert "secret" not in output
 
 
+def test_no_part_of_a_key_is_left_where_a_long_text_is_cut() -> None:
+    for before in (585, 595):
+        with serve([Refusal(401, "x" * before + "own-secret")]) as server:
+            output = ask_in_a_process(f"openai:m@{server.url}", "OWN_KEY")
+        assert "ModelError" in output and "own" not in output
+
+
+def test_a_key_of_any_other_variable_stays_out_of_errors_too() -> None:
+    with serve([Refusal(400, "wrong sk-admin-secret, short-a")]) as server:
+        output = ask_in_a_process(f"openai:m@{server.url}", SHORT_KEY="short-a")
+    assert "wrong [key], short-a" in output
+
+
 @pytest.mark.parametrize(
     ("spec", "variable", "words"),
     [

@@ -199,6 +199,36 @@ async def test_a_null_content_is_an_empty_answer_and_a_refusal_is_its_text() -> 
     assert (refused.text, refused.finish) == ("I won't.", "refusal")
 
 
+def odd(finish: object = "stop", model: object = "tiny", **usage: object) -> Raw:
+    """Return an answer with fields that no server should send."""
+    message = {"role": "assistant", "content": "well"}
+    choice = {"index": 0, "finish_reason": finish, "message": message}
+    counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, **usage}
+    return Raw(json.dumps({"model": model, "choices": [choice], "usage": counts}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (odd(model=5), "model is 5"),
+        (odd(finish=5), "finish is 5"),
+        (odd(finish=["stop"]), "finish"),
+    ],
+)
+async def test_an_answer_with_an_odd_field_is_the_models_failure(answer: Raw, words: str) -> None:
+    said, requests = await failure(answer)
+    assert "an answer that makes no sense" in said and words in said
+    assert requests == 1
+
+
+@pytest.mark.parametrize("count", ["many", 1.5, 10**30, -(10**6), [], {}, 2**63])
+async def test_an_answer_with_an_odd_count_of_tokens_stands_and_its_usage_is_unknown(
+    count: object,
+) -> None:
+    response = await ask(odd(prompt_tokens=count))
+    assert (response.text, response.usage) == ("well", None)
+
+
 async def test_cancelling_a_call_ends_its_connection() -> None:
     async with served([Silence()]) as (model, server):
         task = asyncio.create_task(model.complete(request()))

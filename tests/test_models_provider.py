@@ -41,7 +41,11 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def ask(spec: str, url: str, variable: str = "", schema: str = "") -> str:
-    variables = {"DEEPSEEK_API_BASE": url, "DEEPSEEK_API_KEY": "usual", "OWN_KEY": "own-secret"}
+    variables = {
+        "DEEPSEEK_API_BASE": url,
+        "DEEPSEEK_API_KEY": "usual-secret",
+        "OWN_KEY": "own-secret",
+    }
     done = subprocess.run(
         [sys.executable, "-c", ASK, spec, variable, schema],
         env={**os.environ, **variables},
@@ -62,7 +66,7 @@ def test_a_provider_answers_with_the_sampling_that_it_knows() -> None:
         "stop",
         2,
     )
-    assert received.headers["authorization"] == "Bearer usual"
+    assert received.headers["authorization"] == "Bearer usual-secret"
     wanted = {"model": "deepseek-chat", "temperature": 0.5, "max_tokens": 9}
     assert wanted.items() <= received.body.items()
 
@@ -79,6 +83,12 @@ def test_a_key_of_ones_own_is_used_and_stays_out_of_errors() -> None:
     with serve([Refusal(401, "wrong key own-secret")]) as server:
         said = ask("deepseek:deepseek-chat", server.url, "OWN_KEY")
     assert server.requests[0].headers["authorization"] == "Bearer own-secret"
+    assert said.startswith("ModelError") and "wrong key [key]" in said
+
+
+def test_the_providers_own_key_stays_out_of_errors() -> None:
+    with serve([Refusal(401, "wrong key usual-secret")]) as server:
+        said = ask("deepseek:deepseek-chat", server.url)
     assert said.startswith("ModelError") and "wrong key [key]" in said
 
 

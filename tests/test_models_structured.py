@@ -107,8 +107,13 @@ async def test_a_langchain_model_without_tools_is_asked_in_words() -> None:
         ('{not this} {"a": 1}', {"a": 1}),
         ('{"a": 1', None),
         ("{1: 2}", None),
+        ("I think {[]: 1} is fine", None),
+        ('{"{": {[]: 1}} or {"a": 1}', {"a": 1}),
+        ("{'a': '\\d'}", {"a": "\\d"}),
+        ("{'a': '" + "{" * 500 + "'}", {"a": "{" * 500}),
         ("[1, 2]", None),
         ("{" * 500, None),
+        ('{"a":{' * 50_000 + '{"a": 1}', None),
         ("", None),
     ],
 )

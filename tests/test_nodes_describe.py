@@ -7,26 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencodeinterpreter.nodes.describe import describe
-from opencodeinterpreter.nodes.records import Draft
 from opencodeinterpreter.tools.grading.outcomes import TestOutcome
 from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError, Logs
 from tests.scripts import graded, raised, ran
 
-DRAFT = Draft(message="", code="print(1)")
 MOST = 20_000
 """Characters that a description may have at most, whatever the code did."""
 
 
 def test_a_clean_run_shows_its_output() -> None:
-    assert describe(DRAFT, ran("4\n")) == "The program's output:\n4\n"
+    assert describe(ran("4\n")) == "The program's output:\n4\n"
 
 
 def test_a_silent_run_says_so() -> None:
-    assert describe(DRAFT, ran("")) == "the program ran without error and printed nothing."
+    assert describe(ran("")) == "the program ran without error and printed nothing."
 
 
 def test_an_exception_shows_its_traceback_and_what_was_printed() -> None:
-    words = describe(DRAFT, raised("ValueError", "bad", logs=Logs(stdout="so far")))
+    words = describe(raised("ValueError", "bad", logs=Logs(stdout="so far")))
     assert words.startswith("Traceback (most recent call last):")
     assert "ValueError: bad" in words
     assert "so far" in words
@@ -34,7 +32,7 @@ def test_an_exception_shows_its_traceback_and_what_was_printed() -> None:
 
 def test_an_exception_without_a_traceback_shows_its_name_and_value() -> None:
     error = ExecutionError(name="KeyError", value="'a'", traceback="")
-    assert describe(DRAFT, Execution(status="error", error=error)) == "KeyError: 'a'"
+    assert describe(Execution(status="error", error=error)) == "KeyError: 'a'"
 
 
 @pytest.mark.parametrize(
@@ -52,45 +50,45 @@ def test_an_exception_without_a_traceback_shows_its_name_and_value() -> None:
     ],
 )
 def test_each_other_ending_is_named(fields: dict[str, Any], words: str) -> None:
-    assert words in describe(DRAFT, Execution(**fields))
+    assert words in describe(Execution(**fields))
 
 
 def test_an_error_of_which_nothing_is_known_is_not_called_clean() -> None:
-    assert "without error" not in describe(DRAFT, Execution(status="error"))
+    assert "without error" not in describe(Execution(status="error"))
 
 
 def test_a_response_without_code_is_told_how_to_send_some() -> None:
-    words = describe(Draft(message="", code=None), None)
+    words = describe(None)
     assert "no code block" in words
     assert "```python" in words
 
 
 def test_passed_tests_are_counted_and_output_is_left_out() -> None:
-    assert describe(DRAFT, graded(True, True)) == "all 2 tests passed."
+    assert describe(graded(True, True)) == "all 2 tests passed."
 
 
 def test_failing_tests_are_shown_with_their_messages() -> None:
-    assert describe(DRAFT, graded(True, False, message="expected 4\ngot 5")) == (
+    assert describe(graded(True, False, message="expected 4\ngot 5")) == (
         "1 of 2 tests did not pass.\n- test 2: failed\n  expected 4\n  got 5"
     )
 
 
 def test_of_many_failing_tests_some_are_shown_and_the_rest_counted() -> None:
-    words = describe(DRAFT, graded(*[False] * 9, message=""))
+    words = describe(graded(*[False] * 9, message=""))
     assert words.count("- test") == 3
     assert words.endswith("(and 6 more)")
 
 
 def test_tests_cut_short_by_the_clock_say_both() -> None:
     outcomes = (TestOutcome(name="t", status="timeout"), TestOutcome(name="u", status="not run"))
-    words = describe(DRAFT, Execution(status="timeout", reason="wall", tests=outcomes))
+    words = describe(Execution(status="timeout", reason="wall", tests=outcomes))
     assert "2 of 2 tests did not pass" in words
     assert "- u: not run" in words
     assert "timed out" in words
 
 
 def test_long_output_is_cut_and_counted() -> None:
-    words = describe(DRAFT, ran("x" * 5000))
+    words = describe(ran("x" * 5000))
     assert "(3000 more characters not shown)" in words
     assert len(words) < 2200
 
@@ -121,6 +119,6 @@ EXECUTIONS = st.builds(
 @given(EXECUTIONS)
 @settings(deadline=None)
 def test_no_execution_makes_a_long_description(execution: Execution) -> None:
-    words = describe(DRAFT, execution)
+    words = describe(execution)
     assert words
     assert len(words) <= MOST

@@ -60,6 +60,33 @@ def test_a_draft_that_does_not_parse_stays_as_it_is(draft: str) -> None:
     assert completed(STUB, draft) == draft
 
 
+def test_what_python_wants_first_stays_first() -> None:
+    draft = (
+        '"""Sums."""\nfrom __future__ import annotations\n\n'
+        "def wanted(numbers: List[int]) -> int:\n    return sum(map(helper, numbers))"
+    )
+    program = completed(STUB, draft)
+    names: dict[str, object] = {}
+    exec(program, names)  # noqa: S102 - our own code
+    assert names["__doc__"] == "Sums."
+    assert names["wanted"]([1, 2]) == 9  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("line", ["from typing import *", "from __future__ import annotations"])
+def test_an_import_whose_names_are_unknown_is_kept_once(line: str) -> None:
+    stub = f"{line}\n\ndef wanted(numbers: List[int]) -> int:\n    ...\n"
+    draft = "def wanted(numbers: List[int]) -> int:\n    return sum(numbers)"
+    program = completed(stub, draft)
+    exec(program, {})  # noqa: S102 - our own code
+    assert program.startswith(line)
+    assert completed(stub, program) == program
+
+
+def test_a_draft_with_an_odd_escape_is_completed_without_a_warning() -> None:
+    draft = "def wanted(numbers: List[int]) -> int:\n    return len('\\d')"
+    assert completed(STUB, draft).startswith("from typing import List")
+
+
 @given(st.text())
 def test_words_complete_nothing(prompt: str) -> None:
     draft = "def f():\n    return undefined"

@@ -20,6 +20,7 @@ _COMMENT_NAME = re.compile(rf"\s*#\s*(?:file(?:name)?\s*:\s*)?{_NAME}\s*", re.IG
 _HEADING_NAME = re.compile(
     rf"[\s#>*_`\"'\d.)-]*?(?:file(?:name)?\b[\s:*_`\"']*)?{_NAME}[\s*_`\"':]*", re.IGNORECASE
 )
+_EFFECTS = (ast.Call, ast.Await, ast.NamedExpr)
 _LONGEST_NAMING_LINE = 200
 _FENCES_TRIED = 16
 """How many fences may stand inside a program's own strings."""
@@ -49,7 +50,10 @@ class _Block:
 
     @property
     def is_code(self) -> bool:
-        return self.tagged or (not self.language and _looks_like_code(self.body))
+        if self.language and not self.tagged:
+            return False
+        tree = parsed(self.body)
+        return self.tagged if tree is None else _does_something(tree)
 
     @property
     def is_program(self) -> bool:
@@ -61,15 +65,16 @@ def extract_code(response: str) -> Extracted:
 
     The program is the last complete fenced Python block that has no file name, or one such as
     `solution.py`. Blocks that are tagged as Python come before untagged ones, an unclosed block
-    counts where there is no complete one, and a response without fences counts whole where it
-    parses and does something.
+    counts where there is no complete one, and a response without fences counts whole. None of
+    them is a program where it does nothing, as a comment; all but tagged blocks must parse.
     """
     text = response.replace("\r\n", "\n").replace("\r", "\n")
     blocks = [block for block in _blocks(text.split("\n")) if block.body.strip()]
     main = _main(blocks)
     if main is None:
         bare = text.strip("\n")
-        return Extracted(code=bare if not blocks and _looks_like_code(bare) else None)
+        tree = None if blocks else parsed(bare)
+        return Extracted(code=bare if tree is not None and _does_something(tree) else None)
     files = {
         block.name: block.body
         for block in blocks
@@ -150,7 +155,7 @@ def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool
             break
     for number in closings:
         # A docstring may hold fences of its own: the program goes on for as long as it must.
-        if _parsed(_body(lines[at + 1 : number], fence)) is not None:
+        if parsed(_body(lines[at + 1 : number], fence)) is not None:
             return number, True
     if closings and (not reopened or closings[0] < reopened[0]):
         return closings[0], True
@@ -168,7 +173,11 @@ def _body(lines: Sequence[str], fence: re.Match[str]) -> str:
     return textwrap.dedent(body) if fence["indent"] else body
 
 
-def _parsed(code: str) -> ast.Module | None:
+def parsed(code: str) -> ast.Module | None:
+    """Return the syntax tree of `code`, `None` where it has none; never warns.
+
+    The warnings would speak of a model's code on the terminal of whoever runs the loop.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,16 +186,17 @@ def _parsed(code: str) -> ast.Module | None:
         return None
 
 
-def _looks_like_code(text: str) -> bool:
-    """Return whether `text` parses and does something, which a word or a number does not."""
-    tree = _parsed(text)
-    return tree is not None and any(_does_something(statement) for statement in tree.body)
+def _does_something(tree: ast.Module) -> bool:
+    """Return whether any statement has an effect, which a comment, word or number has not."""
+    return any(_has_effect(statement) for statement in tree.body)
 
 
-def _does_something(statement: ast.stmt) -> bool:
+def _has_effect(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=value):
-            return isinstance(value, ast.Call | ast.Await)
+            return any(isinstance(node, _EFFECTS) for node in ast.walk(value))
+        case ast.Pass():
+            return False
         case ast.AnnAssign(value=value):
             return value is not None
         case _:

@@ -6,9 +6,10 @@ the entry point reaches.
 """
 
 import ast
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from opencodeinterpreter.tools.code import parsed
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def sanitize(answer: str, entry_point: str | None = None) -> str:
     Where nothing is left of it, the longest run of lines that parses is returned.
     """
     code = longest_code(answer)
-    tree = _parsed(code)
+    tree = parsed(code)
     body = tree.body if tree else []
     imports = [_text(code, node) for node in body if _is_import(node)]
     definitions = list(_definitions(code, body))
@@ -41,7 +42,7 @@ def longest_code(text: str) -> str:
     lines = text.split("\n")
     for first, last in _runs(lines):
         run = "\n".join(lines[first : last + 1])
-        if _parsed(run) is not None:
+        if parsed(run) is not None:
             return run
     return lines[0]
 
@@ -58,15 +59,6 @@ def _runs(lines: Sequence[str]) -> list[tuple[int, int]]:
         if filled[last + 1] > filled[first]
     ]
     return sorted(runs, key=lambda run: (filled[run[0]] - filled[run[1] + 1], *run))
-
-
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _is_import(node: ast.stmt) -> bool:

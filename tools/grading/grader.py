@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, cast
 
+from opencodeinterpreter.tools.code import parsed
 from opencodeinterpreter.tools.grading.cases import grade_calls
 from opencodeinterpreter.tools.grading.crossing import Held
 from opencodeinterpreter.tools.grading.outcomes import TestOutcome
@@ -108,8 +109,6 @@ def _execution(
 
 def last_function(code: str) -> str:
     """Return the name of the last function at the top level of `code`, empty if it has none."""
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError):
-        return ""
+    module = parsed(code)
+    body = module.body if module else []
     return next((node.name for node in reversed(body) if isinstance(node, ast.FunctionDef)), "")

@@ -17,6 +17,7 @@ from tenacity import (
 from opencodeinterpreter.tools.errors import ContextOverflow, ModelError
 from opencodeinterpreter.tools.models.breaker import Breaker
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault, fault_of, silence
+from opencodeinterpreter.tools.models.keys import without_keys
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request, Response, Usage
 from opencodeinterpreter.tools.models.structured import TOOL, Way, tool_of, tool_text
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
     from langchain_core.runnables import Runnable
 
+_LONGEST_TEXT = 600
+_MOST_TOKENS = 2**48
+"""More than any call takes, and so few that the sums of a run stay within 64 bits."""
 _backoff = wait_random_exponential(multiplier=0.5, max=20)
 
 
@@ -63,7 +67,7 @@ class LangChainModel:
         retrying = self._retrying()
         try:
             async with asyncio.timeout(self._options.timeout_seconds) as deadline:
-                message: AIMessage = await retrying(self._attempt, request)
+                response: Response = await retrying(self._attempt, request)
         except AttemptFailed as failed:
             raise self._error(failed, retrying) from None
         except TimeoutError:
@@ -72,7 +76,6 @@ class LangChainModel:
             fault = silence(self._options.timeout_seconds)
             self._breaker.note(fault)
             raise self._error(AttemptFailed(fault), retrying) from None
-        response = self.response(message)
         return response.model_copy(
             update={
                 "finish": _finish(response, request.sampling.max_tokens),
@@ -97,8 +100,8 @@ class LangChainModel:
         return fault_of(error)
 
     def hide(self, text: str) -> str:
-        """Return `text` without any secret that this model was given."""
-        return text
+        """Return `text` without any key."""
+        return without_keys(text)
 
     def response(self, message: "AIMessage") -> Response:
         """Return what `message` says; the caller fills in what the message doesn't know."""
@@ -112,35 +115,35 @@ class LangChainModel:
             usage=_usage(message),
         )
 
-    async def _attempt(self, request: Request) -> "AIMessage":
+    async def _attempt(self, request: Request) -> Response:
         """Ask in the best way that the server takes."""
         if request.json_schema is None:
             return await self._ask(request, "words")
         refused: AttemptFailed | None = None
         for at, way in enumerate(self._ways):
             try:
-                message = await self._ask(request, way)
+                response = await self._ask(request, way)
             except AttemptFailed as failed:
                 if not failed.fault.refused:
                     raise
                 refused = refused or failed
             else:
                 self._ways = self._ways[at:]
-                return message
+                return response
         assert refused, "the last way is always words"
         raise refused
 
-    async def _ask(self, request: Request, way: Way) -> "AIMessage":
+    async def _ask(self, request: Request, way: Way) -> Response:
         self._breaker.check()
         try:
-            message = await self._invoke(request, way)
+            response = await self._invoke(request, way)
         except AttemptFailed as failed:
             self._breaker.note(failed.fault)
             raise
         self._breaker.note(None)
-        return message
+        return response
 
-    async def _invoke(self, request: Request, way: Way) -> "AIMessage":
+    async def _invoke(self, request: Request, way: Way) -> Response:
         await self.ready()
         chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
         messages = [(message.role, message.content) for message in request.messages]
@@ -150,11 +153,11 @@ class LangChainModel:
                     messages, **self.arguments(request, way)
                 )
             self.check(message)
+            return self.response(message)
         except TimeoutError:
             raise AttemptFailed(silence(self._options.attempt_seconds)) from None
         except Exception as error:  # any client's any class: the seam attributes it to the model
             raise AttemptFailed(self.fault(error)) from None
-        return message
 
     def _bound(self, schema: Mapping[str, Any]) -> "Runnable[LanguageModelInput, AIMessage]":
         try:
@@ -188,9 +191,11 @@ class LangChainModel:
         attempts = retrying.statistics.get("attempt_number", 1)
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         wait = f" (it asks to wait {fault.wait:g} s)" if fault.wait else ""
-        text = f"model {self._spec}: {fault.text}{tries}{wait}; {fault.advice}"
+        # A key that is cut before it is hidden keeps a part.
+        told = self.hide(fault.text)
+        told = told if len(told) <= _LONGEST_TEXT else f"{told[:_LONGEST_TEXT]}…"
         kind = ContextOverflow if fault.overflow else ModelError
-        return kind(self.hide(text))
+        return kind(f"model {self._spec}: {told}{tries}{wait}; {fault.advice}")
 
 
 def _passing(error: BaseException) -> bool:
@@ -213,12 +218,15 @@ def _finish(response: Response, max_tokens: int) -> str:
 
 
 def _usage(message: "AIMessage") -> Usage | None:
-    told: Mapping[str, Any] | None = message.usage_metadata
-    if told is None:
+    """Return what a server counted; a count that can be none is unknown, and the answer stands."""
+    told: Mapping[str, Any] = message.usage_metadata or {}
+    asked, answered = _tokens(told.get("input_tokens")), _tokens(told.get("output_tokens"))
+    if asked is None or answered is None:
         return None
     details = told.get("input_token_details") or {}
-    return Usage(
-        input_tokens=told["input_tokens"],
-        output_tokens=told["output_tokens"],
-        cached_tokens=details.get("cache_read"),
-    )
+    cached = _tokens(details.get("cache_read"))
+    return Usage(input_tokens=asked, output_tokens=answered, cached_tokens=cached)
+
+
+def _tokens(count: object) -> int | None:
+    return count if isinstance(count, int) and 0 <= count < _MOST_TOKENS else None

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
 _REFUSING_STATUS = frozenset({400, 404, 415, 422, 501})
 _PASSING_CLASSES = frozenset(
@@ -28,7 +30,6 @@ _OVERFLOW_WORDS = (
     "exceed_context_size_error",  # llama.cpp's type
     "exceeds the available context size",  # llama.cpp's words
 )
-_LONGEST_TEXT = 600
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Fault:
     """Why an attempt failed, in words for a person."""
 
     text: str
+    """As the client told it: at any length, and with any key that is in it."""
     advice: str
     passing: bool
     """Whether another attempt may succeed."""
@@ -149,11 +151,14 @@ def _advice(status: int) -> str:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where} is {first['input']!r}: {first['msg']}"
     body = getattr(error, "body", None)
     told = body.get("message") if isinstance(body, Mapping) else None
     text = str(told or error) or type(error).__name__
     cause = error.__cause__
     if cause is not None and told is None and not isinstance(cause, asyncio.CancelledError):
         text = f"{text} ({type(cause).__name__}: {cause})"
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _LONGEST_TEXT else f"{flat[:_LONGEST_TEXT]}…"
+    return " ".join(text.split())

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.chat import LangChainModel
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
+from opencodeinterpreter.tools.models.keys import without_keys
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
 from opencodeinterpreter.tools.models.structured import TOOL, Way, is_strict
@@ -112,9 +113,9 @@ class OpenAIModel(LangChainModel):
             )
 
     def hide(self, text: str) -> str:
-        """Return `text` without the key, which some servers repeat in their refusal."""
+        """Return `text` without any key; some servers repeat theirs in their refusal."""
         key = self._endpoint.key.get_secret_value()
-        return text if key == _NO_KEY else text.replace(key, "[key]")
+        return without_keys(text, "" if key == _NO_KEY else key)
 
 
 @asynccontextmanager

@@ -25,7 +25,6 @@ def check_models(specs: Mapping[Role, str], options: ModelOptions) -> None:
         if spec.scheme == "openai":
             api_key(spec.url, options)
         elif spec.scheme == "provider":
-            check_provider(text, spec.provider, POSSIBLE_SPECS)
             provider_chat(text, spec.provider, spec.name, options)
 
 

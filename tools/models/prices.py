@@ -10,16 +10,17 @@ _TOKENS = 1_000_000
 class Price(BaseModel):
     """The price of a million tokens, in any unit of money; limits and costs are in the same."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached: float | None = Field(default=None, ge=0)
+    input: float = Field(ge=0, lt=2**63)
+    output: float = Field(ge=0, lt=2**63)
+    cached: float | None = Field(default=None, ge=0, lt=2**63)
     """For input tokens out of the server's cache; `None` means the same as `input`."""
 
     def of(self, usage: Usage) -> float:
         """Return what a call of this usage costs."""
-        cached = usage.cached_tokens or 0
+        # Some servers count the cached tokens beside the others.
+        cached = min(usage.cached_tokens or 0, usage.input_tokens)
         cached_price = self.input if self.cached is None else self.cached
         fresh = (usage.input_tokens - cached) * self.input
         return (fresh + cached * cached_price + usage.output_tokens * self.output) / _TOKENS

@@ -57,9 +57,9 @@ class Sampling(_Plain):
 
     temperature: float | None = Field(default=0.0, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int = Field(default=1024, ge=1)
+    max_tokens: int = Field(default=1024, ge=1, lt=2**63)
     """Most tokens of one response; the paper uses 1024."""
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
 
 
 class Position(_Plain):
@@ -96,10 +96,10 @@ class Request(_Plain):
 class Usage(_Plain):
     """Tokens and money of one call, as the server counted them. `None` means unknown, never 0."""
 
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int | None = None
-    cost: float | None = None
+    input_tokens: int = Field(ge=0, lt=2**63)
+    output_tokens: int = Field(ge=0, lt=2**63)
+    cached_tokens: int | None = Field(default=None, ge=0, lt=2**63)
+    cost: float | None = Field(default=None, ge=0)
 
 
 class Response(_Plain):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.chat import LangChainModel
+from opencodeinterpreter.tools.models.keys import without_keys
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
 from opencodeinterpreter.tools.models.structured import Way
@@ -35,8 +36,8 @@ class ProviderModel(LangChainModel):
         return arguments if name is None else {**arguments, name: limit}
 
     def hide(self, text: str) -> str:
-        """Return `text` without the key."""
-        return text.replace(self._key, "[key]") if self._key else text
+        """Return `text` without any key."""
+        return without_keys(text, self._key)
 
 
 def check_provider(spec: str, provider: str, possible: str) -> None:
@@ -80,5 +81,6 @@ def provider_chat(
             model, model_provider=provider, max_retries=0, **given
         )
     except Exception as error:  # each provider's client has its own ways to refuse
-        raise InputError(f"model {spec}: {' '.join(str(error).split())[:600]}") from error
+        told = without_keys(" ".join(str(error).split()), key)
+        raise InputError(f"model {spec}: {told[:600]}") from error
     return chat, key

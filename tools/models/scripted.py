@@ -68,6 +68,11 @@ class ScriptedModel:
         """The spec string, `scripted:FILE`."""
         return self._spec
 
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that the file has entries for."""
+        return tuple(role for role, entries in self._entries.items() if entries)
+
     async def complete(self, request: Request) -> Response:
         """Answer `request`; raises ModelError where the file has no entries for its role."""
         started = time.monotonic()

@@ -4,7 +4,10 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
+
+from opencodeinterpreter.tools.code import parsed
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -21,6 +24,8 @@ TOOL = "answer"
 
 _DECODER = json.JSONDecoder(strict=False)  # decoding under a schema lets control characters through
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BRACES_TRIED = 64
+"""Each costs a parse of the rest, while the event loop waits."""
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
@@ -60,13 +65,15 @@ def object_in(text: str) -> dict[str, Any] | None:
     """Return the first JSON object in an answer, mended where that is safe; `None` if none.
 
     Models wrap JSON in words or a fence, put raw control characters into strings (they become
-    blanks), leave a comma after the last item, or write the object as a Python literal.
+    blanks), leave a comma after the last item, or write the object as a Python literal. Only the
+    first braces of an answer are tried.
     """
     return next(_objects(_CONTROL.sub(" ", text)), None)
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    for start in (found.start() for found in re.finditer(r"\{", text)):
+    for brace in islice(re.finditer(r"\{", text), _BRACES_TRIED):
+        start = brace.start()
         for tail in (text[start:], _TRAILING_COMMA.sub(r"\1", text[start:])):
             try:
                 value, _ = _DECODER.raw_decode(tail)
@@ -79,8 +86,13 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _literal(text: str) -> dict[str, Any] | None:
+    match parsed(text):
+        case ast.Module(body=[ast.Expr(value=ast.Dict() as written)]):
+            pass
+        case _:
+            return None
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        value = ast.literal_eval(written)
+    except (ValueError, TypeError, RecursionError):
         return None
     return value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else None

@@ -8,8 +8,10 @@ from opencodeinterpreter.tools.models.protocol import (
     Position,
     Request,
     Response,
+    Role,
     Sampling,
 )
+from opencodeinterpreter.tools.models.scripted import ScriptedModel
 from opencodeinterpreter.tools.models.structured import object_in
 
 _SCHEMA = {
@@ -37,18 +39,22 @@ class Trial(BaseModel):
 
 async def try_model(model: Model) -> Trial:
     """Ask a model for a word and for a bound answer; raises ModelError where it does not answer."""
+    # The judge is who asks for bound answers; a script may have replies for others alone.
+    role = model.roles[-1] if isinstance(model, ScriptedModel) else "judge"
     return Trial(
-        word=await model.complete(_question("Answer with the single word ready.", 1)),
+        word=await model.complete(_question("Answer with the single word ready.", role, 1)),
         bound=await model.complete(
-            _question('Are you ready? Answer with a JSON object: {"ready": true or false}.', 2)
+            _question(
+                'Are you ready? Answer with a JSON object: {"ready": true or false}.', role, 2
+            )
         ),
     )
 
 
-def _question(words: str, number: int) -> Request:
+def _question(words: str, role: Role, number: int) -> Request:
     return Request(
         messages=(Message(role="user", content=words),),
         sampling=Sampling(max_tokens=32),
         json_schema=_SCHEMA if number == 2 else None,
-        at=Position(turn=1, role="judge", number=number),
+        at=Position(turn=1, role=role, number=number),
     )

@@ -29,15 +29,15 @@ class SandboxLimits(_Plain):
     In a context, time and output are a cell's, memory, disk and processes the context's.
     """
 
-    wall_seconds: float = Field(default=10.0, gt=0)
-    cpu_seconds: float = Field(default=10.0, gt=0)
-    memory_mb: int = Field(default=512, ge=16)
+    wall_seconds: float = Field(default=10.0, gt=0, lt=2**31)
+    cpu_seconds: float = Field(default=10.0, gt=0, lt=2**31)
+    memory_mb: int = Field(default=512, ge=16, lt=2**40)
     """Resident memory in MiB."""
-    output_bytes: int = Field(default=65_536, ge=0)
+    output_bytes: int = Field(default=65_536, ge=0, lt=2**63)
     """What is kept of stdout and of stderr, each; the rest is counted and dropped."""
-    disk_mb: int = Field(default=64, ge=1)
+    disk_mb: int = Field(default=64, ge=1, lt=2**40)
     """The work folder's size in MiB."""
-    processes: int = Field(default=64, ge=1)
+    processes: int = Field(default=64, ge=1, lt=2**31)
 
 
 class ExecutionError(_Plain):
