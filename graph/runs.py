@@ -231,7 +231,7 @@ async def rebuild(store: Store) -> int:
         row = Row(
             id=thread,
             parent=about["run_parent"] or None,
-            parent_turn=about["run_parent_turn"] or None,
+            parent_turn=about["run_parent_turn"] if about["run_parent"] else None,
             title=about["run_title"],
             status="interrupted",
             turns=0,

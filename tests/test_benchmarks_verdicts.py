@@ -161,8 +161,10 @@ async def test_some_real_completions_get_evalplus_s_verdicts(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["humaneval", "mbpp"])
-async def test_all_real_completions_get_evalplus_s_verdicts(
-    sandbox: LocalSandbox, tmp_path: Path, name: str
+@pytest.mark.parametrize(("name", "named"), [("humaneval", {"HumanEval/32"}), ("mbpp", set())])
+async def test_all_real_completions_get_evalplus_s_verdicts_but_for_the_named_difference(
+    sandbox: LocalSandbox, tmp_path: Path, name: str, named: set[str]
 ) -> None:
-    assert await _parity(sandbox, name, tmp_path, 1) == []
+    """Of HumanEval/32, `find_zero`, EvalPlus 0.3.1 counts no right answer."""
+    different = await _parity(sandbox, name, tmp_path, 1)
+    assert {sample.split()[0] for sample in different} == named
