@@ -20,8 +20,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
+from opencodeinterpreter.tools.sandbox import frames
 from opencodeinterpreter.tools.sandbox.build import PRELOADS
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 PAUSE = 0.008
@@ -90,6 +92,25 @@ def _program(*command: str) -> Variant:
     return lambda: _timed(asyncio.to_thread(subprocess.run, command, check=True))
 
 
+async def _cell_without_loop(stack: AsyncExitStack, sandbox: LocalSandbox) -> Variant:
+    """Return a cell asked over its channel by blocking calls: the least that a cell costs."""
+    child = await sandbox._spawn(SandboxLimits())
+    stack.callback(child.close)
+    child.give_stdin("")
+    await child.ready
+    asyncio.get_running_loop().remove_reader(child.channel)
+    channel = child.channel.fileno()
+    os.set_blocking(channel, True)
+
+    async def once() -> float:
+        began = time.perf_counter()
+        frames.send(channel, {"code": "x = 1", "files": {}, "stdin": "", "cell": 1, "seed": 1})
+        frames.receive(channel)
+        return time.perf_counter() - began
+
+    return once
+
+
 async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
     sets = ["std"] + ["numpy"] * (find_spec("numpy") is not None)
     variants: dict[str, Variant] = {}
@@ -105,6 +126,7 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
         variants[f"{name}: cell"] = lambda s=sandbox, c=context: _timed(  # type: ignore[misc]
             s.run_code("x += 1", context=c)
         )
+        variants[f"{name}: cell, no loop"] = await _cell_without_loop(stack, sandbox)
     variants["python -I -c pass"] = _program(sys.executable, "-I", "-c", "pass")
     if bubblewrap := shutil.which("bwrap"):
         isolated = (bubblewrap, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent")
