@@ -108,7 +108,7 @@ def check_trust(run: Run, trust: bool) -> None:
 
     They name servers, files, and the variable whose value goes to a server as its key.
     """
-    if run.row.source == "here" or trust:
+    if run.source == "here" or trust:
         return
     settings = settings_of(run)
     models = ", ".join(f"{role}={spec}" for role, spec in settings.models.items())

@@ -9,7 +9,6 @@ from typing import Literal
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.tools.errors import InputError
 
-Source = Literal["here", "trace"]
 Status = Literal["running", "waiting", "interrupted", "failed", "solved", "unsolved"]
 SHORT = 8
 """Characters of a run's id that are shown."""
@@ -29,8 +28,6 @@ class Row:
     created: str
     """UTC, ISO 8601."""
     updated: str
-    source: Source = "here"
-    """Where its settings were chosen; those of a `trace` may be a stranger's."""
 
     @property
     def short(self) -> str:

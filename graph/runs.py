@@ -4,7 +4,7 @@ import ast
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import structlog
 from langchain_core.runnables import RunnableConfig
@@ -12,15 +12,7 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
-from opencodeinterpreter.graph.rows import (
-    Row,
-    Source,
-    Status,
-    insert_row,
-    now,
-    read_row,
-    update_row,
-)
+from opencodeinterpreter.graph.rows import Row, Status, insert_row, now, read_row, update_row
 from opencodeinterpreter.graph.store import Store, store_failures
 from opencodeinterpreter.nodes.limits import tokens
 from opencodeinterpreter.nodes.records import Record, Turn
@@ -30,6 +22,8 @@ from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.person import Answer, Question
 from opencodeinterpreter.tools.runner import Program
 from opencodeinterpreter.tools.sandbox.protocol import Execution
+
+Source = Literal["here", "trace"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +57,8 @@ class Run:
     failure: Failure | None = None
     question: Question | None = None
     """What a person is being asked."""
+    source: Source = "here"
+    """Where its settings were chosen; those of a `trace` may be a stranger's."""
 
 
 Watch = Callable[[str, Turn], None]
@@ -107,12 +103,13 @@ async def create_run(
         tokens=0,
         created=origin.created or began,
         updated=began,
-        source=origin.source,
     )
     with store_failures(store):
         if await read_row(store, row.id):
             raise InputError(f"run {row.id} is in the store already")
-        await reading_graph(store).aupdate_state(_config(row), seed, as_node="__start__")
+        await reading_graph(store).aupdate_state(
+            _config(row, origin.source), seed, as_node="__start__"
+        )
         await insert_row(store, row)
         return (await _refreshed(store, await open_run(store, row.id))).row
 
@@ -169,7 +166,7 @@ async def _drive(
     modes: list[StreamMode] = ["updates"] if hear is None else ["updates", "messages"]
     part: Any
     async for mode, part in graph.astream(
-        cast(Any, resume), _config(row), stream_mode=modes, durability="sync"
+        cast(Any, resume), _config(row, run.source), stream_mode=modes, durability="sync"
     ):
         if mode == "messages":
             message, about = part
@@ -238,7 +235,6 @@ async def rebuild(store: Store) -> int:
             tokens=0,
             created=about["run_created"],
             updated=snapshot.created_at or about["run_created"],
-            source=about["run_source"],
         )
         await insert_row(store, row)
         await _settled(store, row)
@@ -247,6 +243,7 @@ async def rebuild(store: Store) -> int:
 
 
 def _as_run(row: Row, snapshot: StateSnapshot) -> Run:
+    about: dict[str, Any] = dict(snapshot.metadata or {})
     failures = [task for task in snapshot.tasks if task.error]
     questions = [interrupt.value for interrupt in snapshot.interrupts]
     return Run(
@@ -255,6 +252,7 @@ def _as_run(row: Row, snapshot: StateSnapshot) -> Run:
         next=next_node(cast(State, snapshot.values)),
         failure=_failure(failures[0].name, str(failures[0].error)) if failures else None,
         question=Question.model_validate(questions[0]) if questions else None,
+        source=about.get("run_source", "here"),
     )
 
 
@@ -275,13 +273,13 @@ def _owners(kind: type[OutsideError]) -> Iterator[tuple[str, str]]:
         yield from _owners(below)
 
 
-def _config(row: Row) -> RunnableConfig:
+def _config(row: Row, source: Source = "here") -> RunnableConfig:
     about = {
         "run_title": row.title,
         "run_parent": row.parent or "",
         "run_parent_turn": row.parent_turn or 0,
         "run_created": row.created,
-        "run_source": row.source,
+        "run_source": source,
     }
     return {"configurable": {"thread_id": row.id}, "metadata": about}
 

@@ -89,5 +89,5 @@ async def prepare(store: Store, name: str) -> None:
     await store.execute(
         "CREATE TABLE IF NOT EXISTS opencodeinterpreter_runs (id TEXT PRIMARY KEY, parent TEXT, "
         "parent_turn INTEGER, title TEXT, status TEXT, turns INTEGER, tokens INTEGER, "
-        "created TEXT, updated TEXT, source TEXT)"
+        "created TEXT, updated TEXT)"
     )
