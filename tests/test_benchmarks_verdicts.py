@@ -135,18 +135,25 @@ def _completions(name: str, step: int) -> list[dict[str, Any]]:
 
 
 async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> list[str]:
-    """Return the samples whose verdict is not EvalPlus's."""
-    rows = _completions(name, step)
+    """Return the samples whose verdict is not EvalPlus's, not even when they are graded alone."""
+    different = await _different(sandbox, name, folder / "all", _completions(name, step), 2)
+    alone = await _different(sandbox, name, folder / "alone", different, 1)
+    return [f"{row['task_id']} {row['model']}" for row in alone]
+
+
+async def _different(
+    sandbox: LocalSandbox, name: str, part: Path, rows: list[dict[str, Any]], workers: int
+) -> list[dict[str, Any]]:
     file = {"humaneval": "HumanEvalPlus-v0.1.10", "mbpp": "MbppPlus-v0.2.0"}[name]
     plus = "humaneval+" if name == "humaneval" else "mbpp+"
     benchmark = await load_benchmark(plus, DATA / f"{file}.jsonl.xz")  # type: ignore[arg-type]
     samples = [Sample(row["task_id"], row["solution"]) for row in rows]
-    journal = Journal(folder / "part", {}, "")
+    journal = Journal(part, {}, "")
     journal.open()
-    found = await grade_samples(sandbox, benchmark, samples, journal, workers=2)
+    found = await grade_samples(sandbox, benchmark, samples, journal, workers=workers)
     journal.close()
     return [
-        f"{row['task_id']} {row['model']}"
+        row
         for row, verdict in zip(rows, found, strict=True)
         if [row["base_status"], row["plus_status"]]
         != ["pass" if status == "pass" else "fail" for status in (verdict.base, verdict.plus)]
