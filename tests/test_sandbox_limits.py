@@ -171,6 +171,23 @@ async def test_programs_run_inside_a_run_of_the_proc_profile(proc: LocalSandbox)
     assert told.profile == "proc"
 
 
+async def test_a_fork_beside_a_thread_leaves_the_child_with_its_own_one_only(
+    proc: LocalSandbox,
+) -> None:
+    code = (
+        "import os, threading, time\n"
+        "print(threading.main_thread().native_id == threading.get_native_id())\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "print(threading.active_count())\n"
+        "if os.fork() == 0:\n"
+        "    print(threading.active_count())\n"
+        "else:\n"
+        "    os.wait()\n"
+    )
+    told = await proc.run_code(code)
+    assert told.logs.stdout.split() == ["True", "2", "1"], told
+
+
 async def test_nothing_that_a_run_starts_outlives_it(proc: LocalSandbox) -> None:
     assert proc.zygote_pid is not None
     code = (

@@ -14,6 +14,14 @@ _CHUNK = 1 << 16
 _Decoder = codecs.getincrementaldecoder("utf-8")
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# One for all: to make it costs as much as to use it.
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+
+
 class Drain:
     """Reads a pipe to its end; keeps the start and counts the rest."""
 
@@ -104,11 +112,7 @@ class FrameReader:
 
 def _message(body: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(body, parse_constant=_no_constant)
+        message = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

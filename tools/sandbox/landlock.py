@@ -82,6 +82,6 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(parent)
 
 
-def wear(ruleset: int) -> None:
-    """Restrict the calling process for good; it must have no_new_privs set. Raises OSError."""
-    call("landlock_restrict_self", ruleset, 0)
+def wearing(ruleset: int) -> syscalls.Call:
+    """Return the call that restricts its process for good; it must have no_new_privs set."""
+    return syscalls.prepare("landlock", "landlock_restrict_self", ruleset, 0)

@@ -28,14 +28,19 @@ class Meter:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._clock = (~pid << 3) | 2
         # Held open, this file can't come to mean another process.
         self._stat = open_proc(f"{pid}/stat")
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process alone has used, by its own clock."""
+        return time.clock_gettime(self._clock)
+
     def read(self) -> Usage:
-        """Return what the process alone uses, by its processor clock."""
+        """Return what the process alone uses."""
         fields = _fields(os.pread(self._stat, 512, 0))
-        cpu = time.clock_gettime((~self.pid << 3) | 2)
-        return Usage(int(fields[_RESIDENT]) * _PAGE, cpu, int(fields[_THREADS]))
+        resident = int(fields[_RESIDENT]) * _PAGE
+        return Usage(resident, self.cpu_seconds(), int(fields[_THREADS]))
 
     def read_all(self) -> Usage:
         """Return what the process uses and all that stem from it; slower, so call it in a thread.

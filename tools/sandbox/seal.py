@@ -1,7 +1,8 @@
 """What a forked child does to itself before the first byte of untrusted code.
 
 The order matters: mounting needs the capabilities that are then dropped, Landlock needs
-no_new_privs, and seccomp comes last since it forbids the other steps.
+no_new_privs, and seccomp comes last since it forbids the other steps. The zygote prepares what it
+can: a child that has less to do has less memory to copy, which is what a run mostly costs.
 """
 
 import ctypes
@@ -11,12 +12,16 @@ import resource
 import signal
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opencodeinterpreter.tools.sandbox import frames, landlock, profiles, root, syscalls
 from opencodeinterpreter.tools.sandbox.build import Build
-from opencodeinterpreter.tools.sandbox.syscalls import call, mount, step
+from opencodeinterpreter.tools.sandbox.cell import CHANNEL
+from opencodeinterpreter.tools.sandbox.syscalls import Call, make, prepare, step
+
+Program = ctypes.Array[ctypes.c_char]
+"""A compiled seccomp filter."""
 
 _MIB = 1 << 20
 _FILES = 2048
@@ -38,7 +43,7 @@ class Walls:
     """Landlock's descriptor; `None` where there is none, or where each child builds its own."""
     readable: tuple[str, ...]
     """The trees that Landlock lets a run read."""
-    program: ctypes.Array[ctypes.c_char]
+    program: Program
     """The compiled seccomp filter."""
     address_space: int
     """Bytes of address space that the bare interpreter takes."""
@@ -56,11 +61,42 @@ class Limits:
     processes: int
 
 
-class _Program(ctypes.Structure):
+class _Header(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.c_void_p))
 
 
-def seal(walls: Walls, limits: Limits, descriptors: Sequence[int], folder: str) -> None:
+@dataclass(frozen=True)
+class Seal:
+    """The system calls that lock in a child with certain limits, in their order."""
+
+    work: tuple[Call, ...]
+    """Give it a work folder of its own; empty where it gets one of the host's."""
+    rights: tuple[Call, ...]
+    """Take its rights to files."""
+    bounds: tuple[Call, ...]
+    """Take its descriptors, what it may use, and all other rights."""
+
+
+def prepare_seal(walls: Walls, limits: Limits) -> Seal:
+    """Return the seal of all children with these limits."""
+    layers = walls.build.layers
+    rights = [prepare("no_new_privs", "prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)]
+    if "pid" not in layers:
+        dying = (syscalls.PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        rights.append(prepare("no_new_privs", "prctl", *dying))
+    if walls.ruleset is not None:
+        rights.append(landlock.wearing(walls.ruleset))
+    everything = ctypes.c_uint(0xFFFFFFFF)
+    bounds = [prepare("close_range", "close_range", CHANNEL + 1, everything, 0)]
+    bounds += _rlimits(walls, limits)
+    if "capabilities" in layers:
+        bounds.append(syscalls.without_capabilities())
+    if "seccomp" in layers and "pid" in layers:
+        bounds.append(_filtering(walls.program))
+    return Seal(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
+
+
+def seal(walls: Walls, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
     """Lock the calling process in for good; `descriptors` become 0 to 3, all others close.
 
     `folder` is the host's folder to work in where no mounts are made. Raises StepFailedError.
@@ -70,35 +106,24 @@ def seal(walls: Walls, limits: Limits, descriptors: Sequence[int], folder: str) 
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         # The channel is the interpreter's own, not for programs that it starts.
-        os.set_inheritable(len(descriptors) - 1, False)
+        os.set_inheritable(CHANNEL, False)
     if "setsid" in layers:
         with step("setsid"):
             os.setsid()
     if "user" in layers:
         root.own_user(walls.proc)
-    if "mount" in layers:
-        _mount_work(limits)
-    else:
+    make(prepared.work)
+    if folder:
         _settle_in(folder)
     with step("hand out the work folder"):
-        _hand_out_folder(len(descriptors) - 1)
-    with step("no_new_privs"):
-        call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if "pid" not in layers:
-            call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if "landlock" in layers:
+        _hand_out_folder()
+    make(prepared.rights)
+    if folder and "landlock" in layers:
         with step("landlock"):
-            _wear_landlock(walls, folder)
-    with step("close_range"):
-        call("close_range", len(descriptors), ctypes.c_uint(0xFFFFFFFF), 0)
-    with step("rlimits"):
-        _set_rlimits(walls, limits)
-    if "capabilities" in layers:
-        with step("capset"):
-            syscalls.drop_capabilities()
-    if "seccomp" in layers:
-        with step("seccomp"):
-            _wear_filter(walls)
+            _wear_own_rules(walls, folder)
+    make(prepared.bounds)
+    if "seccomp" in layers and "pid" not in layers:
+        make([_filtering(_for_own_process(walls.program))])
 
 
 def readable(build: Build) -> tuple[str, ...]:
@@ -116,23 +141,25 @@ def rules(build: Build, trees: Sequence[str], writable: str) -> int | None:
     return landlock.build(trees, [writable], devices, build.profile == "proc")
 
 
-def _wear_landlock(walls: Walls, folder: str) -> None:
-    ruleset = rules(walls.build, walls.readable, folder) if folder else walls.ruleset
+def _wear_own_rules(walls: Walls, folder: str) -> None:
+    ruleset = rules(walls.build, walls.readable, folder)
     if ruleset is not None:
-        landlock.wear(ruleset)
+        make([landlock.wearing(ruleset)])
 
 
-def _mount_work(limits: Limits) -> None:
+def _work(limits: Limits) -> tuple[Call, ...]:
     user = root.USER
     options = f"size={limits.disk_mb}m,nr_inodes={_FILES},mode=700,uid={user},gid={user}"
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-    with step("unshare for a run"):
-        call("unshare", syscalls.CLONE_NEWNS)
-    with step("mount the work folder"):
-        mount("tmpfs", root.ROOM, "tmpfs", flags, options)
-        os.mkdir(root.WORK)  # noqa: PTH102 - a Path costs more than the call
-        os.mkdir(root.SCRATCH)  # noqa: PTH102
-        os.chdir(root.WORK)
+    mounted = (b"tmpfs", root.ROOM.encode(), b"tmpfs", flags, options.encode())
+    name = "mount the work folder"
+    return (
+        prepare("unshare for a run", "unshare", syscalls.CLONE_NEWNS),
+        prepare(name, "mount", *mounted),
+        prepare(name, "mkdirat", syscalls.AT_FDCWD, root.WORK.encode(), 0o777),
+        prepare(name, "mkdirat", syscalls.AT_FDCWD, root.SCRATCH.encode(), 0o777),
+        prepare(name, "chdir", root.WORK.encode()),
+    )
 
 
 def _settle_in(folder: str) -> None:
@@ -141,18 +168,18 @@ def _settle_in(folder: str) -> None:
         os.chdir(f"{folder}/work")
 
 
-def _hand_out_folder(channel: int) -> None:
+def _hand_out_folder() -> None:
     """Let the host read the work folder, even when the run is over by the time it looks."""
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     # The plain class: what `socket` adds to it costs more than the call.
-    line = socket.SocketType(fileno=channel)
+    line = socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
     rights = struct.pack("i", folder)
     line.sendmsg([_FOLDER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
     line.detach()
     os.close(folder)
 
 
-def _set_rlimits(walls: Walls, limits: Limits) -> None:
+def _rlimits(walls: Walls, limits: Limits) -> Iterator[Call]:
     # The host watches resident memory; this bounds what can be asked for between two looks.
     address_space = walls.address_space + (2 * limits.memory_mb + 64) * _MIB
     bounds = [
@@ -170,22 +197,18 @@ def _set_rlimits(walls: Walls, limits: Limits) -> None:
     for name, value in bounds:
         hard = resource.getrlimit(name)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(name, (bound, bound))
+        yield prepare("rlimits", "prlimit64", 0, name, struct.pack("QQ", bound, bound), None)
 
 
-def rehearse_limits() -> None:
-    """Walk through the limits in the zygote, changing none; see `cell.rehearse`."""
-    for _ in range(20):
-        with step("rlimits"):
-            for name in (resource.RLIMIT_AS, resource.RLIMIT_NPROC):
-                resource.setrlimit(name, resource.getrlimit(name))
+def _for_own_process(program: Program) -> Program:
+    """Return the filter with the calling process's id where it names that."""
+    own = struct.pack("<I", os.getpid())
+    named = program.raw.replace(struct.pack("<I", profiles.SELF), own)
+    return ctypes.create_string_buffer(named, len(named))
 
 
-def _wear_filter(walls: Walls) -> None:
-    program = walls.program
-    if "pid" not in walls.build.layers:
-        own = struct.pack("<I", os.getpid())
-        named = program.raw.replace(struct.pack("<I", profiles.SELF), own)
-        program = ctypes.create_string_buffer(named, len(named))
-    header = _Program(len(program) // 8, ctypes.addressof(program))
-    call("prctl", syscalls.PR_SET_SECCOMP, 2, ctypes.byref(header), 0, 0)
+def _filtering(program: Program) -> Call:
+    header = _Header(len(program) // 8, ctypes.addressof(program))
+    # It holds on to the program, whose address alone would not.
+    header.program = program
+    return prepare("seccomp", "prctl", syscalls.PR_SET_SECCOMP, 2, ctypes.byref(header), 0, 0)

@@ -6,7 +6,8 @@ Only ever imported inside the sandbox's own processes, never by the host.
 import ctypes
 import fcntl
 import os
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from opencodeinterpreter.tools.sandbox.syscall_table import number
 
@@ -68,12 +69,43 @@ class step:
 
 def call(name: str, *arguments: Any) -> int:
     """Make system call `name` with ints, bytes, ctypes objects or `None`; raises OSError."""
-    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number(name, _machine) or -1), *words)
+    result: int = _libc.syscall(*_words(name, arguments))
     if result == -1:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
     return result
+
+
+def _words(name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the arguments of libc's `syscall`, integers as words of the machine."""
+    words = (number(name, _machine) or -1, *arguments)
+    return tuple(ctypes.c_long(word) if isinstance(word, int) else word for word in words)
+
+
+class Call(NamedTuple):
+    """A system call of a child, ready to be made: every step less in a child is less to copy."""
+
+    step: str
+    """The step that it is a part of."""
+    words: tuple[Any, ...]
+
+
+def prepare(step: str, name: str, *arguments: Any) -> Call:
+    """Return the call that `call` would make."""
+    return Call(step, _words(name, arguments))
+
+
+def make(calls: Iterable[Call]) -> None:
+    """Make `calls` in turn; raises StepFailedError at the first that fails."""
+    for failing, words in calls:
+        if _libc.syscall(*words) == -1:
+            code = ctypes.get_errno()
+            raise StepFailedError(failing, code, os.strerror(code))
+
+
+def rehearse() -> None:
+    """Make calls that change nothing, so that the first of a child is not the first of all."""
+    make([prepare("rehearse", "prlimit64", 0, 0, None, None)] * 20)
 
 
 def out_of_the_way(descriptor: int) -> int:
@@ -117,6 +149,7 @@ _CAPABILITY_HEADER = _CapabilityHeader(version=0x20080522, pid=0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good; raises OSError."""
-    call("capset", ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES))
+def without_capabilities() -> Call:
+    """Return the call that gives up every capability for good."""
+    header, none = ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES)
+    return prepare("capset", "capset", header, none)

@@ -44,8 +44,8 @@ class Watch:
         self._factor = _IDLE_FACTOR if idle else 1
         self.hit.clear()
         try:
-            self._spent = meter.read().cpu_seconds
-        except (OSError, IndexError):
+            self._spent = meter.cpu_seconds()
+        except OSError:
             return
         self._later()
 

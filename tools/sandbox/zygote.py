@@ -21,6 +21,7 @@ from typing import Any
 from opencodeinterpreter.tools.sandbox import (
     bpf,
     cell,
+    forking,
     frames,
     landlock,
     preload,
@@ -32,9 +33,10 @@ from opencodeinterpreter.tools.sandbox.build import Build
 from opencodeinterpreter.tools.sandbox.seal import (
     LEAST_LANDLOCK,
     Limits,
+    Seal,
     Walls,
+    prepare_seal,
     readable,
-    rehearse_limits,
     rules,
     seal,
 )
@@ -42,6 +44,8 @@ from opencodeinterpreter.tools.sandbox.syscall_table import MACHINES
 from opencodeinterpreter.tools.sandbox.syscalls import StepFailedError, step
 
 _SET_UP_FAILED = 97
+_SEALS = 16
+"""How many combinations of limits are kept."""
 _ENVIRONMENT = {
     "HOME": root.WORK,
     "LANG": "C.UTF-8",
@@ -120,6 +124,7 @@ class Zygote:
         self._build = build
         self._own_namespace = os.pidfd_open(os.getpid())
         self._children: dict[int, tuple[int, int]] = {}
+        self._seals: dict[Limits, Seal] = {}
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
         self._import(proc)
@@ -182,7 +187,8 @@ class Zygote:
         cell.open_streams()
         _silence()
         cell.rehearse(cell.REHEARSAL)
-        rehearse_limits()
+        syscalls.rehearse()
+        forking.expect_one_thread()
         for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
             del sys.modules[name]
         gc.collect()
@@ -199,7 +205,8 @@ class Zygote:
         run: int = message["run"]
         try:
             folder = self._folder(run)
-            child, handle = self._fork(Limits(**message["limits"]), descriptors, folder)
+            prepared = self._seal(Limits(**message["limits"]))
+            child, handle = self._fork(prepared, descriptors, folder)
         except StepFailedError as failure:
             self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
         else:
@@ -210,6 +217,13 @@ class Zygote:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
+
+    def _seal(self, limits: Limits) -> Seal:
+        if limits not in self._seals:
+            if len(self._seals) == _SEALS:
+                self._seals.clear()
+            self._seals[limits] = prepare_seal(self._walls, limits)
+        return self._seals[limits]
 
     def _folder(self, run: int) -> str:
         """Make the folder that a run works in where no mounts are made."""
@@ -222,7 +236,7 @@ class Zygote:
             (folder / "tmp").mkdir()
         return str(folder)
 
-    def _fork(self, limits: Limits, descriptors: Sequence[int], folder: str) -> tuple[int, int]:
+    def _fork(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> tuple[int, int]:
         apart = "pid" in self._build.layers
         with step("fork"):
             if apart:
@@ -230,15 +244,16 @@ class Zygote:
             try:
                 child = os.fork()
                 if not child:
-                    self._be_child(limits, descriptors, folder)
+                    self._be_child(prepared, descriptors, folder)
             finally:
                 if apart:
                     syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
             return child, os.pidfd_open(child)
 
-    def _be_child(self, limits: Limits, descriptors: Sequence[int], folder: str) -> None:
+    def _be_child(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
         try:
-            seal(self._walls, limits, descriptors, folder)
+            forking.be_usual()
+            seal(self._walls, prepared, descriptors, folder)
             cell.live()
         except StepFailedError as failure:
             with contextlib.suppress(OSError):
