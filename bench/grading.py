@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, load_benchmark
 from opencodeinterpreter.tools.benchmarks.truth import TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.grading.grader import MODULES
+from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
 
 WORKERS = 2
 SAMPLES = 400
@@ -77,6 +79,10 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in each)
 
 
+def _sandbox() -> AbstractAsyncContextManager[LocalSandbox]:
+    return open_local_sandbox(concurrency=WORKERS, preload="numpy", modules=MODULES)
+
+
 async def grade_all(benchmark: Benchmark, samples: list[Sample]) -> tuple[Cost, int]:
     """Grade `samples`; return what that cost and how many passed.
 
@@ -86,7 +92,7 @@ async def grade_all(benchmark: Benchmark, samples: list[Sample]) -> tuple[Cost, 
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         journal.open()
-        async with open_local_sandbox(concurrency=WORKERS, preload="numpy") as sandbox:
+        async with _sandbox() as sandbox:
             began = time.perf_counter()
             found = await grade_samples(sandbox, benchmark, samples, journal, workers=WORKERS)
             wall = time.perf_counter() - began
@@ -107,7 +113,7 @@ async def floor(benchmark: Benchmark, samples: list[Sample]) -> float:
             sets = await grade_solution(sandbox, task, truth, sample.solution)
         return sum(each.seconds for each in sets)
 
-    async with open_local_sandbox(concurrency=WORKERS, preload="numpy") as sandbox:
+    async with _sandbox() as sandbox:
         return sum(await asyncio.gather(*map(seconds, samples))) / WORKERS
 
 

@@ -27,6 +27,7 @@ from opencodeinterpreter.tools.benchmarks.samples import Sample, read_samples
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, load_benchmark
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 
 
@@ -137,7 +138,9 @@ async def _graded(
     journal = Journal(target.with_name(f"{target.name}.part"), run, now)
     await asyncio.to_thread(journal.open)
     try:
-        async with open_local_sandbox(concurrency=count, preload="numpy") as sandbox:
+        async with open_local_sandbox(
+            concurrency=count, preload="numpy", modules=MODULES
+        ) as sandbox:
             with _progress(len(samples), len(journal.verdicts)) as watch:
                 verdicts = await grade_samples(
                     sandbox,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.store import Store
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.person import Person
 from opencodeinterpreter.tools.runner import SandboxRunner
@@ -23,7 +24,7 @@ async def open_graph(
     """
     async with (
         open_models(settings.models, settings.client) as models,
-        open_local_sandbox() as sandbox,
+        open_local_sandbox(modules=MODULES) as sandbox,
     ):
         yield build_graph(
             models,

@@ -10,6 +10,7 @@ import os
 from contextlib import AsyncExitStack
 
 from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response
 from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
@@ -37,7 +38,7 @@ class _Opened:
     async def run(self, program: Program) -> Execution:
         async with self._opening:
             if self._runner is None:
-                sandbox = await self._stack.enter_async_context(open_local_sandbox())
+                sandbox = await self._stack.enter_async_context(open_local_sandbox(modules=MODULES))
                 self._runner = SandboxRunner(sandbox)
         return await self._runner.run(program)
 

@@ -87,6 +87,39 @@ async def test_all_answers_are_judged_where_that_is_asked(
     assert (base.status, [*base.right]) == ("fail", [False, False, True, False])
 
 
+async def test_state_outside_of_the_solution_fails_no_plus_input(
+    sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    given = task(SQUARE, [1], [2], plus=([3],))
+    code = (
+        "import math\n"
+        "math.seen = getattr(math, 'seen', 0) + 1\n"
+        "def f(x):\n    return x * x if math.seen == 1 else None\n"
+    )
+    base, plus = await verdicts(sandbox, tmp_path, given, code)
+    assert (base.status, plus.status) == ("pass", "pass")
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(0)", "[bytes(1 << 20) for _ in range(9999)]"])
+async def test_plus_inputs_are_graded_though_the_base_inputs_end_the_process(
+    sandbox: LocalSandbox, tmp_path: Path, end: str
+) -> None:
+    given = task(SQUARE, [1], [2], plus=([3],))
+    code = f"def f(x):\n    if x == 2: {end}\n    return x * x\n"
+    base, plus = await verdicts(sandbox, tmp_path, given, code)
+    assert base.status != "pass"
+    assert (plus.status, [*plus.right]) == ("pass", [True])
+
+
+async def test_a_plus_verdict_does_not_hang_on_the_base_one(
+    sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    given = task(SQUARE, [1], [2], plus=([3], [4]))
+    code = "def f(x):\n    return x * x if x > 2 else 0\n"
+    base, plus = await verdicts(sandbox, tmp_path, given, code)
+    assert (base.status, plus.status) == ("fail", "pass")
+
+
 async def test_state_is_kept_between_inputs_but_not_between_sets(
     sandbox: LocalSandbox, tmp_path: Path
 ) -> None:
@@ -135,29 +168,36 @@ def _completions(name: str, step: int) -> list[dict[str, Any]]:
 
 
 async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> list[str]:
-    """Return the samples whose verdict is not EvalPlus's, not even when they are graded alone."""
-    different = await _different(sandbox, name, folder / "all", _completions(name, step), 2)
-    alone = await _different(sandbox, name, folder / "alone", different, 1)
-    return [f"{row['task_id']} {row['model']}" for row in alone]
+    """Return the samples whose verdict is not EvalPlus's, not even when they are graded alone.
 
-
-async def _different(
-    sandbox: LocalSandbox, name: str, part: Path, rows: list[dict[str, Any]], workers: int
-) -> list[dict[str, Any]]:
+    Ours fail as `time_limited` where that is after more than 0.9 s, as in the data: then it is the
+    machine's speed that differs.
+    """
     file = {"humaneval": "HumanEvalPlus-v0.1.10", "mbpp": "MbppPlus-v0.2.0"}[name]
     plus = "humaneval+" if name == "humaneval" else "mbpp+"
     benchmark = await load_benchmark(plus, DATA / f"{file}.jsonl.xz")  # type: ignore[arg-type]
+    rows = _completions(name, step)
     samples = [Sample(row["task_id"], row["solution"]) for row in rows]
-    journal = Journal(part, {}, "")
+    journal = Journal(folder / "journal", {}, "")
     journal.open()
-    found = await grade_samples(sandbox, benchmark, samples, journal, workers=workers)
+    found = await grade_samples(sandbox, benchmark, samples, journal, workers=2)
     journal.close()
-    return [
-        row
-        for row, verdict in zip(rows, found, strict=True)
-        if [row["base_status"], row["plus_status"]]
-        != ["pass" if status == "pass" else "fail" for status in (verdict.base, verdict.plus)]
-    ]
+    different = []
+    for row, verdict in zip(rows, found, strict=True):
+        theirs = [row["base_status"], row["plus_status"]]
+        if theirs == [
+            "pass" if told == "pass" else "fail" for told in (verdict.base, verdict.plus)
+        ]:
+            continue
+        given = benchmark.tasks[row["task_id"]]
+        assert isinstance(given, InputTask)
+        truth = await TruthStore(benchmark).truth(sandbox, given)
+        sets = await grade_solution(sandbox, given, truth, row["solution"])
+        for ours, status in zip(sets, theirs, strict=True):
+            limited = ours.status != "pass" == status and ours.seconds > 0.9
+            if (ours.status == "pass") != (status == "pass") and not limited:
+                different.append(f"{row['task_id']} {row['model']}")
+    return different
 
 
 @pytest.mark.parametrize(("name", "step"), [("humaneval", 140), ("mbpp", 140)])

@@ -2,13 +2,20 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, as_texts, call
+from opencodeinterpreter.tools.grading.calls import (
+    Answers,
+    CallLimits,
+    CallSet,
+    as_texts,
+    call,
+)
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,15 +27,26 @@ async def sandbox() -> AsyncIterator[LocalSandbox]:
         yield opened
 
 
+def calls(inputs: Sequence[Any], each: float, total: float) -> CallSet:
+    """Return calls with one argument each."""
+    texts = as_texts([[argument] for argument in inputs])
+    return CallSet(texts, CallLimits([each] * len(texts), total))
+
+
 def kinds(answers: Answers, count: int) -> list[str]:
     """What came of each call, empty where nothing was heard."""
     return [answer.kind if (answer := answers.answer(at)) else "" for at in range(count)]
 
 
+def values(answers: Answers, count: int) -> list[Any]:
+    """What each call gave, `None` where nothing was heard."""
+    return [answer.value if (answer := answers.answer(at)) else None for at in range(count)]
+
+
 async def test_a_run_is_ended_once_enough_was_heard(sandbox: LocalSandbox) -> None:
     code = "import time\ndef f(x):\n    if x == 1: time.sleep(600)\n    return x\n"
-    inputs, limits = as_texts([[0], [1], [2]]), CallLimits([1000.0] * 3, 1000.0)
-    answers = await call(sandbox, code, "f", inputs, limits, enough=lambda heard: 0 in heard)
+    sets = [calls([0, 1, 2], 1000.0, 1000.0)]
+    (answers,) = await call(sandbox, code, "f", sets, enough=lambda heard: 0 in heard[0])
     assert kinds(answers, 3) == ["value", "", ""]
     assert answers.ended is None
 
@@ -42,34 +60,112 @@ async def test_a_call_that_takes_too_long_is_ended_alone(sandbox: LocalSandbox) 
         "    if x == 2: time.sleep(600)\n"
         "    return x\n"
     )
-    inputs, limits = as_texts([[0], [1], [2], [3]]), CallLimits([0.1] * 4, 10.0)
-    answers = await call(sandbox, code, "f", inputs, limits, stop_early=False)
+    sets = [calls([0, 1, 2, 3], 0.1, 10.0)]
+    (answers,) = await call(sandbox, code, "f", sets, stop_early=False)
     assert kinds(answers, 4) == ["value", "timeout", "timeout", "value"]
     assert answers.ended
     assert answers.ended.status == "exited"
 
 
+EVASIVE = "import signal\nsignal.setitimer = signal.signal = print\n"
+EVASIVE += "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
+
+
 async def test_the_limit_of_all_calls_holds_where_a_candidate_evades_that_of_one(
     sandbox: LocalSandbox,
 ) -> None:
-    code = "import signal\nsignal.setitimer = signal.signal = print\n"
-    code += "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
-    code += "def f(x):\n    while x: pass\n    return x\n"
-    inputs, limits = as_texts([[0], [1]]), CallLimits([0.1] * 2, 1.0)
-    answers = await call(sandbox, code, "f", inputs, limits)
+    code = f"{EVASIVE}def f(x):\n    while x: pass\n    return x\n"
+    (answers,) = await call(sandbox, code, "f", [calls([0, 1], 0.1, 1.0)])
     assert kinds(answers, 2)[1] == ""
     assert answers.ended
     assert (answers.ended.status, answers.ended.reason) == ("timeout", "cpu")
 
 
+async def test_sets_are_loaded_anew_in_one_process(sandbox: LocalSandbox) -> None:
+    code = (
+        "import math, sys\n"
+        "told = []\n"
+        "math.loaded = getattr(math, 'loaded', 0) + 1\n"
+        "def f(x):\n"
+        "    sys.setrecursionlimit(sys.getrecursionlimit() + 1)\n"
+        "    told.append(x)\n"
+        "    return math.loaded, sys.getrecursionlimit() - x, told\n"
+    )
+    sets = [calls([1, 2], 1.0, 9.0), calls([1, 2], 1.0, 9.0)]
+    base, plus = await call(sandbox, code, "f", sets)
+    first = values(base, 2)
+    assert [value[0] for value in first] == [1, 1]
+    assert [value[2] for value in first] == [[1], [1, 2]]
+    assert values(plus, 2) == [(2, *value[1:]) for value in first]
+
+
+async def test_an_exception_ends_its_set_and_not_the_next(sandbox: LocalSandbox) -> None:
+    code = "def f(x):\n    return 1 / x\n"
+    heard = await call(sandbox, code, "f", [calls([1, 0, 2], 1.0, 9.0), calls([4, 0, 5], 1.0, 9.0)])
+    assert [kinds(answers, 3) for answers in heard] == [["value", "error", ""]] * 2
+
+
+async def test_a_set_that_outlasts_its_time_ends_the_process(sandbox: LocalSandbox) -> None:
+    code = (
+        "def endless():\n"
+        "    while True: pass\n"
+        "def f(x):\n"
+        "    while x:\n"
+        "        try: endless()\n"
+        "        except Exception: pass\n"
+        "    return x\n"
+    )
+    sets = [calls([0, 1, 2], 0.1, 0.5), calls([0], 600.0, 600.0)]
+    base, plus = await call(sandbox, code, "f", sets)
+    assert kinds(base, 3) == ["value", "", ""]
+    assert plus.loading is None
+    assert plus.ended
+    assert plus.ended.status == "exited"
+
+
+async def test_a_set_that_evades_its_time_is_ended_though_the_next_has_more(
+    sandbox: LocalSandbox,
+) -> None:
+    code = f"{EVASIVE}def f(x):\n    while x: pass\n    return x\n"
+    base, plus = await call(sandbox, code, "f", [calls([1], 0.1, 0.3), calls([0], 600.0, 600.0)])
+    assert kinds(base, 1) == [""]
+    assert plus.loading is None
+    assert plus.ended is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[0,--1,",
+        "[0,-,",
+        "[0,1_0,",
+        "[9,0,",
+        "[-1,0,",
+        "[0",
+        "[\u0663,0,",
+        "[0," + "9" * 5000 + ",",
+    ],
+)
+async def test_a_forged_line_of_no_call_is_passed_over(sandbox: LocalSandbox, line: str) -> None:
+    code = (
+        "import os\n"
+        "for fd in range(3, 20):\n"
+        "    try: os.write(fd, " + repr((line + '"value",0.5,7]\n').encode()) + ")\n"
+        "    except OSError: pass\n"
+        "def f(x):\n    return x\n"
+    )
+    (answers,) = await call(sandbox, code, "f", [calls([1, 2], 1.0, 9.0)])
+    assert values(answers, 2) == [1, 2]
+
+
 async def test_a_run_that_was_heard_of_is_not_done_again() -> None:
     async with open_local_sandbox(concurrency=1) as own:
 
-        def end_all(heard: Answers) -> bool:
+        def end_all(_: Sequence[Answers]) -> bool:
             os.kill(own.zygote_pid or 0, signal.SIGKILL)
             return False
 
         code = "import time\ndef f(x):\n    time.sleep(600 * x)\n    return x\n"
-        inputs, limits = as_texts([[0], [1]]), CallLimits([1000.0] * 2, 1000.0)
+        sets = [calls([0, 1], 1000.0, 1000.0)]
         with pytest.raises(SandboxError, match="died under a run that was listened to"):
-            await call(own, code, "f", inputs, limits, enough=end_all)
+            await call(own, code, "f", sets, enough=end_all)

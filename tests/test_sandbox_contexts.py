@@ -324,7 +324,7 @@ async def test_a_zygote_that_dies_takes_the_state_and_the_next_result_says_so() 
         assert sandbox.zygote_pid is not None
         os.kill(sandbox.zygote_pid, signal.SIGKILL)
         told = ""
-        # Until the death has spread, a cell may fail or still find all as it was, even lose it then.
+        # Until the death has spread, a cell may fail, or find all as it was, and lose it.
         while "False" not in told:
             with suppress(SandboxError):
                 told = summary(await sandbox.run_code("'x' in globals()", context=context))

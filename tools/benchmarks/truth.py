@@ -12,7 +12,7 @@ from opencodeinterpreter.tools.benchmarks.files import cache_folder, write_atomi
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask
 from opencodeinterpreter.tools.errors import BenchmarkError
 from opencodeinterpreter.tools.grading import wire
-from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, as_texts, call
+from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, CallSet, as_texts, call
 from opencodeinterpreter.tools.grading.comparing import AS_SETS, WHETHER_NONE
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
@@ -37,8 +37,21 @@ class Expected:
     @cached_property
     def values(self) -> list[Any]:
         """The outputs."""
+        return self._read_outputs()
+
+    @cached_property
+    def certain(self) -> list[bool]:
+        """Whether what has the same text is equal, for each output; where it is NaN, it isn't."""
+        return [_equal(*both) for both in zip(self.values, self._read_outputs(), strict=True)]
+
+    def _read_outputs(self) -> list[Any]:
         found: list[Any] = wire.read(f"[{','.join(self.outputs)}]")
         return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    # What arrays say to that is no bool.
+    return (one == other) is True
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,8 @@ async def _computed(sandbox: Sandbox, task: InputTask, which: str) -> list[Any]:
     """Return inputs and outputs as text, and the seconds, of the reference."""
     inputs = as_texts(task.base_input if which == "base" else task.plus_input)
     limits = CallLimits([_SECONDS] * len(inputs), _SECONDS)
-    answers = await call(sandbox, task.reference, task.entry_point, inputs, limits)
+    calls = [CallSet(inputs, limits)]
+    (answers,) = await call(sandbox, task.reference, task.entry_point, calls)
     if answers.loading is None or answers.loading.kind != "value":
         raise BenchmarkError(f"{task.task_id}: the reference does not load: {answers.loading}")
     found = [_output(task, which, answers, number) for number in range(len(inputs))]

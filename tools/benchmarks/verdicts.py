@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from opencodeinterpreter.tools.benchmarks.tasks import InputTask
 from opencodeinterpreter.tools.benchmarks.truth import Expected, Truth, as_set, family
-from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, call
+from opencodeinterpreter.tools.grading import callee
+from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, CallSet, call
 from opencodeinterpreter.tools.grading.comparing import Comparison
 from opencodeinterpreter.tools.grading.wire import Long
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
@@ -17,6 +18,8 @@ _LEAST_SECONDS = 1.0
 _FACTOR = 4.0
 _MOST_SECONDS = 60.0
 _EXTRA_SECONDS = 1.0
+_DOUBT_SECONDS = 1.0
+"""What failed within that time is worth another process; a call that was ended took as long."""
 _ROOM = 65_536
 """Characters that an answer may have beyond what a right one can need."""
 _WHOLE = 32 << 20
@@ -33,75 +36,88 @@ class SetVerdict:
     """For each input that was answered; it ends with the first wrong one where that ends all."""
     seconds: float = 0.0
     """Processor time that the solution says it took for these."""
+    begun: bool = True
+    """Whether the process got as far as loading the solution for this set."""
 
 
 async def grade_solution(
     sandbox: Sandbox, task: InputTask, truth: Truth, code: str, *, stop_early: bool = True
 ) -> tuple[SetVerdict, SetVerdict]:
-    """Grade `code` on the base inputs and, in another process, on the plus inputs.
+    """Grade `code` on the base inputs and, loaded anew, on the plus inputs.
 
-    With `stop_early` the first wrong answer decides and nothing more is looked at. Raises
-    SandboxError.
+    Both in one process, which is half the cost; where that did not get to the plus inputs, or
+    may be why only they failed, these have another to themselves. With `stop_early` the first
+    wrong answer decides and nothing more is looked at. Raises SandboxError.
     """
-    base = await _Grading(sandbox, task, truth.base, code, stop_early).verdict()
-    plus = await _Grading(sandbox, task, truth.plus, code, stop_early).verdict()
+    grading = _Grading(sandbox, task, code, stop_early)
+    base, plus = await grading.verdicts(truth.base, truth.plus)
+    doubtful = base.status == "pass" != plus.status and plus.seconds < _DOUBT_SECONDS
+    if doubtful or not plus.begun:
+        (plus,) = await grading.verdicts(truth.plus)
     return base, plus
 
 
 class _Grading:
-    """The grading of one solution on one set of inputs."""
+    """The grading of one solution."""
 
-    def __init__(
-        self, sandbox: Sandbox, task: InputTask, expected: Expected, code: str, stop_early: bool
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, task: InputTask, code: str, stop_early: bool) -> None:
         self._sandbox = sandbox
         self._task = task
-        self._expected = expected
         self._code = code
         self._stop_early = stop_early
-        each = [max(_LEAST_SECONDS, _FACTOR * seconds) for seconds in expected.seconds]
-        extra = _EXTRA_SECONDS if stop_early else 2 * _EXTRA_SECONDS
-        self._limits = CallLimits(each, min(_MOST_SECONDS, sum(each)) + extra)
 
-    async def verdict(self) -> SetVerdict:
-        """Grade; raises SandboxError."""
-        comparing = _Comparing(self._task, self._expected, self._stop_early)
-        answers = await self._call(
-            self._code, len(self._expected.seconds), enough=comparing.decided
-        )
+    async def verdicts(self, *expected: Expected) -> list[SetVerdict]:
+        """Grade on sets of inputs, one after the other in one process; raises SandboxError."""
+        comparing = [_Comparing(self._task, each, self._stop_early) for each in expected]
+
+        def decided(heard: Sequence[Answers]) -> bool:
+            found = [each.decided(told) for each, told in zip(comparing, heard, strict=True)]
+            return all(found)
+
+        heard = await self._call(self._code, [self._set(each) for each in expected], enough=decided)
+        return [
+            await self._verdict(each, told) for each, told in zip(comparing, heard, strict=True)
+        ]
+
+    async def _verdict(self, comparing: "_Comparing", answers: Answers) -> SetVerdict:
         if answers.loading is None or answers.loading.kind == "timeout":
-            return SetVerdict("timeout", ())
+            return SetVerdict("timeout", (), begun=callee.LOADING in answers)
         if answers.loading.kind == "error":
             return SetVerdict("fail", ())
         while comparing.long is not None:
-            comparing.whole = await self._whole(comparing.long)
+            comparing.whole = await self._whole(comparing.expected, comparing.long)
             await asyncio.to_thread(comparing.decided, answers)
         return comparing.verdict()
 
-    async def _whole(self, number: int) -> tuple[Any, Any]:
+    async def _whole(self, expected: Expected, number: int) -> tuple[Any, Any]:
         """Return output and expected output of a call whose results are too long to send."""
-        given = await self._call(self._code, number + 1, whole=number)
-        right = await self._call(self._task.reference, number + 1, whole=number)
-        values = []
-        for answers in (given, right):
+        calls, values = [self._set(expected, number + 1)], []
+        for code in (self._code, self._task.reference):
+            (answers,) = await self._call(code, calls, whole=number)
             answer = await asyncio.to_thread(answers.answer, number, _WHOLE)
             values.append(answer.value if answer and answer.kind == "value" else answer)
         return values[0], values[1]
 
+    def _set(self, expected: Expected, count: int | None = None) -> CallSet:
+        """Return the first `count` calls, by default all, and the time they may take."""
+        each = [max(_LEAST_SECONDS, _FACTOR * seconds) for seconds in expected.seconds]
+        extra = _EXTRA_SECONDS if self._stop_early else 2 * _EXTRA_SECONDS
+        limits = CallLimits(each, min(_MOST_SECONDS, sum(each)) + extra)
+        return CallSet(expected.inputs[:count], limits)
+
     async def _call(
         self,
         code: str,
-        count: int,
+        sets: Sequence[CallSet],
         *,
         whole: int | None = None,
-        enough: Callable[[Answers], bool] = lambda answers: False,
-    ) -> Answers:
+        enough: Callable[[Sequence[Answers]], bool] = lambda heard: False,
+    ) -> Sequence[Answers]:
         return await call(
             self._sandbox,
             code,
             self._task.entry_point,
-            self._expected.inputs[:count],
-            self._limits,
+            sets,
             whole=whole,
             as_set=as_set(self._task),
             stop_early=self._stop_early,
@@ -113,7 +129,7 @@ class _Comparing:
     """Walks through the answers of one run as they come; stops where it needs a long value."""
 
     def __init__(self, task: InputTask, expected: Expected, stop_early: bool) -> None:
-        self._expected = expected
+        self.expected = expected
         self._stop_early = stop_early
         self._comparison = Comparison(family(task), task.entry_point, task.atol)
         self._right: list[bool] = []
@@ -125,7 +141,7 @@ class _Comparing:
 
     def decided(self, answers: Answers) -> bool:
         """Compare what can be; return whether more answers would change nothing."""
-        while len(self._right) < len(self._expected.seconds):
+        while len(self._right) < len(self.expected.seconds):
             number = len(self._right)
             if number not in answers:
                 return False
@@ -141,26 +157,33 @@ class _Comparing:
         """Return the verdict once there is nothing more to compare."""
         status: SetStatus = "pass" if all(self._right) else "fail"
         stopped = self._stop_early and status == "fail"
-        if len(self._right) < len(self._expected.seconds) and not stopped:
+        if len(self._right) < len(self.expected.seconds) and not stopped:
             status = "timeout"
         return SetVerdict(status, self._right, self._seconds)
 
     def _is_right(self, number: int, answers: Answers) -> bool | None:
         """Whether an answer is right; `None` where only whole values, not given yet, can tell."""
-        arguments = self._expected.arguments[number]
+        arguments = self.expected.arguments[number]
         if self.whole is not None:
             output, expected = self.whole
             self.long = self.whole = None
             return self._comparison.right(arguments, output, expected)
         if self.long is not None:
             return None
-        answer = answers.answer(number, _ROOM + 16 * len(self._expected.outputs[number]))
+        if self._comparison.plain and self.expected.certain[number]:
+            # Most answers are right, and then their text is: no need to make values of it.
+            seconds = answers.seconds_of(number, self.expected.outputs[number])
+            if seconds is not None:
+                self._seconds += seconds
+                self._comparison.go_on(self.expected.values[number])
+                return True
+        answer = answers.answer(number, _ROOM + 16 * len(self.expected.outputs[number]))
         if answer is None:
             return False
         self._seconds += answer.seconds
         if answer.kind != "value":
             return False
-        expected = self._expected.values[number]
+        expected = self.expected.values[number]
         if isinstance(expected, Long) and _may_equal(answer.value, expected):
             self.long = number
             return None

@@ -3,9 +3,9 @@
 It shares a process with the candidate, so all it tells is a claim; it is never given anything
 that a claim is compared with. It depends on the standard library and on `wire`.
 
-In, on stdin: a line of JSON (the job), then a line with the inputs. Out, on the stdout it was
-started with: a JSON list for each call, `[number, kind, seconds, value]`, with processor time as
-seconds; number -1 is the loading.
+In, on stdin: a line of JSON (the job), then a line of inputs for each set, for which the candidate
+is loaded anew. Out, on the stdout it was started with: a JSON list for each call, `[set, number,
+kind, seconds, value]`, with processor time as seconds; number -1 is the loading.
 """
 
 import io
@@ -48,25 +48,31 @@ class TimeLimitError(Exception):
 def main() -> None:
     """Do the job on stdin and end the process."""
     job = json.loads(sys.stdin.readline())
-    inputs = read(sys.stdin.readline())
+    inputs = [sys.stdin.readline() for _ in job["sets"]]
     told = _Told(os.dup(1))
     leave = os._exit
     _swallow()
     try:
-        _work(job, inputs, told)
+        limit = _Limit(told, leave)
+        depth = sys.getrecursionlimit()
+        for at, given in enumerate(inputs):
+            sys.setrecursionlimit(depth)
+            _work(job, at, read(given), limit, told)
+            told.flush()
     finally:
         told.flush()
         leave(0)
 
 
-def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
-    limit = _Limit(told)
-    function = _load(job, limit, told)
+def _work(job: dict[str, Any], at: int, inputs: list[Any], limit: "_Limit", told: "_Told") -> None:
+    limits = job["sets"][at]
+    limit.begin_set(limits["total"])
+    function = _load(job, at, limit, told)
     if function is None:
         return
     writer, whole = Writer(), job["whole"]
     shape = set if job["as_set"] else _as_it_is
-    clock, each = time.thread_time, job["seconds"]
+    clock, each = time.thread_time, limits["each"]
     for number, arguments in enumerate(inputs):
         began = clock()
         try:
@@ -76,10 +82,10 @@ def _work(job: dict[str, Any], inputs: list[Any], told: "_Told") -> None:
             seconds = clock() - began
             value = shape(value)
             text = writer.text(value) if number == whole else writer.short_text(value, _LONG)
-            told.tell(f'[{number},"value",{seconds!r},{text}]')
+            told.tell(f'[{at},{number},"value",{seconds!r},{text}]')
         except BaseException as error:
             limit.end()
-            told.tell(json.dumps([number, *_failure(error, clock() - began)]))
+            told.tell(json.dumps([at, number, *_failure(error, clock() - began)]))
             if job["stop_early"]:
                 return
 
@@ -88,37 +94,46 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _load(job: dict[str, Any], limit: "_Limit", told: "_Told") -> Callable[..., Any] | None:
+def _load(
+    job: dict[str, Any], at: int, limit: "_Limit", told: "_Told"
+) -> Callable[..., Any] | None:
     code, namespace = job["code"], dict[str, Any]()
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
     clock = time.thread_time
     began = clock()
     try:
-        limit.begin(job["load_seconds"])
+        limit.begin(job["sets"][at]["loading"])
         exec(compile(code, _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102
         limit.end()
         function: Callable[..., Any] = namespace[job["entry_point"]]
     except BaseException as error:
         limit.end()
-        told.tell(json.dumps([LOADING, *_failure(error, clock() - began)]))
+        told.tell(json.dumps([at, LOADING, *_failure(error, clock() - began)]))
         return None
-    told.tell(json.dumps([LOADING, "value", clock() - began, None]))
+    told.tell(json.dumps([at, LOADING, "value", clock() - began, None]))
     return function
 
 
 class _Limit:
     """Ends calls that take too long, by looking now and then: a timer a call costs more than most.
 
-    It raises TimeLimitError after a call's processor time, or when far more time has gone by. What
-    was told before a call need not wait for its end.
+    It raises TimeLimitError after a call's processor time, or when far more time has gone by, and
+    ends the process after that of a whole set. What was told before a call need not wait for its
+    end.
     """
 
-    def __init__(self, told: "_Told") -> None:
+    def __init__(self, told: "_Told", leave: Callable[[int], object]) -> None:
         self._told = told
+        self._leave = leave
         self._seconds = math.inf
+        self._set_ends = math.inf
         self._seen: tuple[float, float] | None = None
         signal.signal(signal.SIGALRM, self._look)
         signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+
+    def begin_set(self, seconds: float) -> None:
+        """Begin a set whose loading and calls may take `seconds` together."""
+        self._set_ends = time.process_time() + seconds
 
     def begin(self, seconds: float) -> None:
         """Begin a call that may take `seconds`, counted from when it is first seen."""
@@ -130,10 +145,13 @@ class _Limit:
         self._seconds = math.inf
 
     def _look(self, number: int, frame: types.FrameType | None) -> None:
+        used, now = time.process_time(), time.perf_counter()
+        if used > self._set_ends:
+            self._told.flush()
+            self._leave(0)
         if self._seconds == math.inf:
             return
         self._told.flush()
-        used, now = time.process_time(), time.perf_counter()
         if self._seen is None:
             self._seen = (used, now)
         elif used - self._seen[0] > self._seconds or now - self._seen[1] > _WALL * self._seconds:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
@@ -16,8 +17,14 @@ _ANSWER = 1 << 20
 """Bytes that one answer may take, where its caller names no other bound."""
 _LISTEN_SECONDS = 0.03
 """How often it is looked at what a run has told."""
+_WALL = 3.0
+"""Wall time that a run may take, as a multiple of its processor time.
+
+Other work on the machine slows a run down, which is not its fault.
+"""
 Kind = Literal["value", "error", "timeout"]
 _KINDS = ("value", "error", "timeout")
+_NUMBERS = re.compile(r"\[([0-9]{1,9}), ?(-?[0-9]{1,9}),").match
 
 
 class Answer(NamedTuple):
@@ -31,37 +38,42 @@ class Answer(NamedTuple):
 
 
 class Answers:
-    """What became of the calls of one run, as far as it was heard."""
+    """What became of the calls of one set, as far as it was heard."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, str] = {}
-        self._rest = ""
+        self.lines: dict[int, str] = {}
+        """What was told of each call first, which stands."""
         self.ended: Execution | None = None
         """How the process ended; `None` while it runs, and where it was ended by us."""
 
-    def take(self, text: str) -> None:
-        """Take a piece of what the run told; what it told first of a call stands."""
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            number, comma, _ = line[1:24].partition(",")
-            if comma and number.lstrip("-").isdecimal():
-                self._lines.setdefault(int(number), line)
-
     def __contains__(self, number: int) -> bool:
         """Whether anything was told of a call."""
-        return number in self._lines
+        return number in self.lines
 
     @property
     def loading(self) -> Answer | None:
         """How loading the candidate went; `None` if nothing was heard of it."""
         return self.answer(callee.LOADING)
 
+    def seconds_of(self, number: int, text: str) -> float | None:
+        """Return the processor time of a call that gave the value whose text is `text`.
+
+        `None` where it gave another one, or one that must be read to tell.
+        """
+        parts = self.lines.get(number, "").split(",", 4)
+        if len(parts) < 5 or parts[2] != '"value"' or parts[4] != f"{text}]":
+            return None
+        try:
+            return float(parts[3])
+        except ValueError:
+            return None
+
     def answer(self, number: int, most: int = _ANSWER) -> Answer | None:
         """Return the answer to a call, `None` if there is none that can be read.
 
         `most` bounds its characters: longer ones are not even looked at.
         """
-        line = self._lines.get(number, "")
+        line = self.lines.get(number, "")
         return _read(line) if 0 < len(line) <= most else None
 
 
@@ -72,87 +84,129 @@ class CallLimits:
     each: Sequence[float]
     """For each call."""
     total: float
-    """For the whole run."""
+    """For the whole set."""
     loading: float = 10.0
     memory_mb: int = 2048
     """Resident memory in MiB."""
+
+
+@dataclass(frozen=True)
+class CallSet:
+    """Calls for which a candidate is loaded once."""
+
+    inputs: Sequence[str]
+    """The arguments of each, as text."""
+    limits: CallLimits
 
 
 async def call(
     sandbox: Sandbox,
     code: str,
     entry_point: str,
-    inputs: Sequence[str],
-    limits: CallLimits,
+    sets: Sequence[CallSet],
     *,
     whole: int | None = None,
     as_set: bool = False,
     stop_early: bool = True,
-    enough: Callable[[Answers], bool] = lambda answers: False,
-) -> Answers:
-    """Call `entry_point` of `code` with each of `inputs`, arguments as text, in one process.
+    enough: Callable[[Sequence[Answers]], bool] = lambda heard: False,
+) -> Sequence[Answers]:
+    """Call `entry_point` of `code` as each of `sets` says, all in one process.
 
-    State that the candidate keeps is seen by its later calls. Long results come as a `wire.Long`,
-    except that of the call `whole`. `as_set` passes results through
-    `set` on the candidate's side; `stop_early` leaves out what comes after an exception.
-    `enough` is asked in a thread whenever more was heard; the run is ended once it says so.
-    Raises SandboxError when the sandbox fails.
+    State that the candidate keeps is seen by its later calls, those of other sets only where it
+    keeps it outside of its own module. Long results come as a `wire.Long`, except that of the call
+    `whole`. `as_set` passes results through `set` on the candidate's side; `stop_early` leaves out
+    what comes after an exception in a set. `enough` is asked in a thread whenever more was heard;
+    the run is ended once it says so. Raises SandboxError when the sandbox fails.
     """
     job = {
         "code": code,
         "entry_point": entry_point,
-        "seconds": list(limits.each[: len(inputs)]),
-        "load_seconds": min(limits.loading, limits.total),
+        "sets": [_told(each) for each in sets],
         "whole": whole,
         "as_set": as_set,
         "stop_early": stop_early,
     }
-    pieces: list[str] = []
+    total = sum(each.limits.total for each in sets)
+    lines = [json.dumps(job), *(f"[{','.join(each.inputs)}]" for each in sets)]
+    heard = _Heard(sets)
     running = asyncio.ensure_future(
         sandbox.run_code(
-            await ship(wire, callee),
-            stdin=f"{json.dumps(job)}\n[{','.join(inputs)}]\n",
+            await ship(sandbox, wire, callee),
+            stdin="".join(f"{line}\n" for line in lines),
             limits=SandboxLimits(
-                # Other work on the machine slows a run down, which is not its fault.
-                wall_seconds=3 * limits.total,
-                cpu_seconds=limits.total,
-                memory_mb=limits.memory_mb,
+                wall_seconds=_WALL * total,
+                cpu_seconds=total,
+                memory_mb=max(each.limits.memory_mb for each in sets),
                 output_bytes=_RESULTS,
             ),
-            on_stdout=pieces.append,
+            on_stdout=heard.pieces.append,
         )
     )
-    return await _listen(running, pieces, enough)
+    return await _listen(running, heard, enough)
+
+
+def _told(calls: CallSet) -> dict[str, Any]:
+    limits, each = calls.limits, list(calls.limits.each[: len(calls.inputs)])
+    return {"each": each, "total": limits.total, "loading": min(limits.loading, limits.total)}
+
+
+class _Heard:
+    """What was heard of one run."""
+
+    def __init__(self, sets: Sequence[CallSet]) -> None:
+        self.pieces: list[str] = []
+        """What was printed and not taken yet."""
+        self.answers = [Answers() for _ in sets]
+        self._totals = [each.limits.total for each in sets]
+        self._rest = ""
+
+    def take(self, text: str) -> None:
+        """Take a piece of what the run told."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if found := _NUMBERS(line):
+                at, number = map(int, found.groups())
+                if at < len(self.answers):
+                    self.answers[at].lines.setdefault(number, line)
+
+    def overdue(self, seconds: float) -> bool:
+        """Whether the next set should have begun after so much time."""
+        begun = max(1, sum(callee.LOADING in answers for answers in self.answers))
+        return begun < len(self.answers) and seconds > _WALL * sum(self._totals[:begun])
 
 
 async def _listen(
-    running: asyncio.Future[Execution], pieces: list[str], enough: Callable[[Answers], bool]
-) -> Answers:
-    """Take `pieces` as they come until the run has ended or `enough` was heard."""
-    answers = Answers()
+    running: asyncio.Future[Execution],
+    heard: _Heard,
+    enough: Callable[[Sequence[Answers]], bool],
+) -> Sequence[Answers]:
+    """Take what comes until the run has ended, or enough was heard, or a set takes too long."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
 
     def hear(text: str) -> bool:
-        answers.take(text)
-        return enough(answers)
+        heard.take(text)
+        return enough(heard.answers)
 
     try:
         while not running.done():
             await asyncio.wait((running,), timeout=_LISTEN_SECONDS)
-            text = "".join(pieces)
-            pieces.clear()
-            if not text:
-                continue
-            if await asyncio.to_thread(hear, text):
-                return answers
+            text = "".join(heard.pieces)
+            heard.pieces.clear()
+            decided = bool(text) and await asyncio.to_thread(hear, text)
+            if decided or heard.overdue(clock() - began):
+                return heard.answers
         ended = running.result()
-        if pieces:
-            await asyncio.to_thread(hear, "".join(pieces))
+        if heard.pieces:
+            await asyncio.to_thread(hear, "".join(heard.pieces))
     finally:
         running.cancel()
         await asyncio.wait((running,))
     # The answers are in place of the text.
-    answers.ended = ended.model_copy(update={"logs": ended.logs.model_copy(update={"stdout": ""})})
-    return answers
+    ended = ended.model_copy(update={"logs": ended.logs.model_copy(update={"stdout": ""})})
+    for answers in heard.answers:
+        answers.ended = ended
+    return heard.answers
 
 
 def as_texts(inputs: Sequence[Sequence[Any]]) -> list[str]:
@@ -163,7 +217,7 @@ def as_texts(inputs: Sequence[Sequence[Any]]) -> list[str]:
 
 def _read(line: str) -> Answer | None:
     try:
-        _, kind, seconds, value = wire.read(line)
+        _, _, kind, seconds, value = wire.read(line)
     except (ValueError, TypeError):
         return None
     if kind not in _KINDS or type(seconds) is not float:

@@ -52,7 +52,7 @@ class Held:
 
     async def load(self, code: str, files: Mapping[str, str]) -> "Loaded":
         """Import the candidate; raises SandboxError."""
-        program = await ship(wire, candidate)
+        program = await ship(self._sandbox, wire, candidate)
         reply = await self._cell(program, "", {**files, "solution.py": code})
         value = None if reply is None else claimed(reply)
         if isinstance(value, Failure):

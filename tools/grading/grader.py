@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, cast
 
 from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.grading import asserting, callee, candidate, remote, tester, wire
 from opencodeinterpreter.tools.grading.cases import grade_calls
 from opencodeinterpreter.tools.grading.crossing import Held
 from opencodeinterpreter.tools.grading.outcomes import TestOutcome
@@ -28,6 +29,8 @@ from opencodeinterpreter.tools.sandbox.protocol import (
     SandboxLimits,
 )
 
+MODULES = (wire, callee, candidate, remote, asserting, tester)
+"""All of ours that runs in the sandbox; one that is opened with them need not be sent them."""
 _TESTS_MEMORY = 512
 """MiB that the tests' own process may take."""
 

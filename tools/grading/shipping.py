@@ -8,6 +8,8 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import ModuleType
 
+from opencodeinterpreter.tools.sandbox.protocol import Sandbox
+
 # Compiled code is 20 times faster to load, but only another of the same version can read it.
 _PROGRAM = """
 import base64, importlib.util, marshal, sys, types
@@ -18,18 +20,25 @@ for name, source, code in {parts!r}:
     exec(code, module.__dict__)
 module.main()
 """
+_HELD = """
+import sys
+module = sys.modules[{name!r}]
+module.main()
+"""
 AGAIN = "module.main()"
 
 
 _shipped: dict[tuple[ModuleType, ...], str] = {}
 
 
-async def ship(*modules: ModuleType) -> str:
+async def ship(sandbox: Sandbox, *modules: ModuleType) -> str:
     """Return a program that loads `modules` under their own names, then calls `main` of the last.
 
-    Each may import the ones before it and the standard library. Where cells follow in the same
-    context, `AGAIN` calls `main` once more.
+    Each may import the ones before it and the standard library. Those that `sandbox` holds are
+    there already. Where cells follow in the same context, `AGAIN` calls `main` once more.
     """
+    if sandbox.holds.issuperset(modules):
+        return _HELD.format(name=modules[-1].__name__)
     if modules not in _shipped:
         parts = await asyncio.to_thread(lambda: [_part(module) for module in modules])
         _shipped[modules] = _PROGRAM.format(magic=MAGIC_NUMBER, parts=parts)

@@ -26,7 +26,7 @@ class Testing:
 
     async def run(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
         """Run the steps of a plan; return what was told of each; raises SandboxError."""
-        program = await ship(wire, remote, asserting, tester)
+        program = await ship(self._sandbox, wire, remote, asserting, tester)
         said = await self._cell(program, {"steps": steps})
         while said is not None and said["request"] is not None:
             said = await self._cell(AGAIN, await self._answer(said["request"]))

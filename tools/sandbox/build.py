@@ -29,6 +29,8 @@ class Build:
     profile: str = "pure"
     preload: tuple[str, ...] = ()
     """Modules beside the standard library's that every run finds imported."""
+    modules: tuple[tuple[str, str], ...] = ()
+    """Name and file of modules of ours that every run finds loaded."""
     runs: int = 1
     """How many children may live at once."""
     without: tuple[str, ...] = ()
@@ -57,4 +59,5 @@ class Build:
         told: dict[str, Any] = json.loads(text)
         for name in ("preload", "without"):
             told[name] = tuple(told[name])
+        told["modules"] = tuple((name, path) for name, path in told["modules"])
         return cls(**told)

@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Any
 
 from pydantic import SecretStr
@@ -52,6 +53,11 @@ class E2BSandbox:
     def tier(self) -> str:
         """`e2b`, or `e2b shared` where one-shot runs are not kept apart from each other."""
         return "e2b" if self._settings.runs_per_sandbox == 1 else "e2b shared"
+
+    @property
+    def holds(self) -> frozenset[ModuleType]:
+        """None of our modules: each program brings what it needs."""
+        return frozenset()
 
     async def run_code(
         self,

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.sandbox.build import PRELOADS, Build
@@ -49,7 +50,10 @@ class LocalSandbox:
         limits: SandboxLimits,
         ready: int = 0,
         contexts: int = 64,
+        holds: frozenset[ModuleType] = frozenset(),
     ) -> None:
+        self.holds = holds
+        """Modules of ours that every run finds loaded."""
         self._interpreter = interpreter
         self._build = build
         self._limits = limits
@@ -256,6 +260,7 @@ async def open_local_sandbox(
     preload: str | Sequence[str] = "std",
     ready: int | None = None,
     contexts: int = 64,
+    modules: Sequence[ModuleType] = (),
 ) -> AsyncIterator[LocalSandbox]:
     """Open the local sandbox and close it at the end.
 
@@ -265,7 +270,8 @@ async def open_local_sandbox(
     knows the `pure` profile. `preload`: modules that every run finds imported, or the name of a
     set of them (`std`, `numpy`, `data`). `ready`: children forked ahead, by default as many as
     runs at once. `contexts`: how many keep their process and memory; beyond that the one that
-    has been idle longest loses its state, as its next result then says.
+    has been idle longest loses its state, as its next result then says. `modules`: of ours, which
+    runs find loaded; each may import the standard library and those before it.
 
     Raises SandboxError with cause and cure where code can't be isolated so, and InputError for
     arguments that don't go together; there is no silent fallback.
@@ -274,14 +280,14 @@ async def open_local_sandbox(
         raise SandboxError(wrong_system(sys.platform))
     if tier == "reduced" and profile != "pure":
         raise InputError(f"profile {profile}: the reduced tier only knows `pure`; name that")
-    modules = _modules(preload)
     runs = concurrency or len(os.sched_getaffinity(0))
     sandbox = LocalSandbox(
         interpreter or Path(sys.executable),
-        Build(tier, profile, modules, runs),
+        Build(tier, profile, _preload(preload), _files(modules), runs),
         limits or SandboxLimits(),
         runs if ready is None else ready,
         contexts,
+        frozenset(modules),
     )
     try:
         await sandbox.open()
@@ -290,7 +296,11 @@ async def open_local_sandbox(
         await sandbox.close()
 
 
-def _modules(preload: str | Sequence[str]) -> tuple[str, ...]:
+def _files(modules: Sequence[ModuleType]) -> tuple[tuple[str, str], ...]:
+    return tuple((module.__name__, str(module.__file__)) for module in modules)
+
+
+def _preload(preload: str | Sequence[str]) -> tuple[str, ...]:
     if not isinstance(preload, str):
         return tuple(preload)
     if preload not in PRELOADS:

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import tempfile
+import types
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,14 @@ statistics string tempfile textwrap threading time traceback typing unicodedata 
 """
 STANDARD = tuple(_STANDARD.split())
 """Modules that every zygote imports."""
+
+
+def load_files(modules: Iterable[tuple[str, str]]) -> None:
+    """Load modules, given by name and file, each of which may import those before it."""
+    for name, path in modules:
+        module = sys.modules[name] = types.ModuleType(name)
+        source = Path(path).read_text(encoding="utf-8")
+        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
 
 
 def load(names: Iterable[str], proc: int) -> None:

@@ -5,6 +5,7 @@ Only a failure of the sandbox itself raises (`SandboxError`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -166,6 +167,11 @@ class Sandbox(Protocol):
     @property
     def tier(self) -> str:
         """The isolation that a throw-away run proved when the sandbox was opened."""
+        ...
+
+    @property
+    def holds(self) -> frozenset[ModuleType]:
+        """Modules of ours that every run finds loaded, as far as it is a part of ours."""
         ...
 
     async def run_code(

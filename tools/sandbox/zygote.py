@@ -98,6 +98,7 @@ def _enter(build: Build) -> int:
         raise StepFailedError("landlock version", 0, f"it is {landlock.version()}")
     for name in preload.STANDARD:
         __import__(name)
+    preload.load_files(build.modules)
     proc = root.enter(build)
     sys.path[:] = [path for path in sys.path if path and os.path.exists(path)]  # noqa: PTH110 - raises not
     # Finders of editable installs point at folders that do not exist here.
@@ -189,8 +190,10 @@ class Zygote:
         cell.rehearse(cell.REHEARSAL)
         syscalls.rehearse()
         forking.expect_one_thread()
+        held = dict(self._build.modules)
         for name in [name for name in sys.modules if name.startswith("opencodeinterpreter")]:
-            del sys.modules[name]
+            if name not in held:
+                del sys.modules[name]
         gc.collect()
         gc.freeze()
 
