@@ -104,7 +104,7 @@ async def _cell_without_loop(stack: AsyncExitStack, sandbox: LocalSandbox) -> Va
 
     async def once() -> float:
         began = time.perf_counter()
-        frames.send(channel, {"code": "x = 1", "files": {}, "stdin": "", "cell": 1, "seed": 1})
+        frames.send(channel, {"code": "x = 1", "files": {}, "stdin": "", "cell": 1, "seed": None})
         frames.receive(channel)
         return time.perf_counter() - began
 

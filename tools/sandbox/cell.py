@@ -93,6 +93,7 @@ class _Session:
     def __init__(self) -> None:
         self._main = _fresh_main()
         self._running = False
+        self._nothing = sys.stdin = _reader("")
 
     def answer(self, request: dict[str, Any]) -> Told:
         """Run one cell; return how it ended and what it shows."""
@@ -127,7 +128,10 @@ class _Session:
     def _run(self, request: dict[str, Any]) -> object:
         _reseed(request["seed"])
         write(request["files"])
-        sys.stdin = io.TextIOWrapper(io.BytesIO(_bytes(request["stdin"])), "utf-8")
+        if request["stdin"]:
+            sys.stdin = _reader(request["stdin"])
+        elif sys.stdin is not self._nothing or self._nothing.closed:
+            self._nothing = sys.stdin = _reader("")
         code, name = request["code"], f"<cell {request['cell']}>"
         if code is None:
             return None
@@ -198,8 +202,8 @@ def _writer(descriptor: int, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, "utf-8", errors, line_buffering=True)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _reader(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogateescape")), "utf-8")
 
 
 def _reseed(seed: int | None) -> None:

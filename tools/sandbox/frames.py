@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 HEADER = 4
 """Bytes of a frame's length, big-endian."""
+_CHUNK = 1 << 16
 
 
 def pack(message: Mapping[str, object]) -> bytes:
@@ -22,20 +23,22 @@ def send(descriptor: int, message: Mapping[str, object]) -> None:
 
 
 def receive(descriptor: int) -> dict[str, object]:
-    """Read one frame from a blocking descriptor; raises EOFError, ValueError or OSError."""
-    length = int.from_bytes(_exactly(descriptor, HEADER), "big")
-    message = json.loads(_exactly(descriptor, length))
+    """Read one frame, which nothing may follow before it is answered, from a blocking descriptor.
+
+    Raises EOFError, ValueError or OSError.
+    """
+    data = bytearray()
+    end = HEADER
+    while len(data) < end:
+        part = os.read(descriptor, _CHUNK)
+        if not part:
+            raise EOFError("the other side closed the channel within a frame")
+        data += part
+        if len(data) >= HEADER:
+            end = HEADER + int.from_bytes(data[:HEADER], "big")
+    if len(data) > end:
+        raise ValueError(f"{len(data) - end} bytes came after a frame")
+    message = json.loads(data[HEADER:])
     if not isinstance(message, dict):
         raise ValueError(f"a frame holds an object, not {type(message).__name__}")
     return message
-
-
-def _exactly(descriptor: int, count: int) -> bytes:
-    parts = []
-    while count:
-        part = os.read(descriptor, min(count, 1 << 20))
-        if not part:
-            raise EOFError("the other side closed the channel within a frame")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
