@@ -30,6 +30,9 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 
+_DETAILS = "test_details"
+"""Our own key in a result file for which all inputs were looked at."""
+
 
 def grade(
     samples: Annotated[Path, typer.Argument(help="EvalPlus's samples: a .jsonl file or a folder.")],
@@ -90,7 +93,7 @@ async def _grade(
 ) -> dict[str, Any]:
     benchmark = await load_benchmark(name, data)
     samples = await asyncio.to_thread(read_samples, path, benchmark)
-    results = await asyncio.to_thread(_finished, target, samples, benchmark)
+    results = await asyncio.to_thread(_finished, target, samples, benchmark, details=not stop_early)
     if results is None:
         results = await _graded(benchmark, samples, workers, target, stop_early=stop_early)
     return {
@@ -103,17 +106,24 @@ async def _grade(
 
 
 def _finished(
-    target: Path, samples: list[Sample], benchmark: Benchmark
+    target: Path, samples: list[Sample], benchmark: Benchmark, *, details: bool
 ) -> Mapping[str, Any] | None:
-    """Return the results that are there already; raises InputError if they are of others."""
+    """Return the results that are there already; raises InputError if they are others."""
     if not target.exists():
         return None
     try:
         results: Mapping[str, Any] = json.loads(target.read_bytes())
-        if results["hash"] == benchmark.md5 and same_samples(results, samples):
-            return results
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+        same = results["hash"] == benchmark.md5 and same_samples(results, samples)
+        detailed = results.get(_DETAILS, False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        same = detailed = False
+    if same and (detailed or not details):
+        return results
+    if same:
+        raise InputError(
+            f"{target}: there already, and grading stopped at the first wrong answer; "
+            "remove it, or name another file with --output"
+        )
     raise InputError(
         f"{target}: there already, and not the results of these samples on {benchmark.name}; "
         "remove it, or name another file with --output"
@@ -154,6 +164,8 @@ async def _graded(
     finally:
         journal.close()
     results = as_evalplus(benchmark, journal.date, samples, verdicts)
+    if not stop_early:
+        results[_DETAILS] = True
     await asyncio.to_thread(write_atomically, target, to_text(results).encode())
     await asyncio.to_thread(journal.remove)
     return results

@@ -111,6 +111,29 @@ async def test_plus_inputs_are_graded_though_the_base_inputs_end_the_process(
     assert (plus.status, [*plus.right]) == ("pass", [True])
 
 
+async def test_the_first_wrong_answer_stands_however_long_the_rest_takes(
+    sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    given = task(SQUARE, [1], [2], [3], plus=([4], [5]))
+    code = (
+        "import time\n"
+        "def f(x):\n"
+        "    if x > 3: time.sleep(0.1)\n"
+        "    return x * x if x != 2 else 'no'\n"
+    )
+    base, plus = await verdicts(sandbox, tmp_path, given, code)
+    assert [*base.right] == [True, False]
+    assert [*plus.right] == [True, True]
+
+
+async def test_outputs_that_cannot_be_compared_are_wrong(
+    sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    reference = "import numpy\ndef f(x):\n    return [numpy.arange(x), numpy.arange(x)]\n"
+    base, _ = await verdicts(sandbox, tmp_path, task(reference, [3]), reference)
+    assert base.status == "fail"
+
+
 async def test_a_plus_verdict_does_not_hang_on_the_base_one(
     sandbox: LocalSandbox, tmp_path: Path
 ) -> None:
@@ -168,10 +191,10 @@ def _completions(name: str, step: int) -> list[dict[str, Any]]:
 
 
 async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> list[str]:
-    """Return the samples whose verdict is not EvalPlus's, not even when they are graded alone.
+    """Return the samples whose verdict is not EvalPlus's, not even with the machine to itself.
 
-    Ours fail as `time_limited` where that is after more than 0.9 s, as in the data: then it is the
-    machine's speed that differs.
+    Left out are those that fail here since a call took too long: then it is the machine's speed
+    that differs, as in the data's own `time_limited`.
     """
     file = {"humaneval": "HumanEvalPlus-v0.1.10", "mbpp": "MbppPlus-v0.2.0"}[name]
     plus = "humaneval+" if name == "humaneval" else "mbpp+"
@@ -194,7 +217,7 @@ async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> 
         truth = await TruthStore(benchmark).truth(sandbox, given)
         sets = await grade_solution(sandbox, given, truth, row["solution"])
         for ours, status in zip(sets, theirs, strict=True):
-            limited = ours.status != "pass" == status and ours.seconds > 0.9
+            limited = ours.late and status == "pass"
             if (ours.status == "pass") != (status == "pass") and not limited:
                 different.append(f"{row['task_id']} {row['model']}")
     return different

@@ -104,6 +104,26 @@ def test_a_folder_of_solutions_and_a_subset_of_tasks(tmp_path: Path) -> None:
     assert [each["plus_status"] for each in results["eval"]["HumanEval/0"]] == ["fail", "pass"]
 
 
+def test_details_are_not_read_from_results_that_have_none(tmp_path: Path) -> None:
+    samples = str(lines(tmp_path / "samples.jsonl", [NEARLY]))
+    target = tmp_path / "samples_eval_results.json"
+    options = ("--benchmark", "humaneval+", "--data", str(benchmark(tmp_path)))
+    command = Command(tmp_path, warm)
+    assert command("grade", samples, *options).status == 0
+    kept = target.read_bytes()
+    refused = command("grade", samples, *options, "--test-details")
+    assert refused.status == 2
+    assert "stopped at the first wrong answer; remove it" in refused.stderr
+    assert target.read_bytes() == kept
+    target.unlink()
+    assert command("grade", samples, *options, "--test-details").status == 0
+    detailed = target.read_bytes()
+    # What has the details serves without them too.
+    assert command("grade", samples, *options).status == 0
+    assert command("grade", samples, *options, "--test-details").status == 0
+    assert target.read_bytes() == detailed
+
+
 def test_assertions_are_graded_too(tmp_path: Path) -> None:
     data = str(lines(tmp_path / "mbpp.jsonl", [MBPP]))
     rows = [sample("Mbpp/7", solution=code) for code in ("double = lambda x: x + x", "double = 1")]

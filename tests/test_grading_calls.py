@@ -1,5 +1,6 @@
 """Calls of a candidate: what is heard of them, and when."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -131,6 +132,15 @@ async def test_a_set_that_evades_its_time_is_ended_though_the_next_has_more(
     assert kinds(base, 1) == [""]
     assert plus.loading is None
     assert plus.ended is None
+
+
+async def test_a_run_that_waits_for_its_turn_is_not_late(sandbox: LocalSandbox) -> None:
+    before = asyncio.create_task(sandbox.run_code("import time; time.sleep(1.5)"))
+    await asyncio.sleep(0.1)
+    sets = [calls([1], 0.1, 0.3), calls([2], 0.1, 0.3)]
+    heard = await call(sandbox, "def f(x):\n    return x\n", "f", sets)
+    assert [values(answers, 1) for answers in heard] == [[1], [2]]
+    await before
 
 
 @pytest.mark.parametrize(

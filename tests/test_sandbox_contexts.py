@@ -90,6 +90,7 @@ async def test_a_traceback_quotes_an_earlier_cell(sandbox: LocalSandbox, context
 
 async def test_input_and_files_are_a_cells_own(sandbox: LocalSandbox, context: Context) -> None:
     await sandbox.run_code("a = input()", context=context, stdin="one\ntwo\n")
+    await sandbox.run_code("import sys; sys.stdin.detach()", context=context)
     files: dict[str, str | bytes] = {"d/b": b"\xff\x00", "t": "é"}
     code = "a, input(), open('d/b', 'rb').read(), open('t').read()"
     told = await sandbox.run_code(code, context=context, stdin="three\n", files=files)

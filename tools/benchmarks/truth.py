@@ -50,8 +50,12 @@ class Expected:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    # What arrays say to that is no bool.
-    return (one == other) is True
+    try:
+        # What arrays say to that is no bool.
+        return (one == other) is True
+    except Exception:
+        # Lists of arrays, for one, say nothing at all.
+        return False
 
 
 @dataclass(frozen=True)

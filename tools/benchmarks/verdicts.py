@@ -1,6 +1,7 @@
 """Grade one solution of an input task: inputs go in, claims come out and are compared here."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +20,7 @@ _FACTOR = 4.0
 _MOST_SECONDS = 60.0
 _EXTRA_SECONDS = 1.0
 _DOUBT_SECONDS = 1.0
-"""What failed within that time is worth another process; a call that was ended took as long."""
+"""What failed within that time is worth another process."""
 _ROOM = 65_536
 """Characters that an answer may have beyond what a right one can need."""
 _WHOLE = 32 << 20
@@ -36,6 +37,8 @@ class SetVerdict:
     """For each input that was answered; it ends with the first wrong one where that ends all."""
     seconds: float = 0.0
     """Processor time that the solution says it took for these."""
+    late: bool = False
+    """Whether a call took too long."""
     begun: bool = True
     """Whether the process got as far as loading the solution for this set."""
 
@@ -47,11 +50,11 @@ async def grade_solution(
 
     Both in one process, which is half the cost; where that did not get to the plus inputs, or
     may be why only they failed, these have another to themselves. With `stop_early` the first
-    wrong answer decides and nothing more is looked at. Raises SandboxError.
+    wrong answer of a set decides and none after it is looked at. Raises SandboxError.
     """
     grading = _Grading(sandbox, task, code, stop_early)
     base, plus = await grading.verdicts(truth.base, truth.plus)
-    doubtful = base.status == "pass" != plus.status and plus.seconds < _DOUBT_SECONDS
+    doubtful = base.status == "pass" != plus.status and grading.doubtful
     if doubtful or not plus.begun:
         (plus,) = await grading.verdicts(truth.plus)
     return base, plus
@@ -65,6 +68,11 @@ class _Grading:
         self._task = task
         self._code = code
         self._stop_early = stop_early
+        self.doubtful = False
+        """Whether a failure after the first set is worth a second look, by how the process ended.
+
+        One that took long is not: what keeps to no time limit would do so again.
+        """
 
     async def verdicts(self, *expected: Expected) -> list[SetVerdict]:
         """Grade on sets of inputs, one after the other in one process; raises SandboxError."""
@@ -75,6 +83,9 @@ class _Grading:
             return all(found)
 
         heard = await self._call(self._code, [self._set(each) for each in expected], enough=decided)
+        began, ended = heard[0].started_at, heard[0].ended
+        quick = began is not None and time.monotonic() - began < _DOUBT_SECONDS
+        self.doubtful = quick or (ended is not None and ended.reason == "memory")
         return [
             await self._verdict(each, told) for each, told in zip(comparing, heard, strict=True)
         ]
@@ -134,6 +145,7 @@ class _Comparing:
         self._comparison = Comparison(family(task), task.entry_point, task.atol)
         self._right: list[bool] = []
         self._seconds = 0.0
+        self._late = False
         self.long: int | None = None
         """The call whose values are needed whole, if there is one."""
         self.whole: tuple[Any, Any] | None = None
@@ -141,6 +153,8 @@ class _Comparing:
 
     def decided(self, answers: Answers) -> bool:
         """Compare what can be; return whether more answers would change nothing."""
+        if self._stop_early and self._right and not self._right[-1]:
+            return True
         while len(self._right) < len(self.expected.seconds):
             number = len(self._right)
             if number not in answers:
@@ -159,7 +173,7 @@ class _Comparing:
         stopped = self._stop_early and status == "fail"
         if len(self._right) < len(self.expected.seconds) and not stopped:
             status = "timeout"
-        return SetVerdict(status, self._right, self._seconds)
+        return SetVerdict(status, self._right, self._seconds, self._late)
 
     def _is_right(self, number: int, answers: Answers) -> bool | None:
         """Whether an answer is right; `None` where only whole values, not given yet, can tell."""
@@ -181,6 +195,7 @@ class _Comparing:
         if answer is None:
             return False
         self._seconds += answer.seconds
+        self._late |= answer.kind == "timeout"
         if answer.kind != "value":
             return False
         expected = self.expected.values[number]

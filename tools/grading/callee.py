@@ -5,9 +5,11 @@ that a claim is compared with. It depends on the standard library and on `wire`.
 
 In, on stdin: a line of JSON (the job), then a line of inputs for each set, for which the candidate
 is loaded anew. Out, on the stdout it was started with: a JSON list for each call, `[set, number,
-kind, seconds, value]`, with processor time as seconds; number -1 is the loading.
+kind, seconds, value]`, with processor time as seconds; number -2 is the start of a set, -1 the
+loading.
 """
 
+import gc
 import io
 import json
 import linecache
@@ -25,6 +27,8 @@ from typing import Any
 from opencodeinterpreter.tools.grading.wire import Writer, read
 
 LOADING = -1
+STARTED = -2
+"""What stands in place of a call's number for the loading, and for the start of a set."""
 _FILE = "solution.py"
 _FLUSH_BYTES = 1 << 16
 _FLUSH_SECONDS = 0.005
@@ -32,8 +36,11 @@ _LONG = 16_384
 """Characters from which a result crosses as its digest."""
 _TEXT = 600
 _FRAMES = 8
-_WALL = 3.0
-"""Wall time that a call may take, as a multiple of its processor time."""
+WALL = 3.0
+"""Wall time that anything may take, as a multiple of its processor time.
+
+Other work on the machine slows a candidate down, which is not its fault.
+"""
 _LOOK_SECONDS = 0.02
 """How often the time of a call is looked at, and hence how late it may be ended."""
 
@@ -58,7 +65,10 @@ def main() -> None:
         for at, given in enumerate(inputs):
             sys.setrecursionlimit(depth)
             _work(job, at, read(given), limit, told)
+            limit.end_set()
             told.flush()
+            # Else the memory of this set would be counted with that of the next.
+            gc.collect()
     finally:
         told.flush()
         leave(0)
@@ -66,6 +76,8 @@ def main() -> None:
 
 def _work(job: dict[str, Any], at: int, inputs: list[Any], limit: "_Limit", told: "_Told") -> None:
     limits = job["sets"][at]
+    told.tell(json.dumps([at, STARTED, "value", 0.0, None]))
+    told.flush()
     limit.begin_set(limits["total"])
     function = _load(job, at, limit, told)
     if function is None:
@@ -128,12 +140,18 @@ class _Limit:
         self._seconds = math.inf
         self._set_ends = math.inf
         self._seen: tuple[float, float] | None = None
-        signal.signal(signal.SIGALRM, self._look)
-        signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+        # A candidate may put others in their place.
+        self._on_signal, self._set_timer = signal.signal, signal.setitimer
 
     def begin_set(self, seconds: float) -> None:
         """Begin a set whose loading and calls may take `seconds` together."""
         self._set_ends = time.process_time() + seconds
+        self._on_signal(signal.SIGALRM, self._look)
+        self._set_timer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+
+    def end_set(self) -> None:
+        """Let what comes between sets take as long as it takes."""
+        self._set_ends = math.inf
 
     def begin(self, seconds: float) -> None:
         """Begin a call that may take `seconds`, counted from when it is first seen."""
@@ -154,7 +172,7 @@ class _Limit:
         self._told.flush()
         if self._seen is None:
             self._seen = (used, now)
-        elif used - self._seen[0] > self._seconds or now - self._seen[1] > _WALL * self._seconds:
+        elif used - self._seen[0] > self._seconds or now - self._seen[1] > WALL * self._seconds:
             self.end()
             raise TimeLimitError
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
@@ -13,15 +14,12 @@ from opencodeinterpreter.tools.sandbox.protocol import Execution, Sandbox, Sandb
 
 _RESULTS = 64 << 20
 """Bytes that all answers of one run may take."""
+_AROUND = 80
+"""Most characters of an answer beside its value."""
 _ANSWER = 1 << 20
 """Bytes that one answer may take, where its caller names no other bound."""
 _LISTEN_SECONDS = 0.03
 """How often it is looked at what a run has told."""
-_WALL = 3.0
-"""Wall time that a run may take, as a multiple of its processor time.
-
-Other work on the machine slows a run down, which is not its fault.
-"""
 Kind = Literal["value", "error", "timeout"]
 _KINDS = ("value", "error", "timeout")
 _NUMBERS = re.compile(r"\[([0-9]{1,9}), ?(-?[0-9]{1,9}),").match
@@ -45,6 +43,14 @@ class Answers:
         """What was told of each call first, which stands."""
         self.ended: Execution | None = None
         """How the process ended; `None` while it runs, and where it was ended by us."""
+        self.started_at: float | None = None
+        """When it was heard that the set has begun, by the monotonic clock."""
+
+    def hear(self, number: int, line: str) -> None:
+        """Take what was told of a call; only the first counts."""
+        if number == callee.STARTED and self.started_at is None:
+            self.started_at = time.monotonic()
+        self.lines.setdefault(number, line)
 
     def __contains__(self, number: int) -> bool:
         """Whether anything was told of a call."""
@@ -60,7 +66,10 @@ class Answers:
 
         `None` where it gave another one, or one that must be read to tell.
         """
-        parts = self.lines.get(number, "").split(",", 4)
+        line = self.lines.get(number, "")
+        if not len(text) < len(line) < len(text) + _AROUND:
+            return None
+        parts = line.split(",", 4)
         if len(parts) < 5 or parts[2] != '"value"' or parts[4] != f"{text}]":
             return None
         try:
@@ -116,7 +125,8 @@ async def call(
     keeps it outside of its own module. Long results come as a `wire.Long`, except that of the call
     `whole`. `as_set` passes results through `set` on the candidate's side; `stop_early` leaves out
     what comes after an exception in a set. `enough` is asked in a thread whenever more was heard;
-    the run is ended once it says so. Raises SandboxError when the sandbox fails.
+    the run is ended once it says so, and when a set takes far more time than processor time.
+    Raises SandboxError when the sandbox fails.
     """
     job = {
         "code": code,
@@ -134,7 +144,7 @@ async def call(
             await ship(sandbox, wire, callee),
             stdin="".join(f"{line}\n" for line in lines),
             limits=SandboxLimits(
-                wall_seconds=_WALL * total,
+                wall_seconds=callee.WALL * total,
                 cpu_seconds=total,
                 memory_mb=max(each.limits.memory_mb for each in sets),
                 output_bytes=_RESULTS,
@@ -160,19 +170,27 @@ class _Heard:
         self._totals = [each.limits.total for each in sets]
         self._rest = ""
 
-    def take(self, text: str) -> None:
-        """Take a piece of what the run told."""
-        *lines, self._rest = (self._rest + text).split("\n")
+    def take(self, enough: Callable[[Sequence[Answers]], bool]) -> bool:
+        """Take what was printed since; return whether that is `enough`."""
+        pieces, self.pieces[:] = self.pieces[:], []
+        if not pieces:
+            return False
+        *lines, self._rest = (self._rest + "".join(pieces)).split("\n")
         for line in lines:
             if found := _NUMBERS(line):
                 at, number = map(int, found.groups())
-                if at < len(self.answers):
-                    self.answers[at].lines.setdefault(number, line)
+                for answers in self.answers[at : at + 1]:
+                    answers.hear(number, line)
+        return enough(self.answers)
 
-    def overdue(self, seconds: float) -> bool:
-        """Whether the next set should have begun after so much time."""
-        begun = max(1, sum(callee.LOADING in answers for answers in self.answers))
-        return begun < len(self.answers) and seconds > _WALL * sum(self._totals[:begun])
+    def overdue(self) -> bool:
+        """Whether the set that began last should be over by now."""
+        begun = [answers.started_at for answers in self.answers if answers.started_at is not None]
+        # Before the first it may still wait for its turn.
+        return (
+            bool(begun)
+            and time.monotonic() - begun[-1] > callee.WALL * self._totals[len(begun) - 1]
+        )
 
 
 async def _listen(
@@ -181,24 +199,14 @@ async def _listen(
     enough: Callable[[Sequence[Answers]], bool],
 ) -> Sequence[Answers]:
     """Take what comes until the run has ended, or enough was heard, or a set takes too long."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
-
-    def hear(text: str) -> bool:
-        heard.take(text)
-        return enough(heard.answers)
-
     try:
         while not running.done():
             await asyncio.wait((running,), timeout=_LISTEN_SECONDS)
-            text = "".join(heard.pieces)
-            heard.pieces.clear()
-            decided = bool(text) and await asyncio.to_thread(hear, text)
-            if decided or heard.overdue(clock() - began):
+            late = heard.overdue()
+            if await asyncio.to_thread(heard.take, enough) or late:
                 return heard.answers
         ended = running.result()
-        if heard.pieces:
-            await asyncio.to_thread(hear, "".join(heard.pieces))
+        await asyncio.to_thread(heard.take, enough)
     finally:
         running.cancel()
         await asyncio.wait((running,))

@@ -93,7 +93,6 @@ class _Session:
     def __init__(self) -> None:
         self._main = _fresh_main()
         self._running = False
-        self._nothing = sys.stdin = _reader("")
 
     def answer(self, request: dict[str, Any]) -> Told:
         """Run one cell; return how it ended and what it shows."""
@@ -128,10 +127,7 @@ class _Session:
     def _run(self, request: dict[str, Any]) -> object:
         _reseed(request["seed"])
         write(request["files"])
-        if request["stdin"]:
-            sys.stdin = _reader(request["stdin"])
-        elif sys.stdin is not self._nothing or self._nothing.closed:
-            self._nothing = sys.stdin = _reader("")
+        sys.stdin = _reader(request["stdin"])
         code, name = request["code"], f"<cell {request['cell']}>"
         if code is None:
             return None

@@ -171,7 +171,7 @@ class Sandbox(Protocol):
 
     @property
     def holds(self) -> frozenset[ModuleType]:
-        """Modules of ours that every run finds loaded, as far as it is a part of ours."""
+        """Modules of this package that every run finds loaded, so that no program brings them."""
         ...
 
     async def run_code(

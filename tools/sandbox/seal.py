@@ -113,7 +113,7 @@ def seal(walls: Walls, prepared: Seal, descriptors: Sequence[int], folder: str) 
     if "user" in layers:
         root.own_user(walls.proc)
     make(prepared.work)
-    if folder:
+    if "mount" not in layers:
         _settle_in(folder)
     with step("hand out the work folder"):
         _hand_out_folder()

@@ -83,24 +83,24 @@ def _words(name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 
 class Call(NamedTuple):
-    """A system call of a child, ready to be made: every step less in a child is less to copy."""
+    """A system call with its arguments in the form that libc takes."""
 
-    step: str
-    """The step that it is a part of."""
+    stage: str
+    """The step that it is a part of, for the error."""
     words: tuple[Any, ...]
 
 
-def prepare(step: str, name: str, *arguments: Any) -> Call:
+def prepare(stage: str, name: str, *arguments: Any) -> Call:
     """Return the call that `call` would make."""
-    return Call(step, _words(name, arguments))
+    return Call(stage, _words(name, arguments))
 
 
 def make(calls: Iterable[Call]) -> None:
     """Make `calls` in turn; raises StepFailedError at the first that fails."""
-    for failing, words in calls:
+    for stage, words in calls:
         if _libc.syscall(*words) == -1:
             code = ctypes.get_errno()
-            raise StepFailedError(failing, code, os.strerror(code))
+            raise StepFailedError(stage, code, os.strerror(code))
 
 
 def rehearse() -> None:
