@@ -81,9 +81,8 @@ class Child:
             self.zygote.fork(self.limits, given, self._birth)
         # The zygote is at work by now; what follows takes no time from the run.
         self.stdout, self.stderr = self._drain(out), self._drain(err)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._line, self._hear)
-        self._open.callback(loop.remove_reader, self._line)
+        self._listen()
+        self._open.callback(self._listen_no_more)
 
     def _pipe(self, children_ends: ExitStack) -> tuple[int, int]:
         ours, theirs = os.pipe()
@@ -132,12 +131,21 @@ class Child:
         """Call `heard` at the next answer; one that came unasked is forgotten."""
         self.answers.clear()
         self.on_answer = heard
+        if not self._listening:
+            self._listen()
+
+    def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._line, self._hear)
+        self._listening = True
+
+    def _listen_no_more(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._line)
+        self._listening = False
 
     def _hear(self) -> bool:
         if self.answers:
             # One is all that is ever read; hostile code may send millions.
-            asyncio.get_running_loop().remove_reader(self._line)
+            self._listen_no_more()
             return False
         try:
             data = self._receive()
@@ -146,7 +154,7 @@ class Child:
         except OSError:
             data = b""
         if not data:
-            asyncio.get_running_loop().remove_reader(self._line)
+            self._listen_no_more()
             return False
         for message in self._frames.feed(data):
             if self._said_ready:
