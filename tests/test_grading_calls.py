@@ -3,13 +3,16 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.grading import callee, wire
 from opencodeinterpreter.tools.grading.calls import (
     Answers,
     CallLimits,
@@ -17,7 +20,11 @@ from opencodeinterpreter.tools.grading.calls import (
     as_texts,
     call,
 )
+from opencodeinterpreter.tools.grading.grader import MODULES, grade
+from opencodeinterpreter.tools.grading.shipping import ship
+from opencodeinterpreter.tools.grading.tests import PythonTests
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -132,6 +139,32 @@ async def test_a_set_that_evades_its_time_is_ended_though_the_next_has_more(
     assert kinds(base, 1) == [""]
     assert plus.loading is None
     assert plus.ended is None
+
+
+@pytest.mark.parametrize("interpreter", [sys.executable, "/usr/bin/python3"])
+async def test_a_sandbox_that_holds_the_graders_modules_is_not_sent_them(interpreter: str) -> None:
+    if not Path(interpreter).exists():
+        pytest.skip(f"there is no {interpreter}")
+    code = "import sys\ndef f(x):\n    return x, sys.version_info[:2] > (3, 10)\n"
+    async with open_local_sandbox(interpreter=Path(interpreter), modules=MODULES) as own:
+        program = await ship(own, wire, callee)
+        (answers,) = await call(own, code, "f", [calls([1], 1.0, 9.0)])
+        tests = PythonTests(
+            source="from solution import f\nassert f(2) == (2, True)\nassert f(2) == 2"
+        )
+        graded = await grade(
+            own, tests, code=code, files={}, entry_point="f", limits=SandboxLimits()
+        )
+    assert len(program) < 100
+    assert values(answers, 1) == [(1, True)]
+    assert [test.status for test in graded.tests or ()] == ["passed", "failed"]
+
+
+async def test_a_sandbox_that_lacks_one_of_them_is_sent_all(sandbox: LocalSandbox) -> None:
+    async with open_local_sandbox(modules=[wire]) as own:
+        assert await ship(own, wire, callee) == await ship(sandbox, wire, callee)
+        (answers,) = await call(own, "f = abs", "f", [calls([-1], 1.0, 9.0)])
+    assert values(answers, 1) == [1]
 
 
 async def test_a_run_that_waits_for_its_turn_is_not_late(sandbox: LocalSandbox) -> None:
