@@ -37,8 +37,6 @@ class SetVerdict:
     """For each input that was answered; it ends with the first wrong one where that ends all."""
     seconds: float = 0.0
     """Processor time that the solution says it took for these."""
-    late: bool = False
-    """Whether a call took too long."""
     begun: bool = True
     """Whether the process got as far as loading the solution for this set."""
 
@@ -145,7 +143,6 @@ class _Comparing:
         self._comparison = Comparison(family(task), task.entry_point, task.atol)
         self._right: list[bool] = []
         self._seconds = 0.0
-        self._late = False
         self.long: int | None = None
         """The call whose values are needed whole, if there is one."""
         self.whole: tuple[Any, Any] | None = None
@@ -173,7 +170,7 @@ class _Comparing:
         stopped = self._stop_early and status == "fail"
         if len(self._right) < len(self.expected.seconds) and not stopped:
             status = "timeout"
-        return SetVerdict(status, self._right, self._seconds, self._late)
+        return SetVerdict(status, self._right, self._seconds)
 
     def _is_right(self, number: int, answers: Answers) -> bool | None:
         """Whether an answer is right; `None` where only whole values, not given yet, can tell."""
@@ -195,7 +192,6 @@ class _Comparing:
         if answer is None:
             return False
         self._seconds += answer.seconds
-        self._late |= answer.kind == "timeout"
         if answer.kind != "value":
             return False
         expected = self.expected.values[number]

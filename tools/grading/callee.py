@@ -63,12 +63,13 @@ def main() -> None:
         limit = _Limit(told, leave)
         depth = sys.getrecursionlimit()
         for at, given in enumerate(inputs):
-            sys.setrecursionlimit(depth)
+            if at:
+                sys.setrecursionlimit(depth)
+                # Else the memory of the last set would be counted with that of this one.
+                gc.collect()
             _work(job, at, read(given), limit, told)
             limit.end_set()
             told.flush()
-            # Else the memory of this set would be counted with that of the next.
-            gc.collect()
     finally:
         told.flush()
         leave(0)

@@ -39,8 +39,7 @@ class Answers:
     """What became of the calls of one set, as far as it was heard."""
 
     def __init__(self) -> None:
-        self.lines: dict[int, str] = {}
-        """What was told of each call first, which stands."""
+        self._lines: dict[int, str] = {}
         self.ended: Execution | None = None
         """How the process ended; `None` while it runs, and where it was ended by us."""
         self.started_at: float | None = None
@@ -50,11 +49,11 @@ class Answers:
         """Take what was told of a call; only the first counts."""
         if number == callee.STARTED and self.started_at is None:
             self.started_at = time.monotonic()
-        self.lines.setdefault(number, line)
+        self._lines.setdefault(number, line)
 
     def __contains__(self, number: int) -> bool:
         """Whether anything was told of a call."""
-        return number in self.lines
+        return number in self._lines
 
     @property
     def loading(self) -> Answer | None:
@@ -66,7 +65,7 @@ class Answers:
 
         `None` where it gave another one, or one that must be read to tell.
         """
-        line = self.lines.get(number, "")
+        line = self._lines.get(number, "")
         if not len(text) < len(line) < len(text) + _AROUND:
             return None
         parts = line.split(",", 4)
@@ -82,7 +81,7 @@ class Answers:
 
         `most` bounds its characters: longer ones are not even looked at.
         """
-        line = self.lines.get(number, "")
+        line = self._lines.get(number, "")
         return _read(line) if 0 < len(line) <= most else None
 
 

@@ -37,7 +37,7 @@ async def ship(sandbox: Sandbox, *modules: ModuleType) -> str:
     Each may import the ones before it and the standard library. Those that `sandbox` holds are
     there already. Where cells follow in the same context, `AGAIN` calls `main` once more.
     """
-    if sandbox.holds.issuperset(modules):
+    if sandbox.holds.issuperset(module.__name__ for module in modules):
         return _HELD.format(name=modules[-1].__name__)
     if modules not in _shipped:
         parts = await asyncio.to_thread(lambda: [_part(module) for module in modules])

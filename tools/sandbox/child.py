@@ -30,11 +30,12 @@ class Child:
         self.zygote = zygote
         self.limits = limits
         """Those that it was born with."""
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[None] = self._loop.create_future()
         """Done when it is sealed and can be watched, and when it ended without ever being so."""
         self.failure = ""
         """Why it could not be set up."""
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         """Done when its owner has closed it."""
         self.answers: deque[dict[str, Any]] = deque()
         self.on_answer: Callable[[], None] | None = None
@@ -135,11 +136,11 @@ class Child:
             self._listen()
 
     def _listen(self) -> None:
-        asyncio.get_running_loop().add_reader(self._line, self._hear)
+        self._loop.add_reader(self._line, self._hear)
         self._listening = True
 
     def _listen_no_more(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._line)
+        self._loop.remove_reader(self._line)
         self._listening = False
 
     def _hear(self) -> bool:

@@ -10,7 +10,6 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import ModuleType
 from typing import Any
 
 from pydantic import SecretStr
@@ -55,7 +54,7 @@ class E2BSandbox:
         return "e2b" if self._settings.runs_per_sandbox == 1 else "e2b shared"
 
     @property
-    def holds(self) -> frozenset[ModuleType]:
+    def holds(self) -> frozenset[str]:
         """None of our modules: each program brings what it needs."""
         return frozenset()
 

@@ -1,4 +1,4 @@
-"""Forking a process that has but one thread, without making the ready threads of the others.
+"""Forking a process that has one thread only, without the work that others would need.
 
 After a fork `threading` looks through all threads that were, which takes a tenth of a whole run.
 A zygote has one thread, for which nothing changes but its kernel id.
@@ -8,8 +8,6 @@ import threading
 
 _after_fork = threading._after_fork  # type: ignore[attr-defined]
 _whole = _after_fork.__code__
-_REHEARSALS = 20
-"""An interpreter adapts what ran this often, and then no child need."""
 
 
 def _nothing() -> None:
@@ -18,8 +16,6 @@ def _nothing() -> None:
 
 def expect_one_thread() -> None:
     """Let children of this process skip what `threading` does after a fork."""
-    for _ in range(_REHEARSALS):
-        be_usual()
     # The interpreter holds the function itself, so only its inside can change.
     _after_fork.__code__ = _nothing.__code__
 

@@ -50,10 +50,7 @@ class LocalSandbox:
         limits: SandboxLimits,
         ready: int = 0,
         contexts: int = 64,
-        holds: frozenset[ModuleType] = frozenset(),
     ) -> None:
-        self.holds = holds
-        """Modules of ours that every run finds loaded."""
         self._interpreter = interpreter
         self._build = build
         self._limits = limits
@@ -72,6 +69,11 @@ class LocalSandbox:
     def tier(self) -> str:
         """The isolation that the throw-away run proved."""
         return self._build.named
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """Names of our modules that every run finds loaded."""
+        return frozenset(name for name, _ in self._build.modules)
 
     @property
     def profile(self) -> str:
@@ -287,7 +289,6 @@ async def open_local_sandbox(
         limits or SandboxLimits(),
         runs if ready is None else ready,
         contexts,
-        frozenset(modules),
     )
     try:
         await sandbox.open()

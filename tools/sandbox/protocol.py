@@ -5,7 +5,6 @@ Only a failure of the sandbox itself raises (`SandboxError`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -170,8 +169,8 @@ class Sandbox(Protocol):
         ...
 
     @property
-    def holds(self) -> frozenset[ModuleType]:
-        """Modules of this package that every run finds loaded, so that no program brings them."""
+    def holds(self) -> frozenset[str]:
+        """Names of this package's modules that every run finds loaded: no program brings them."""
         ...
 
     async def run_code(

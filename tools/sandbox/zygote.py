@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,6 @@ class Zygote:
         self._build = build
         self._own_namespace = os.pidfd_open(os.getpid())
         self._children: dict[int, tuple[int, int]] = {}
-        self._seals: dict[Limits, Seal] = {}
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
         self._import(proc)
@@ -146,6 +146,7 @@ class Zygote:
             int(pages[0]) * resource.getpagesize(),
             own_count,
         )
+        self._prepare_seal = lru_cache(_SEALS)(partial(prepare_seal, self._walls))
         self._resident = int(pages[1]) * resource.getpagesize()
 
     def _import(self, proc: int) -> None:
@@ -208,7 +209,7 @@ class Zygote:
         run: int = message["run"]
         try:
             folder = self._folder(run)
-            prepared = self._seal(Limits(**message["limits"]))
+            prepared = self._prepare_seal(Limits(**message["limits"]))
             child, handle = self._fork(prepared, descriptors, folder)
         except StepFailedError as failure:
             self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
@@ -220,13 +221,6 @@ class Zygote:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
-
-    def _seal(self, limits: Limits) -> Seal:
-        if limits not in self._seals:
-            if len(self._seals) == _SEALS:
-                self._seals.clear()
-            self._seals[limits] = prepare_seal(self._walls, limits)
-        return self._seals[limits]
 
     def _folder(self, run: int) -> str:
         """Make the folder that a run works in where no mounts are made."""
