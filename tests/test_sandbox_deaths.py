@@ -103,6 +103,9 @@ async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_oth
             assert second != first
             assert len(await left_by_the_next_host()) == 2
         finally:
+            begun = {process for host in hosts for process in descendants(host.pid)}
             for host in hosts:
                 host.kill()
                 await asyncio.to_thread(host.communicate)
+            # While they live they may add to the folder that is to go.
+            assert await settle(lambda: not any(map(alive, begun)))
