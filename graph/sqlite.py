@@ -76,12 +76,20 @@ class SqliteStore:
         self.saver: BaseCheckpointSaver[str] = saver
         self._locks = path.with_name(f"{path.name}-locks")
         self._table = table
+        self._one_at_a_time = asyncio.Lock()
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own and return its rows."""
-        async with self._table.execute(sql, values) as cursor:
-            rows = [tuple(row) for row in await cursor.fetchall()]
-        await self._table.commit()
+        # A write beside a half-read answer would fail at once where another connection wrote.
+        async with self._one_at_a_time:
+            try:
+                async with self._table.execute(sql, values) as cursor:
+                    rows = [tuple(row) for row in await cursor.fetchall()]
+                await self._table.commit()
+            except BaseException:
+                # Else its transaction would go on and hold all other writers up.
+                await self._table.rollback()
+                raise
         return rows
 
     @asynccontextmanager

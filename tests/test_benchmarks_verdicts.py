@@ -196,10 +196,10 @@ async def _parity(sandbox: LocalSandbox, name: str, folder: Path, step: int) -> 
 
     What gets it then differs by the machine's speed, like the data's own `time_limited`.
     """
+    rows = _completions(name, step)
     file = {"humaneval": "HumanEvalPlus-v0.1.10", "mbpp": "MbppPlus-v0.2.0"}[name]
     plus = "humaneval+" if name == "humaneval" else "mbpp+"
     benchmark = await load_benchmark(plus, DATA / f"{file}.jsonl.xz")  # type: ignore[arg-type]
-    rows = _completions(name, step)
     samples = [Sample(row["task_id"], row["solution"]) for row in rows]
     journal = Journal(folder / "journal", {}, "")
     journal.open()

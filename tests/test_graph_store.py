@@ -1,5 +1,6 @@
 """A store that cannot be used says why in one line; what it holds is never executed."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -184,3 +185,33 @@ async def load_whatever_comes(path: Path, run: str) -> None:
                 await attempt
             except (ValueError, TypeError, AttributeError, KeyError):
                 continue
+
+
+async def test_reading_while_another_program_writes_never_makes_a_store_locked(
+    tmp_path: Path,
+) -> None:
+    path, seed = str(tmp_path / "runs.sqlite"), task_seed(TASK, World().settings())
+    touch = "UPDATE opencodeinterpreter_runs SET title = title || '.'"
+    async with open_store(path) as ours, open_store(path) as theirs:
+        for _ in range(3):
+            await create_run(ours, seed)
+        for _ in range(30):
+            listing = [list_runs(ours) for _ in range(60)]
+            changes = [ours.execute(touch), *(theirs.execute(touch) for _ in range(3))]
+            await asyncio.gather(*listing, *changes)
+        assert {row.title.count(".") for row in await list_runs(ours)} == {
+            TASK["prompt"].count(".") + 120
+        }
+
+
+async def test_a_statement_that_fails_leaves_the_store_to_others(tmp_path: Path) -> None:
+    seed = task_seed(TASK, World().settings())
+    path = str(tmp_path / "runs.sqlite")
+    async with open_store(path) as ours, open_store(path) as theirs:
+        row = await create_run(ours, seed)
+        with pytest.raises(sqlite3.IntegrityError):
+            await ours.execute(
+                "INSERT INTO opencodeinterpreter_runs SELECT * FROM opencodeinterpreter_runs"
+            )
+        await create_run(theirs, seed)
+        assert row.id in {listed.id for listed in await list_runs(theirs)}
