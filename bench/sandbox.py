@@ -5,6 +5,9 @@ asks a model in between finds the machine idle: `alone` is a run after a pause. 
 runs program after program: `in a row` are the runs that follow at once. A run is timed until its
 caller has the result; `ready child` is one that was forked in the pause. Variants take turns in
 random order, so that whatever else the machine does hits all of them alike.
+
+Bubblewrap is measured where it is installed, and Docker where BENCH_IMAGE names an image that is
+there and has python3.
 """
 
 import asyncio
@@ -131,6 +134,9 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
     if bubblewrap := shutil.which("bwrap"):
         isolated = (bubblewrap, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent")
         variants["bubblewrap, python -I"] = _program(*isolated, sys.executable, "-I", "-c", "pass")
+    if image := os.environ.get("BENCH_IMAGE"):
+        container = ("docker", "run", "--rm", "--network", "none", image)
+        variants["docker, python3 -I"] = _program(*container, "python3", "-I", "-c", "pass")
     return variants
 
 

@@ -15,6 +15,7 @@ from opencodeinterpreter.cli.options import (
     OutputOption,
     PromptOption,
     RunArgument,
+    SandboxOption,
     SetOption,
     StoreOption,
     TrustOption,
@@ -29,6 +30,7 @@ from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.rows import find_run
 from opencodeinterpreter.graph.runs import Origin, Run, create_run, open_run
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 
 
 def branch(
@@ -49,6 +51,7 @@ def branch(
     prompt: PromptOption = [],  # noqa: B006
     setting: SetOption = [],  # noqa: B006
     output: OutputOption = None,
+    sandbox: SandboxOption = DEFAULT_SANDBOX,
     deadline: DeadlineOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
@@ -77,6 +80,6 @@ def branch(
             number = turn or len(parent.record.turns)
             seed = branch_seed(parent.record, parent.row.short, number, edit)
             row = await create_run(opened, seed, Origin(parent=parent.row.id, parent_turn=number))
-            return await carry_on(opened, row, deadline=deadline)
+            return await carry_on(opened, row, sandbox=sandbox, deadline=deadline)
 
-    finish(asyncio.run(go()), store, output, as_json)
+    finish(asyncio.run(go()), store, sandbox, output, as_json)

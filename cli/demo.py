@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
-from opencodeinterpreter.cli.options import JsonOption, default_store
+from opencodeinterpreter.cli.options import JsonOption, SandboxOption, default_store
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.cli.words import node_line, program
@@ -28,11 +28,12 @@ from opencodeinterpreter.nodes.limits import seconds, tokens
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Limits, Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
+from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.grading.tests import PythonTests
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Role, Sampling
 from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
@@ -71,22 +72,24 @@ class Shown:
     """How the final code did on the tests that the loop never had."""
 
 
-def demo(store: StoreOption, as_json: JsonOption = False) -> None:
+def demo(
+    store: StoreOption, sandbox: SandboxOption = DEFAULT_SANDBOX, as_json: JsonOption = False
+) -> None:
     """Show the loop: live drafts of a small model, scripted refinement, replay and branches.
 
     With --json the story goes to stderr and the closing table to stdout.
     """
     console = Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False)
-    rows = asyncio.run(_demo(store, console))
+    rows = asyncio.run(_demo(store, sandbox, console))
     if as_json:
         print(json.dumps(rows))
 
 
-async def _demo(url: str, console: Console) -> list[dict[str, Any]]:
+async def _demo(url: str, name: SandboxName, console: Console) -> list[dict[str, Any]]:
     """Play the demo; return the rows of its table, none where code cannot run."""
     async with open_store(url) as store:
         try:
-            async with open_local_sandbox() as sandbox:
+            async with open_sandbox(name, modules=MODULES) as sandbox:
                 stage = _Stage(console, store, SandboxRunner(sandbox))
                 await stage.play()
                 return [_cells(shown) for shown in stage.shown.values()]

@@ -8,23 +8,25 @@ from typing import Any
 
 import typer
 
-from opencodeinterpreter.cli.options import JsonOption, StoreOption
+from opencodeinterpreter.cli.options import JsonOption, SandboxOption, StoreOption
 from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.tools.errors import InputError, OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.gguf import smollm2_path
 from opencodeinterpreter.tools.models.local import check_local
-from opencodeinterpreter.tools.sandbox.probe import Report, probe
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
+from opencodeinterpreter.tools.sandbox.probe import Report, probe, probe_e2b
 
 UNWELL = 3
 
 
 def doctor(
     store: StoreOption,
+    sandbox: SandboxOption = DEFAULT_SANDBOX,
     as_json: JsonOption = False,
 ) -> None:
     """Try the sandbox, the local model and the store, and say what was found."""
-    report = asyncio.run(probe())
+    report = asyncio.run(probe_e2b() if sandbox == "e2b" else probe(tier=sandbox))
     model, kept = _model(), asyncio.run(_store(store))
     if as_json:
         found: dict[str, Any] = {

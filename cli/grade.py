@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from opencodeinterpreter.cli.options import JsonOption
+from opencodeinterpreter.cli.options import JsonOption, SandboxOption
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName, write_atomically
 from opencodeinterpreter.tools.benchmarks.grading import Watch, grade_samples
 from opencodeinterpreter.tools.benchmarks.journal import Journal
@@ -28,7 +28,7 @@ from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, load_benchmark
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.grader import MODULES
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName, open_sandbox
 
 _DETAILS = "test_details"
 """Our own key in a result file for which all inputs were looked at."""
@@ -53,6 +53,7 @@ def grade(
     test_details: Annotated[
         bool, typer.Option("--test-details", help="Go on after the first wrong answer.")
     ] = False,
+    sandbox: SandboxOption = DEFAULT_SANDBOX,
     as_json: JsonOption = False,
 ) -> None:
     """Grade samples of HumanEval or MBPP with EvalPlus's rules, out of the samples' reach.
@@ -61,7 +62,15 @@ def grade(
     """
     target = output or results_path(samples)
     told = asyncio.run(
-        _grade(samples, _known(benchmark), data, workers, target, stop_early=not test_details)
+        _grade(
+            samples,
+            _known(benchmark),
+            data,
+            workers,
+            target,
+            sandbox,
+            stop_early=not test_details,
+        )
     )
     if as_json:
         print(json.dumps({**told, "results": str(target)}))
@@ -88,6 +97,7 @@ async def _grade(
     data: Path | None,
     workers: int | None,
     target: Path,
+    sandbox: SandboxName,
     *,
     stop_early: bool,
 ) -> dict[str, Any]:
@@ -95,7 +105,7 @@ async def _grade(
     samples = await asyncio.to_thread(read_samples, path, benchmark)
     results = await asyncio.to_thread(_finished, target, samples, benchmark, details=not stop_early)
     if results is None:
-        results = await _graded(benchmark, samples, workers, target, stop_early=stop_early)
+        results = await _graded(benchmark, samples, workers, target, sandbox, stop_early=stop_early)
     return {
         "benchmark": name,
         "samples": len(samples),
@@ -135,6 +145,7 @@ async def _graded(
     samples: list[Sample],
     workers: int | None,
     target: Path,
+    name: SandboxName,
     *,
     stop_early: bool,
 ) -> Mapping[str, Any]:
@@ -148,8 +159,8 @@ async def _graded(
     journal = Journal(target.with_name(f"{target.name}.part"), run, now)
     await asyncio.to_thread(journal.open)
     try:
-        async with open_local_sandbox(
-            concurrency=count, preload="numpy", modules=MODULES
+        async with open_sandbox(
+            name, concurrency=count, preload="numpy", modules=MODULES
         ) as sandbox:
             with _progress(len(samples), len(journal.verdicts)) as watch:
                 verdicts = await grade_samples(

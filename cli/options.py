@@ -16,6 +16,7 @@ from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.opening import check_models
 from opencodeinterpreter.tools.models.protocol import Role
+from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, SandboxName
 
 MODEL_VARIABLE = "OPENCODEINTERPRETER_MODEL"
 """Names the model that `solve` asks where none is given."""
@@ -73,6 +74,14 @@ PromptOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the final code here.")
+]
+SandboxOption = Annotated[
+    SandboxName,
+    typer.Option(
+        "--sandbox",
+        envvar=SANDBOX_VARIABLE,
+        help="Where code runs: here, fully isolated or, weaker, reduced; or on E2B.",
+    ),
 ]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Use the settings of a run that was imported from a trace.")

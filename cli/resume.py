@@ -11,6 +11,7 @@ from opencodeinterpreter.cli.options import (
     JsonOption,
     OutputOption,
     RunArgument,
+    SandboxOption,
     StoreOption,
     TrustOption,
     check_output,
@@ -22,6 +23,7 @@ from opencodeinterpreter.graph.rows import find_run
 from opencodeinterpreter.graph.runs import Run, open_run
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 
 
 def resume(
@@ -32,6 +34,7 @@ def resume(
     code: Annotated[Path | None, typer.Option(help="Go on from this code.")] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Give the run up.")] = False,
     output: OutputOption = None,
+    sandbox: SandboxOption = DEFAULT_SANDBOX,
     deadline: DeadlineOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
@@ -49,11 +52,17 @@ def resume(
     if len(answers) > 1:
         raise InputError("give one of --approve, --feedback, --code and --stop")
     answer = answers[0] if answers else None
-    finish(asyncio.run(_resume(store, run, answer, deadline, trust)), store, output, as_json)
+    ended = asyncio.run(_resume(store, run, answer, sandbox, deadline, trust))
+    finish(ended, store, sandbox, output, as_json)
 
 
 async def _resume(
-    url: str, prefix: str, answer: Answer | None, deadline: float | None, trust: bool
+    url: str,
+    prefix: str,
+    answer: Answer | None,
+    sandbox: SandboxName,
+    deadline: float | None,
+    trust: bool,
 ) -> Run:
     async with open_store(url) as store:
         row = await find_run(store, prefix)
@@ -63,4 +72,4 @@ async def _resume(
         if run.next == "end":
             return run
         check_trust(run, trust)
-        return await carry_on(store, row, answer=answer, deadline=deadline)
+        return await carry_on(store, row, sandbox=sandbox, answer=answer, deadline=deadline)

@@ -26,6 +26,7 @@ from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
 from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 
 NOT_SOLVED = 1
 OUTSIDE_FAILURE = 3
@@ -36,6 +37,7 @@ async def carry_on(
     store: Store,
     row: Row,
     *,
+    sandbox: SandboxName,
     answer: Answer | None = None,
     deadline: float | None = None,
 ) -> Run:
@@ -51,13 +53,15 @@ async def carry_on(
     try:
         async with (
             asyncio.timeout(deadline) as clock,
-            open_graph(settings_of(run), store) as graph,
+            open_graph(settings_of(run), store, sandbox=sandbox) as graph,
         ):
             return await _advance(store, graph, row, answer, console)
     except BaseException as error:
         late = isinstance(error, TimeoutError) and clock.expired()
         why = DEADLINE if late else "stopped"
-        console.print(f"{why}; go on with: {resume_command(row, store.name)}", markup=False)
+        console.print(
+            f"{why}; go on with: {resume_command(row, store.name, sandbox)}", markup=False
+        )
         if late or isinstance(error, ModelError | SandboxError):
             run = await open_run(store, row.id)
             if late or (run.failure and run.failure.message == str(error)):
@@ -122,13 +126,14 @@ def check_trust(run: Run, trust: bool) -> None:
     )
 
 
-def resume_command(row: Row, store: str) -> str:
+def resume_command(row: Row, store: str, sandbox: SandboxName) -> str:
     """Return what to type to go on with a run of the store of this name."""
     where = "" if store == default_store() else f" --store {shlex.quote(store)}"
+    where += "" if sandbox == DEFAULT_SANDBOX else f" --sandbox {sandbox}"
     return f"{program()} resume {row.short}{where}"
 
 
-def finish(run: Run, store: str, output: Path | None, as_json: bool) -> None:
+def finish(run: Run, store: str, sandbox: SandboxName, output: Path | None, as_json: bool) -> None:
     """Print a run's end, write its code, and exit with its status.
 
     In a pipe the final code, and nothing else, goes to stdout; no code where the run failed.
@@ -145,7 +150,8 @@ def finish(run: Run, store: str, output: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result(run)))
     else:
-        print(summary(run, resume_command(run.row, without_password(store))), file=sys.stderr)
+        resume = resume_command(run.row, without_password(store), sandbox)
+        print(summary(run, resume), file=sys.stderr)
         if output is None and code is not None:
             print(printable(code) if sys.stdout.isatty() else code, end="")
     if run.row.status != "solved":

@@ -17,6 +17,7 @@ from opencodeinterpreter.cli.options import (
     ModelOption,
     OutputOption,
     PromptOption,
+    SandboxOption,
     SetOption,
     StoreOption,
     TurnsOption,
@@ -33,6 +34,7 @@ from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.tests import read_tests
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 
 
 def solve(
@@ -56,6 +58,7 @@ def solve(
     prompt: PromptOption = [],  # noqa: B006
     setting: SetOption = [],  # noqa: B006
     output: OutputOption = None,
+    sandbox: SandboxOption = DEFAULT_SANDBOX,
     deadline: DeadlineOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,10 +83,10 @@ def solve(
         settings,
         read_code(draft, "draft") if draft else None,
     )
-    finish(asyncio.run(_solve(store, seed, deadline)), store, output, as_json)
+    finish(asyncio.run(_solve(store, seed, sandbox, deadline)), store, sandbox, output, as_json)
 
 
-async def _solve(url: str, seed: Input, deadline: float | None) -> Run:
+async def _solve(url: str, seed: Input, sandbox: SandboxName, deadline: float | None) -> Run:
     async with open_store(url) as store:
         row = await create_run(store, seed)
-        return await carry_on(store, row, deadline=deadline)
+        return await carry_on(store, row, sandbox=sandbox, deadline=deadline)

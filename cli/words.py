@@ -13,6 +13,7 @@ from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 NAME = "opencodeinterpreter"
@@ -51,7 +52,12 @@ def _executed(turn: Turn) -> str:
     if run is None:
         return "nothing to run"
     chosen = f"draft {turn.chosen + 1}: " if len(turn.drafts or ()) > 1 else ""
-    return f"{chosen}{outcome_of(run)}, {run.seconds:.2f} s"
+    return f"{chosen}{outcome_of(run)}, {run.seconds:.2f} s{_where(run)}"
+
+
+def _where(run: Execution | None) -> str:
+    """Return how isolated a run was, where that is not what is to be expected."""
+    return f" (sandbox {run.tier})" if run and run.tier not in ("", DEFAULT_SANDBOX) else ""
 
 
 def outcome_of(run: Execution) -> str:
@@ -141,7 +147,8 @@ def _turn_story(record: Record, turn: Turn) -> Iterator[str]:
         for path, text in draft.files.items():
             yield f"file {path}:\n{text.rstrip()}"
         if turn.executions is not None:
-            yield f"execution: {describe(turn.executions[index])}"
+            execution = turn.executions[index]
+            yield f"execution{_where(execution)}: {describe(execution)}"
     if turn.verdict:
         yield f"verdict: {verdict_of(turn.verdict)}"
     if turn.feedback:

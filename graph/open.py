@@ -10,25 +10,30 @@ from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.person import Person
 from opencodeinterpreter.tools.runner import SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName, open_sandbox
 
 
 @asynccontextmanager
 async def open_graph(
-    settings: Settings, store: Store | None = None, person: Person | None = None
+    settings: Settings,
+    store: Store | None = None,
+    person: Person | None = None,
+    *,
+    sandbox: SandboxName = DEFAULT_SANDBOX,
 ) -> AsyncIterator[Graph]:
-    """Open the models that `settings` name and a local sandbox, yield the graph, close them.
+    """Open the models that `settings` name and a sandbox, yield the graph, close them.
 
-    Raises InputError for a wrong spec, ModelError or SandboxError where something cannot be
-    opened. Without a store nothing is checkpointed.
+    `sandbox` says where code runs: in the local one with full or, weaker, with reduced isolation,
+    or on E2B. Raises InputError for a wrong spec, ModelError or SandboxError where something
+    cannot be opened. Without a store nothing is checkpointed.
     """
     async with (
         open_models(settings.models, settings.client) as models,
-        open_local_sandbox(modules=MODULES) as sandbox,
+        open_sandbox(sandbox, modules=MODULES) as opened,
     ):
         yield build_graph(
             models,
-            SandboxRunner(sandbox),
+            SandboxRunner(opened),
             person,
             checkpointer=store.saver if store else None,
         )

@@ -5,15 +5,22 @@ from opencodeinterpreter.graph.open import open_graph
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import TaskInput, read
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 
 
-async def solve(task: str | TaskInput, settings: Settings | None = None) -> Record:
+async def solve(
+    task: str | TaskInput,
+    settings: Settings | None = None,
+    *,
+    sandbox: SandboxName = DEFAULT_SANDBOX,
+) -> Record:
     """Solve a task and return the record of all its turns; nothing is stored.
 
     `task` is a prompt, or a mapping with `prompt` and optionally `entry_point`, `tests` and
-    `reference` (see `nodes.records.Task`). Raises InputError, ModelError or SandboxError.
+    `reference` (see `nodes.records.Task`); `sandbox`: see `open_graph`. Raises InputError,
+    ModelError or SandboxError.
     """
     chosen = settings or Settings()
     given: TaskInput = {"prompt": task} if isinstance(task, str) else task
-    async with open_graph(chosen) as graph:
+    async with open_graph(chosen, sandbox=sandbox) as graph:
         return read(await graph.ainvoke(task_seed(given, chosen)))

@@ -1,8 +1,9 @@
 """The graph that `langgraph.json` names, for LangGraph Studio and any LangGraph server.
 
 The server brings its own checkpointer. Models come from OPENCODEINTERPRETER_MODEL (a spec, by
-default `local:smollm2`) and are opened, like the sandbox, when a run first needs them; they stay
-open as long as the server's process.
+default `local:smollm2`), the sandbox from OPENCODEINTERPRETER_SANDBOX (`full`, the default,
+`reduced` or `e2b`). They are opened when a run first needs them, and stay open as long as the
+server's process.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response
 from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
@@ -38,8 +39,8 @@ class _Opened:
     async def run(self, program: Program) -> Execution:
         async with self._opening:
             if self._runner is None:
-                sandbox = await self._stack.enter_async_context(open_local_sandbox(modules=MODULES))
-                self._runner = SandboxRunner(sandbox)
+                opening = open_sandbox(named_sandbox(), modules=MODULES)
+                self._runner = SandboxRunner(await self._stack.enter_async_context(opening))
         return await self._runner.run(program)
 
 

@@ -143,9 +143,9 @@ def test_a_title_of_a_stranger_commands_no_terminal(tmp_path: Path) -> None:
     command = Command(tmp_path, warm)
     task = "Print 1.\x1b]0;owned\x07\x9b31m"
     assert command(*arguments(command), "--json").status == 0
-    run = run_id(
-        command("solve", task, "--draft", write(tmp_path / "one.py", "print(1)"), "--json")
-    )
+    given = ("--draft", write(tmp_path / "one.py", "print(1)"))
+    model = f"scripted:{tmp_path / 'script.toml'}"
+    run = run_id(command("solve", task, *given, "--model", model, "--json"))
     path = write(tmp_path / "run.jsonl", command("export", run).stdout)
     other = Command(tmp_path / "other", warm)
     other.home.mkdir()

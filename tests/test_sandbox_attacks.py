@@ -21,6 +21,7 @@ from tests.sandbox_attacks import ATTACKS, LIMITS, Attack, launch
 from tests.sandbox_host import (
     DEBIAN,
     Host,
+    needs_reduced,
     readable_by_all,
     serves,
     start_sibling,
@@ -28,12 +29,16 @@ from tests.sandbox_host import (
 )
 
 _SETTINGS: list[tuple[Tier, Profile]] = [("full", "pure"), ("full", "proc"), ("reduced", "pure")]
+_ALL = [pytest.param(*s, marks=[needs_reduced] * (s[0] == "reduced")) for s in _SETTINGS]
 
 
 def _quickly(*quick: str) -> list[object]:
     """All settings, of which only one is tried by every `make test`."""
     slow = pytest.mark.slow
-    return [pytest.param(*s, marks=[] if s == quick else [slow]) for s in _SETTINGS]
+    return [
+        pytest.param(*setting.values, marks=[*setting.marks, *[slow] * (setting.values != quick)])
+        for setting in _ALL
+    ]
 
 
 async def assault(tier: Tier, profile: Profile, attacks: Iterable[Attack]) -> dict[str, str]:
@@ -118,7 +123,7 @@ def test_no_attack_reaches_the_host_of_an_ordinary_user(tier: Tier, profile: Pro
 
 @pytest.mark.slow
 @pytest.mark.skipif(not serves(DEBIAN), reason="needs a system Python of 3.11 or newer")
-@pytest.mark.parametrize(("tier", "profile"), _SETTINGS)
+@pytest.mark.parametrize(("tier", "profile"), _ALL)
 async def test_no_attack_that_runs_into_a_limit_reaches_the_host(
     tier: Tier, profile: Profile
 ) -> None:

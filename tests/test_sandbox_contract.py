@@ -12,10 +12,10 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, Execution, SandboxLimits
 from tests.e2b_fake import FakeE2B, opened
-from tests.sandbox_host import DEBIAN, serves
+from tests.sandbox_host import DEBIAN, REDUCED, serves
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-KINDS = ["full", "reduced", "e2b"]
+KINDS = ["full", REDUCED, "e2b"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=KINDS)

@@ -12,7 +12,7 @@ import pytest
 
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
-from tests.sandbox_host import alive, descendants
+from tests.sandbox_host import REDUCED, alive, descendants, needs_reduced
 from tests.sandbox_processes import PYTHON, idle, pid_of, settle
 
 
@@ -28,7 +28,7 @@ async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
         assert await settle(lambda: not any(map(alive, before)))
 
 
-@pytest.mark.parametrize("tier", ["full", "reduced"])
+@pytest.mark.parametrize("tier", ["full", REDUCED])
 async def test_runs_die_with_their_zygote(tier: Tier) -> None:
     async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=2, ready=0) as sandbox:
         keeper = pid_of(sandbox)
@@ -66,7 +66,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("tier", ["full", "reduced"])
+@pytest.mark.parametrize("tier", ["full", REDUCED])
 async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
     command = [sys.executable, "-c", _HOST, tier, *map(str, [PYTHON] if PYTHON else [])]
     host = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -81,6 +81,7 @@ async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
     assert await settle(lambda: not any(map(alive, processes)))
 
 
+@needs_reduced
 async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_other() -> None:
     command = [sys.executable, "-c", _HOST, "reduced", *map(str, [PYTHON] if PYTHON else [])]
     with tempfile.TemporaryDirectory() as folder:

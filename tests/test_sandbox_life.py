@@ -14,7 +14,7 @@ from blockbuster import blockbuster_ctx
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits, Tier
-from tests.sandbox_host import alive, descendants
+from tests.sandbox_host import REDUCED, alive, descendants
 from tests.sandbox_processes import PYTHON, descriptors, idle, init_of, pid_of, settle
 
 
@@ -145,7 +145,7 @@ async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tier", ["full", "reduced"])
+@pytest.mark.parametrize("tier", ["full", REDUCED])
 async def test_two_hundred_runs_cancelled_at_any_moment_leave_nothing(tier: Tier) -> None:
     chance = random.Random(11)
     async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=4) as sandbox:

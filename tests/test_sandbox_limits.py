@@ -10,7 +10,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
-from tests.sandbox_host import DEBIAN, descendants, serves
+from tests.sandbox_host import DEBIAN, descendants, needs_reduced, serves
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -91,6 +91,7 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
     assert (hungry.error.name, modest.status) == ("RuntimeError", "ok")
 
 
+@needs_reduced
 @pytest.mark.parametrize(
     ("code", "limits", "expected"),
     [
@@ -138,6 +139,7 @@ async def test_each_limit_of_the_reduced_tier_is_named(
     assert execution.tier == "reduced"
 
 
+@needs_reduced
 async def test_what_the_reduced_tier_denies_is_denied_and_the_rest_works(
     reduced: LocalSandbox,
 ) -> None:

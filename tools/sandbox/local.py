@@ -223,8 +223,8 @@ class LocalSandbox:
 
     async def open(self) -> None:
         """Start the zygote and prove that it isolates; raises SandboxError."""
-        await self._running_zygote()
-        self.proof = await prove(self, self._build)
+        zygote = await self._running_zygote()
+        self.proof = await prove(self, self._build, zygote.pid)
 
     async def close(self) -> None:
         """End the zygote and every run in it."""

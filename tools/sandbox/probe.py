@@ -1,4 +1,4 @@
-"""What `opencodeinterpreter doctor` says about the sandbox on this machine."""
+"""What `opencodeinterpreter doctor` says about a sandbox: tried on this machine, or at E2B."""
 
 import os
 import sys
@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 
 
@@ -26,22 +27,39 @@ class Report(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tier: Tier | None
-    """The isolation that was proved; `None` where the sandbox refuses."""
+    tier: str | None
+    """The isolation that was proved, or `e2b`; `None` where the sandbox refuses."""
     checks: tuple[Check, ...]
     refusal: str = ""
     """Cause and cure where it refuses."""
 
 
-async def probe(interpreter: Path | None = None) -> Report:
-    """Open a sandbox, let a throw-away run try to get out, and report."""
+async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
+    """Open a sandbox of this tier, let a throw-away run try to get out, and report."""
     system = Check(name="system", ok=sys.platform == "linux", detail=_system())
     try:
-        async with open_local_sandbox(interpreter=interpreter, concurrency=1) as sandbox:
-            return Report(tier="full", checks=(system, *_checks(sandbox)))
+        async with open_local_sandbox(interpreter=interpreter, tier=tier, concurrency=1) as sandbox:
+            return Report(tier=tier, checks=(system, *_checks(sandbox)))
     except SandboxError as refusal:
-        weaker = await _reduced_works(interpreter)
-        return Report(tier=None, checks=(system,), refusal=f"{refusal}; {weaker}")
+        weaker = f"; {await _reduced_works(interpreter)}" if tier == "full" else ""
+        return Report(tier=None, checks=(system,), refusal=f"{refusal}{weaker}")
+
+
+async def probe_e2b() -> Report:
+    """Run one line at E2B, in a sandbox made for it, and report."""
+    try:
+        async with open_sandbox("e2b") as sandbox:
+            account = Check(name="account", ok=True, detail="E2B answers and knows the key")
+            ran = await sandbox.run_code("print(6 * 7)")
+    except (InputError, SandboxError) as refusal:
+        return Report(tier=None, checks=(), refusal=str(refusal))
+    if ran.logs.stdout != "42\n":
+        said = f"code does not run at E2B as it should: {ran.status} {ran.reason}".strip()
+        return Report(tier=None, checks=(account,), refusal=said)
+    run = Check(
+        name="run", ok=True, detail=f"code ran in a sandbox of its own, {ran.seconds:.1f} s"
+    )
+    return Report(tier=sandbox.tier, checks=(account, run))
 
 
 async def _reduced_works(interpreter: Path | None) -> str:

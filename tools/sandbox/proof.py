@@ -21,7 +21,7 @@ from opencodeinterpreter.tools.sandbox.protocol import Sandbox, SandboxLimits
 _ATTEMPT = """
 import json, os, socket, sys
 
-port, name, folder, pid, ways = json.load(sys.stdin)
+port, name, folder, pids, ways = json.load(sys.stdin)
 got_out = []
 
 def attempt(what, action):
@@ -39,8 +39,9 @@ attempt("read", lambda: open(folder + "/canary").read())
 attempt("write", lambda: open(folder + "/canary", "w").write("changed"))
 attempt("write", lambda: open(folder + "/new", "w").close())
 attempt("system", lambda: open("/usr/canary", "w").close())
-attempt("signals", lambda: os.kill(pid, 0))
-attempt("processes", lambda: os.stat(f"/proc/{pid}"))
+for pid in set(pids) - {os.getpid()}:
+    attempt("signals", lambda: os.kill(pid, 0))
+    attempt("processes", lambda: os.stat(f"/proc/{pid}"))
 attempt("programs", lambda: os.execv("/bin/true", ["true"]))
 print(json.dumps(got_out))
 """
@@ -66,20 +67,23 @@ class Canary(BaseModel):
     """What the host saw hold, in words."""
 
 
-async def prove(sandbox: Sandbox, build: Build) -> tuple[Canary, ...]:
+async def prove(sandbox: Sandbox, build: Build, zygote: int) -> tuple[Canary, ...]:
     """Let a throw-away run try each way out; raises SandboxError if one is open.
 
-    Left out is what the tier or the profile does not promise.
+    `zygote`: its process id on the host. Left out is what the tier or the profile does not
+    promise.
     """
     left_out = {"processes": build.tier == "reduced", "programs": build.profile == "proc"}
     ways = [way for way in _WAYS if not left_out.get(way)]
     touched: set[str] = set()
+    # In a container we may be process 1, which is also what the run is to itself.
+    pids = [os.getpid(), zygote]
     async with _servers(touched) as (port, name):
         with await asyncio.to_thread(tempfile.TemporaryDirectory) as folder:
             await asyncio.to_thread(_lay_out, Path(folder))
             ended = await sandbox.run_code(
                 _ATTEMPT,
-                stdin=json.dumps([port, name, folder, os.getpid(), ways]),
+                stdin=json.dumps([port, name, folder, pids, ways]),
                 limits=SandboxLimits(wall_seconds=20),
             )
             if await asyncio.to_thread(_changed, Path(folder)):

@@ -55,7 +55,7 @@ def explain(step: str, errno: int, detail: str) -> str:
         failed += f" ({detail})"
     cure = _cure(step)
     if step in _NAMESPACE_STEPS:
-        cure += "; or name the weaker tier `reduced`, which needs no namespaces"
+        cure += "; or name the weaker tier `reduced` (--sandbox reduced), which needs no namespaces"
     return f"{failed}; {cure}"
 
 
