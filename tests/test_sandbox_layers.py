@@ -1,13 +1,17 @@
 """Each layer of the full tier holds something by itself, and the documentation says what."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from opencodeinterpreter.tools.sandbox import landlock
 from opencodeinterpreter.tools.sandbox.build import LAYERS
 from tests.sandbox_host import DEBIAN, serves
-from tests.sandbox_layers import COLUMNS, play_all, table
+from tests.sandbox_layers import COLUMNS, Contained, play_all, table
 
+WHOLE_LANDLOCK = 6
+"""The first version that keeps a run from abstract sockets and from signals; TCP came with 4."""
 DOCUMENT = Path(__file__).parent.parent / "docs" / "security.md"
 
 pytestmark = pytest.mark.skipif(
@@ -24,4 +28,23 @@ async def test_an_attack_reaches_the_host_without_a_layer_and_not_with_it() -> N
         beside = "mount" if len(COLUMNS[layer]) > 1 else "none"
         assert any(c[layer] and not c[beside] for c in contained.values()), layer
     if DOCUMENT.exists():
-        assert table(contained) in DOCUMENT.read_text(), table(contained)
+        documented = rows(DOCUMENT.read_text())
+        if landlock.version() < WHOLE_LANDLOCK:
+            # What it holds there is less, and the other layers hold what they do anywhere.
+            contained = {attack: without_landlock(marks) for attack, marks in contained.items()}
+            documented = {attack: without_landlock(marks) for attack, marks in documented.items()}
+        assert contained.items() <= documented.items(), table(contained)
+
+
+def rows(document: str) -> Contained:
+    """Return the rows of the documentation's tables with a mark for each column, by attack."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in document.splitlines()]
+    return {
+        attack: {name: mark == "held" for name, mark in zip(COLUMNS, marks, strict=True)}
+        for attack, *marks in filter(None, cells)
+        if len(marks) == len(COLUMNS)
+    }
+
+
+def without_landlock(marks: Mapping[str, bool]) -> dict[str, bool]:
+    return {name: held for name, held in marks.items() if name != "landlock"}

@@ -19,7 +19,7 @@ pytestmark = [
 THREADS = (
     "import threading, time\n"
     "def start(n):\n"
-    "    for _ in range(n): threading.Thread(target=time.sleep, args=(0.1,)).start()\n"
+    "    for _ in range(n): threading.Thread(target=time.sleep, args=(0.5,)).start()\n"
 )
 
 
@@ -123,7 +123,7 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
         ("x = b'x' * (99 << 20)\nwhile True: pass", {"memory_mb": 64}, "limit memory"),
         ("while True: pass", {"cpu_seconds": 0.2}, "timeout cpu"),
         (
-            THREADS.replace("0.1", "60") + "start(20)\ntime.sleep(60)",
+            THREADS.replace("0.5", "60") + "start(20)\ntime.sleep(60)",
             {"processes": 10},
             "limit processes processes",
         ),

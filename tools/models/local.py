@@ -124,10 +124,12 @@ async def _started(process: asyncio.subprocess.Process, path: Path, key: str) ->
 def _complaint(path: Path, log: IO[bytes]) -> str:
     log.seek(0)
     said = log.read().decode(errors="replace").strip().splitlines()
-    return (
-        f"llama.cpp did not start with {path}: {said[-1] if said else 'it said nothing'}; "
-        "check that the file is whole and that memory suffices"
-    )
+    why = said[-1] if said else "it said nothing"
+    cure = "check that the file is whole and that memory suffices"
+    if why.startswith("ImportError"):
+        # Slim images leave out what compiled code needs.
+        cure = "install that library of the system's (libgomp1 on Debian and Ubuntu)"
+    return f"llama.cpp did not start with {path}: {why}; {cure}"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
