@@ -97,3 +97,14 @@ def test_an_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv(SANDBOX_VARIABLE, "none")
     with pytest.raises(InputError, match="=none: there is no such sandbox; name one of full, redu"):
         named_sandbox()
+
+
+async def test_several_drafts_share_the_contexts_that_e2b_allows(
+    fake: FakeE2B, tmp_path: Path
+) -> None:
+    command = told_of(fake, tmp_path)
+    write_script(tmp_path / "script.toml", [[draft(PLUS_TWO)] * 2 + [draft(RIGHT)]])
+    done = await asyncio.to_thread(solve, command, "--sandbox", "e2b", "--drafts", "3")
+    assert (done.status, done.stdout) == (0, RIGHT)
+    assert fake.most_alive <= 4
+    assert fake.alive == []

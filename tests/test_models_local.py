@@ -211,7 +211,7 @@ def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> Non
     pytest.importorskip("xllamacpp")
     output = fetching(
         XDG_CACHE_HOME=str(tmp_path),
-        UV_NO_INDEX="1",
+        UV_OFFLINE="1",
         UV_FIND_LINKS=str(tmp_path),
         UV_CACHE_DIR=str(tmp_path / "uv"),
         PIP_NO_INDEX="1",

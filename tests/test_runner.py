@@ -1,5 +1,6 @@
 """The runner: a program in, an execution out, graded where it has tests."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -55,3 +56,24 @@ async def test_an_execution_survives_its_json(runner: Runner) -> None:
     )
     execution = await runner.run(program)
     assert Execution.model_validate_json(execution.model_dump_json()) == execution
+
+
+DOUBLE = Program(
+    code="def double(n):\n    return n * 2\n",
+    tests=PythonTests(source="from solution import double\nassert double(2) == 4\n"),
+)
+
+
+@pytest.mark.parametrize("contexts", [2, 5])
+async def test_more_programs_than_there_are_contexts_for_wait_for_their_turn(contexts: int) -> None:
+    async with open_local_sandbox(contexts=contexts) as sandbox:
+        runner = SandboxRunner(sandbox)
+        graded = await asyncio.gather(*(runner.run(DOUBLE) for _ in range(12)))
+    assert [execution.passed for execution in graded] == [True] * 12
+
+
+async def test_tests_beside_another_sandbox_take_a_context_of_each() -> None:
+    async with open_local_sandbox(contexts=1) as sandbox, open_local_sandbox(contexts=1) as apart:
+        runner = SandboxRunner(sandbox, apart)
+        graded = await asyncio.gather(*(runner.run(DOUBLE) for _ in range(3)))
+    assert [execution.passed for execution in graded] == [True] * 3

@@ -58,6 +58,11 @@ class E2BSandbox:
         """None of our modules: each program brings what it needs."""
         return frozenset()
 
+    @property
+    def contexts(self) -> int:
+        """The most contexts at once, which the settings say."""
+        return self._settings.contexts
+
     async def run_code(
         self,
         code: str,

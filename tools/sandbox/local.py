@@ -58,7 +58,7 @@ class LocalSandbox:
         self._starting = asyncio.Lock()
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
-        self._most_contexts = contexts
+        self.contexts = contexts
         self._litter = Litter()
         self._pool = Pool(ready, self._litter.adopt)
         self._closed = False
@@ -211,12 +211,12 @@ class LocalSandbox:
     def _make_room(self) -> None:
         """For a context at work, end the one longest idle if there are too many processes."""
         contexts = self._contexts.values()
-        if sum(context.alive or context.busy for context in contexts) <= self._most_contexts:
+        if sum(context.alive or context.busy for context in contexts) <= self.contexts:
             return
         idle = [context for context in contexts if context.alive and not context.busy]
         if not idle:
             raise SandboxError(
-                f"{self._most_contexts} contexts, which is the most, are all at work: "
+                f"{self.contexts} contexts, which is the most, are all at work: "
                 "wait for one of them, or open the sandbox with more `contexts`"
             )
         min(idle, key=lambda context: context.used_at).lose()

@@ -198,6 +198,11 @@ class ContextSandbox(Sandbox, Protocol):
     that it does not have (any more) or a path that leaves the work folder.
     """
 
+    @property
+    def contexts(self) -> int:
+        """How many contexts it keeps at once; with more, one loses its state or is refused."""
+        ...
+
     async def run_code(
         self,
         code: str,
