@@ -4,6 +4,7 @@ import asyncio
 import json
 import shlex
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -87,24 +88,27 @@ def demo(
 
 async def _demo(url: str, name: SandboxName, console: Console) -> list[dict[str, Any]]:
     """Play the demo; return the rows of its table, none where code cannot run."""
-    async with open_store(url) as store:
+    async with open_store(url) as store, AsyncExitStack() as stack:
         try:
-            async with open_sandbox(name, modules=MODULES) as sandbox:
-                stage = _Stage(console, store, SandboxRunner(sandbox))
-                await stage.play()
-                return [_cells(shown) for shown in stage.shown.values()]
+            sandbox = await stack.enter_async_context(open_sandbox(name, modules=MODULES))
         except SandboxError as refusal:
             await _without_sandbox(console, refusal)
             return []
+        stage = _Stage(console, store, SandboxRunner(sandbox), name)
+        await stage.play()
+        return [_cells(shown) for shown in stage.shown.values()]
 
 
 class _Stage:
     """The demo where code can run."""
 
-    def __init__(self, console: Console, store: Store, runner: Runner) -> None:
+    def __init__(
+        self, console: Console, store: Store, runner: Runner, sandbox: SandboxName
+    ) -> None:
         self.console = console
         self.store = store
         self.runner = runner
+        self.sandbox = sandbox
         self.shown: dict[str, Shown] = {}
 
     async def play(self) -> None:
@@ -218,7 +222,8 @@ class _Stage:
         command = f"{program()} {{}} --store {shlex.quote(self.store.name)}"
         for line in ("runs", f"show {row}", f"replay {row}", f"export {row} -o {row}.jsonl"):
             self.console.print(command.format(line))
-        self.console.print(f'{program()} solve "Write a function …" --tests FILE')
+        where = "" if self.sandbox == DEFAULT_SANDBOX else f" --sandbox {self.sandbox}"
+        self.console.print(f'{program()} solve "Write a function …" --tests FILE{where}')
 
     def _head(self, text: str) -> None:
         self.console.print(f"\n{text}", style="bold")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,8 @@ from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxNa
 
 _DETAILS = "test_details"
 """Our own key in a result file for which all inputs were looked at."""
+_SANDBOX = "sandbox"
+"""Our own key in a result file of another sandbox than the usual one."""
 
 
 def grade(
@@ -61,17 +64,8 @@ def grade(
     A run that was interrupted goes on where it stopped when it is started again.
     """
     target = output or results_path(samples)
-    told = asyncio.run(
-        _grade(
-            samples,
-            _known(benchmark),
-            data,
-            workers,
-            target,
-            sandbox,
-            stop_early=not test_details,
-        )
-    )
+    job = _Job(samples, _known(benchmark), data, workers, target, sandbox, test_details)
+    told = asyncio.run(_grade(job))
     if as_json:
         print(json.dumps({**told, "results": str(target)}))
     else:
@@ -91,23 +85,34 @@ def _known(name: str) -> BenchmarkName:
     return known[name]
 
 
-async def _grade(
-    path: Path,
-    name: BenchmarkName,
-    data: Path | None,
-    workers: int | None,
-    target: Path,
-    sandbox: SandboxName,
-    *,
-    stop_early: bool,
-) -> dict[str, Any]:
-    benchmark = await load_benchmark(name, data)
-    samples = await asyncio.to_thread(read_samples, path, benchmark)
-    results = await asyncio.to_thread(_finished, target, samples, benchmark, details=not stop_early)
+@dataclass(frozen=True)
+class _Job:
+    """What was asked for."""
+
+    samples: Path
+    benchmark: BenchmarkName
+    data: Path | None
+    workers: int | None
+    target: Path
+    sandbox: SandboxName
+    details: bool
+    """Whether all inputs are looked at."""
+
+    @property
+    def where(self) -> dict[str, str]:
+        """What files say of the sandbox: nothing where it is the usual one."""
+        return {} if self.sandbox == DEFAULT_SANDBOX else {_SANDBOX: self.sandbox}
+
+
+async def _grade(job: _Job) -> dict[str, Any]:
+    benchmark = await load_benchmark(job.benchmark, job.data)
+    samples = await asyncio.to_thread(read_samples, job.samples, benchmark)
+    results = await asyncio.to_thread(_finished, job, samples, benchmark)
     if results is None:
-        results = await _graded(benchmark, samples, workers, target, sandbox, stop_early=stop_early)
+        results = await _graded(job, samples, benchmark)
     return {
-        "benchmark": name,
+        "benchmark": job.benchmark,
+        "sandbox": job.sandbox,
         "samples": len(samples),
         "tasks": len({sample.task_id for sample in samples}),
         "all_tasks": len(benchmark.tasks),
@@ -115,52 +120,44 @@ async def _grade(
     }
 
 
-def _finished(
-    target: Path, samples: list[Sample], benchmark: Benchmark, *, details: bool
-) -> Mapping[str, Any] | None:
+def _finished(job: _Job, samples: list[Sample], benchmark: Benchmark) -> Mapping[str, Any] | None:
     """Return the results that are there already; raises InputError if they are others."""
-    if not target.exists():
+    if not job.target.exists():
         return None
     try:
-        results: Mapping[str, Any] = json.loads(target.read_bytes())
+        results: Mapping[str, Any] = json.loads(job.target.read_bytes())
         same = results["hash"] == benchmark.md5 and same_samples(results, samples)
         detailed = results.get(_DETAILS, False)
+        ran_in = results.get(_SANDBOX, DEFAULT_SANDBOX)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        same = detailed = False
-    if same and (detailed or not details):
+        same, detailed, ran_in = False, False, ""
+    if not same:
+        what = f"not the results of these samples on {benchmark.name}"
+    elif ran_in != job.sandbox:
+        what = f"from the sandbox {ran_in}"
+    elif job.details and not detailed:
+        what = "grading stopped at the first wrong answer"
+    else:
         return results
-    if same:
-        raise InputError(
-            f"{target}: there already, and grading stopped at the first wrong answer; "
-            "remove it, or name another file with --output"
-        )
     raise InputError(
-        f"{target}: there already, and not the results of these samples on {benchmark.name}; "
-        "remove it, or name another file with --output"
+        f"{job.target}: there already, and {what}; remove it, or name another file with --output"
     )
 
 
-async def _graded(
-    benchmark: Benchmark,
-    samples: list[Sample],
-    workers: int | None,
-    target: Path,
-    name: SandboxName,
-    *,
-    stop_early: bool,
-) -> Mapping[str, Any]:
-    count = workers or len(os.sched_getaffinity(0))
+async def _graded(job: _Job, samples: list[Sample], benchmark: Benchmark) -> Mapping[str, Any]:
+    count = job.workers or len(os.sched_getaffinity(0))
     run = {
         "benchmark": benchmark.sha256,
         "samples": digest([[sample.task_id, sample.solution] for sample in samples]),
-        "stop_early": stop_early,
+        "stop_early": not job.details,
+        **job.where,
     }
     now = datetime.now().strftime("%Y-%m-%d %H:%M")
-    journal = Journal(target.with_name(f"{target.name}.part"), run, now)
+    journal = Journal(job.target.with_name(f"{job.target.name}.part"), run, now)
     await asyncio.to_thread(journal.open)
     try:
         async with open_sandbox(
-            name, concurrency=count, preload="numpy", modules=MODULES
+            job.sandbox, concurrency=count, preload="numpy", modules=MODULES
         ) as sandbox:
             with _progress(len(samples), len(journal.verdicts)) as watch:
                 verdicts = await grade_samples(
@@ -169,15 +166,15 @@ async def _graded(
                     samples,
                     journal,
                     workers=count,
-                    stop_early=stop_early,
+                    stop_early=not job.details,
                     watch=watch,
                 )
     finally:
         journal.close()
-    results = as_evalplus(benchmark, journal.date, samples, verdicts)
-    if not stop_early:
+    results = {**as_evalplus(benchmark, journal.date, samples, verdicts), **job.where}
+    if job.details:
         results[_DETAILS] = True
-    await asyncio.to_thread(write_atomically, target, to_text(results).encode())
+    await asyncio.to_thread(write_atomically, job.target, to_text(results).encode())
     await asyncio.to_thread(journal.remove)
     return results
 
@@ -198,7 +195,9 @@ def _progress(total: int, done: int) -> Iterator[Watch]:
 def _print_table(told: Mapping[str, Any]) -> None:
     all_tasks = told["all_tasks"]
     subset = "" if told["tasks"] == all_tasks else f" of {all_tasks}, over which pass@k is taken"
-    print(f"{told['benchmark']}: {told['samples']} samples of {told['tasks']} tasks{subset}")
+    where = "" if told["sandbox"] == DEFAULT_SANDBOX else f" (sandbox {told['sandbox']})"
+    tasks = f"{told['samples']} samples of {told['tasks']} tasks"
+    print(f"{told['benchmark']}: {tasks}{where}{subset}")
     tries = list(told["base"])
     print("".join([f"{'':<12}", *(f"{name:>10}" for name in tries)]))
     for row, name in (("base", "base"), ("base + plus", "plus")):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -26,7 +27,11 @@ from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
 from opencodeinterpreter.tools.person import Answer, Question
-from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
+from opencodeinterpreter.tools.sandbox.opening import (
+    DEFAULT_SANDBOX,
+    SANDBOX_VARIABLE,
+    SandboxName,
+)
 
 NOT_SOLVED = 1
 OUTSIDE_FAILURE = 3
@@ -129,8 +134,13 @@ def check_trust(run: Run, trust: bool) -> None:
 def resume_command(row: Row, store: str, sandbox: SandboxName) -> str:
     """Return what to type to go on with a run of the store of this name."""
     where = "" if store == default_store() else f" --store {shlex.quote(store)}"
-    where += "" if sandbox == DEFAULT_SANDBOX else f" --sandbox {sandbox}"
+    where += "" if sandbox == _usual_sandbox() else f" --sandbox {sandbox}"
     return f"{program()} resume {row.short}{where}"
+
+
+def _usual_sandbox() -> str:
+    """Return the sandbox of a command that is told of none."""
+    return os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
 
 
 def finish(run: Run, store: str, sandbox: SandboxName, output: Path | None, as_json: bool) -> None:
@@ -171,5 +181,12 @@ def result(run: Run) -> dict[str, Any]:
         "verdict": outcome.model_dump(mode="json", exclude={"calls"}) if outcome else None,
         "question": run.question.model_dump(mode="json") if run.question else None,
         "failure": asdict(run.failure) if run.failure else None,
+        "sandboxes": sorted(_sandboxes(run)),
         "code": final_code(run),
     }
+
+
+def _sandboxes(run: Run) -> set[str]:
+    """Return the sandboxes that a run's code ran in, as its executions tell."""
+    ran = (execution for turn in run.record.turns for execution in turn.executions or ())
+    return {execution.tier for execution in ran if execution and execution.tier}

@@ -15,15 +15,16 @@ from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response
 from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
-from opencodeinterpreter.tools.sandbox.opening import named_sandbox, open_sandbox
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
 class _Opened:
     """A model and a runner that open on first use, once for all runs."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, sandbox: SandboxName) -> None:
         self.spec = spec
+        self._sandbox = sandbox
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._model: Model | None = None
@@ -39,12 +40,12 @@ class _Opened:
     async def run(self, program: Program) -> Execution:
         async with self._opening:
             if self._runner is None:
-                opening = open_sandbox(named_sandbox(), modules=MODULES)
+                opening = open_sandbox(self._sandbox, modules=MODULES)
                 self._runner = SandboxRunner(await self._stack.enter_async_context(opening))
         return await self._runner.run(program)
 
 
-_opened = _Opened(os.environ.get("OPENCODEINTERPRETER_MODEL", "local:smollm2"))
+_opened = _Opened(os.environ.get("OPENCODEINTERPRETER_MODEL", "local:smollm2"), named_sandbox())
 
 graph = build_graph({"coder": _opened}, _opened)
 """The compiled loop, without a checkpointer."""

@@ -2,18 +2,23 @@
 
 import asyncio
 import importlib.util
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox
+from opencodeinterpreter.tools.sandbox.build import LAYERS, Build
+from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.command import Command, warm
-from tests.doubling import PLUS_TWO, RIGHT, draft, solve, write_script
+from tests.doubling import PLUS_TWO, RIGHT, draft, solve, write, write_script
 from tests.e2b_fake import KEY, FakeE2B
+from tests.test_cli_grade import MBPP, lines
 
 
 @pytest_asyncio.fixture
@@ -43,6 +48,11 @@ async def test_a_task_is_solved_and_graded_on_e2b(fake: FakeE2B, tmp_path: Path)
     shown = await asyncio.to_thread(command, "show", run)
     assert shown.stdout.count("execution (sandbox e2b): ") == 2
     assert (await asyncio.to_thread(command, "replay", run)).status == 0
+    # The run keeps what it did, and no word of where the next code is to run.
+    edit = ("--turn", "1", "--code", write(tmp_path / "edit.py", RIGHT), "--json")
+    branched = await asyncio.to_thread(command, "branch", run, *edit)
+    assert branched.status == 0
+    assert json.loads(branched.stdout)["sandboxes"] == ["full"]
 
 
 async def test_doctor_runs_a_line_on_e2b(fake: FakeE2B, tmp_path: Path) -> None:
@@ -78,25 +88,58 @@ async def test_the_reduced_tier_is_used_where_it_is_named_and_told_of(tmp_path: 
     assert "sandbox: reduced\n" in (await asyncio.to_thread(named, "doctor")).stdout
 
 
-def test_a_stored_run_chooses_no_weaker_sandbox(tmp_path: Path) -> None:
-    command = Command(tmp_path, warm)
-    done = solve(command, "--set", "sandbox.tier=reduced")
+def test_no_setting_names_the_sandbox(tmp_path: Path) -> None:
+    done = solve(Command(tmp_path, warm), "--set", "sandbox.tier=reduced")
     assert done.status == 2
     assert "sandbox.tier" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["", "full"])
+@pytest.mark.parametrize(
+    ("usual", "named", "told"),
+    [("", "full", False), ("e2b", "full", True), ("full", "full", False)],
+)
+def test_what_to_resume_with_names_a_sandbox_that_is_not_the_usual_one(
+    tmp_path: Path, usual: str, named: str, told: bool
+) -> None:
+    command = Command(tmp_path, warm, {SANDBOX_VARIABLE: usual})
+    done = solve(command, "--sandbox", named, "--critic", "human")
+    assert done.status == 1
+    assert (f" --sandbox {named} --approve" in done.stderr) == told
+
+
+@pytest.mark.parametrize("name", ["full", "reduced", "e2b"])
 def test_the_environment_names_the_sandbox_of_a_server(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SANDBOX_VARIABLE, name)
+    assert named_sandbox() == name
+    monkeypatch.setenv(SANDBOX_VARIABLE, "")
     assert named_sandbox() == "full"
 
 
-def test_an_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(SANDBOX_VARIABLE, "none")
-    with pytest.raises(InputError, match="=none: there is no such sandbox; name one of full, redu"):
+    with pytest.raises(InputError, match="sandbox 'none': there is none of that name; the names"):
         named_sandbox()
+    done = Command(tmp_path, warm, {SANDBOX_VARIABLE: "none"})("doctor")
+    assert done.status == 2
+    assert "'none' is not one of" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["Full", "E2B", "reduced ", ""])
+async def test_a_program_that_misspells_it_gets_no_sandbox(name: Any) -> None:
+    with pytest.raises(InputError, match="there is none of that name"):
+        async with open_sandbox(name):
+            raise AssertionError("opened")
+    with pytest.raises(InputError, match="the tiers are full, reduced"):
+        async with open_local_sandbox(tier=name):
+            raise AssertionError("opened")
+    with pytest.raises(InputError, match="the profiles pure, proc"):
+        async with open_local_sandbox(profile=name):
+            raise AssertionError("opened")
+    assert Build(tier=name).layers == frozenset(LAYERS)
 
 
 async def test_several_drafts_share_the_contexts_that_e2b_allows(
@@ -108,3 +151,22 @@ async def test_several_drafts_share_the_contexts_that_e2b_allows(
     assert (done.status, done.stdout) == (0, RIGHT)
     assert fake.most_alive <= 4
     assert fake.alive == []
+
+
+async def test_grading_says_where_it_was_done(fake: FakeE2B, tmp_path: Path) -> None:
+    command = told_of(fake, tmp_path)
+    data = lines(tmp_path / "mbpp.jsonl", [MBPP])
+    samples = [{"task_id": "Mbpp/7", "solution": f"def double(x):\n    return {x}"} for x in "xy2"]
+    path = str(
+        lines(tmp_path / "s.jsonl", [*samples[:2], {**samples[0], "solution": MBPP["code"]}])
+    )
+    grade = ("grade", path, "--benchmark", "mbpp", "--data", str(data))
+    done = await asyncio.to_thread(command, *grade, "--sandbox", "e2b")
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "mbpp: 3 samples of 1 tasks (sandbox e2b)"
+    assert done.stdout.splitlines()[2].split() == ["base", "0.333"]
+    assert fake.most_alive <= 4
+    assert json.loads((tmp_path / "s_eval_results.json").read_text())["sandbox"] == "e2b"
+    here = await asyncio.to_thread(command, *grade)
+    assert here.status == 2
+    assert "there already, and from the sandbox e2b; remove it" in here.stderr

@@ -140,6 +140,18 @@ async def test_a_broken_model_file_is_a_clear_error(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_library_of_the_systems_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({why!r})")
+    (tmp_path / "some.gguf").write_bytes(b"GGUF" + bytes(100))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ModelError, match=r"libgomp\.so\.1: cannot .*; install that library"):
+        async with open_models({"coder": f"local:{tmp_path / 'some.gguf'}"}):
+            pass
+
+
 OPEN = """
 import asyncio, os, sys
 from opencodeinterpreter.tools.models.opening import open_models

@@ -47,8 +47,7 @@ class SandboxRunner:
     """Runs programs in `sandbox`, which it does not close, and grades those that have tests.
 
     Tests in Python run in `tests_sandbox`, by default in a context of their own in `sandbox`:
-    name another where contexts of one sandbox can reach each other. No more programs are graded
-    at once than the two have contexts for; the others wait.
+    name another where contexts of one sandbox can reach each other.
     """
 
     def __init__(
@@ -56,30 +55,23 @@ class SandboxRunner:
     ) -> None:
         self._sandbox = sandbox
         self._tests_sandbox = tests_sandbox
-        # The candidate and its tests have one each.
-        own = sandbox.contexts // 2
-        room = min(sandbox.contexts, tests_sandbox.contexts) if tests_sandbox else own
-        self._places = asyncio.Semaphore(max(room, 1))
 
     async def run(self, program: Program) -> Execution:
         """Grade `program` where it has tests, else run it; raises SandboxError."""
         clock = asyncio.get_running_loop().time
-        async with self._places:
-            began = clock()
-            execution = await self._run(program)
-            return execution.model_copy(update={"seconds": clock() - began})
-
-    async def _run(self, program: Program) -> Execution:
+        began = clock()
         if program.tests is None:
-            return await self._sandbox.run_code(
+            execution = await self._sandbox.run_code(
                 program.code, files=program.files, limits=program.limits
             )
-        return await grade(
-            self._sandbox,
-            program.tests,
-            code=program.code,
-            files=program.files,
-            entry_point=program.entry_point,
-            limits=program.limits,
-            tests_sandbox=self._tests_sandbox,
-        )
+        else:
+            execution = await grade(
+                self._sandbox,
+                program.tests,
+                code=program.code,
+                files=program.files,
+                entry_point=program.entry_point,
+                limits=program.limits,
+                tests_sandbox=self._tests_sandbox,
+            )
+        return execution.model_copy(update={"seconds": clock() - began})

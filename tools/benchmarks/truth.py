@@ -72,11 +72,14 @@ class Truth:
 
 
 class TruthStore:
-    """Keeps right outputs in files of their own, one a task, by the benchmark's checksum."""
+    """Keeps right outputs in files of their own, one a task, by the benchmark's checksum.
+
+    Those of another kind of sandbox are kept apart: its Python may be another, and its speed,
+    which decides about time limits, is.
+    """
 
     def __init__(self, benchmark: Benchmark, folder: Path | None = None) -> None:
         root = folder or cache_folder() / "truth"
-        self._benchmark = benchmark
         self._folder = root / f"{benchmark.name}-{benchmark.sha256[:16]}-{_FORMAT}"
 
     async def truth(self, sandbox: Sandbox, task: InputTask) -> Truth:
@@ -85,7 +88,8 @@ class TruthStore:
         Raises BenchmarkError where the reference does not run, SandboxError, and InputError where
         they can't be written.
         """
-        path = self._folder / f"{task.task_id.replace('/', '_')}.json"
+        folder = self._folder if sandbox.tier == "full" else self._folder / sandbox.tier
+        path = folder / f"{task.task_id.replace('/', '_')}.json"
         kept = await asyncio.to_thread(_read, path)
         if kept is None:
             kept = {which: await _computed(sandbox, task, which) for which in ("base", "plus")}

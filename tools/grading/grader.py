@@ -7,7 +7,7 @@ Python run in a second sandboxed process. A test that nobody told of has not pas
 
 import ast
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any, cast
 
@@ -48,12 +48,15 @@ async def grade(
     """Run `tests` against `code`; the execution holds an outcome of each, in their order.
 
     `limits` hold for all tests together. Tests in Python run in `tests_sandbox`, by default
-    `sandbox`, which must then keep its contexts apart. Raises SandboxError when a sandbox fails.
+    `sandbox`, which must then keep its contexts apart. Waits while there is no room for the
+    contexts that it takes. Raises SandboxError when a sandbox fails.
     """
     if isinstance(tests, CaseTests) and tests.cases and isinstance(tests.cases[0], StdinCase):
         execution = await grade_stdin(sandbox, tests.cases, code=code, files=files, limits=limits)
         return execution.model_copy(update={"tests_by": "tests"})
-    async with _context(sandbox, limits) as context:
+    apart = tests_sandbox or sandbox
+    in_use = [sandbox] if isinstance(tests, CaseTests) else [sandbox, apart]
+    async with _reserved(in_use), _context(sandbox, limits) as context:
         held = Held(sandbox, context, limits)
         if isinstance(tests, CaseTests):
             cases = cast(tuple[CallCase, ...], tests.cases)
@@ -69,10 +72,18 @@ async def grade(
         loaded = await held.load(code, files)
         if not loaded.ok:
             return _execution(held, loaded.outcomes(names), loaded.error)
-        apart = tests_sandbox or sandbox
         async with _context(apart, SandboxLimits(memory_mb=_TESTS_MEMORY)) as beside:
             told = await Testing(apart, beside, held).run(steps)
         return _execution(held, _outcomes(names, told), None)
+
+
+@asynccontextmanager
+async def _reserved(sandboxes: Sequence[ContextSandbox]) -> AsyncIterator[None]:
+    """Keep room for a context in each, in one that stands there twice for two."""
+    async with AsyncExitStack() as stack:
+        for sandbox in dict.fromkeys(sandboxes):
+            await stack.enter_async_context(sandbox.reserve(sandboxes.count(sandbox)))
+        yield
 
 
 @asynccontextmanager

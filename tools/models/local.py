@@ -126,7 +126,7 @@ def _complaint(path: Path, log: IO[bytes]) -> str:
     said = log.read().decode(errors="replace").strip().splitlines()
     why = said[-1] if said else "it said nothing"
     cure = "check that the file is whole and that memory suffices"
-    if why.startswith("ImportError"):
+    if "cannot open shared object file" in why:
         # Slim images leave out what compiled code needs.
         cure = "install that library of the system's (libgomp1 on Debian and Ubuntu)"
     return f"llama.cpp did not start with {path}: {why}; {cure}"

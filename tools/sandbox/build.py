@@ -41,7 +41,7 @@ class Build:
     @cached_property
     def layers(self) -> frozenset[str]:
         """The walls that stand."""
-        standing = LAYERS if self.tier == "full" else _REDUCED
+        standing = _REDUCED if self.tier == "reduced" else LAYERS
         return frozenset(standing) - frozenset(self.without)
 
     @property

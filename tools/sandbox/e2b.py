@@ -9,7 +9,7 @@ import importlib.util
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from pydantic import SecretStr
@@ -22,6 +22,7 @@ from opencodeinterpreter.tools.sandbox.e2b_run import GRACE_SECONDS, Program, ru
 from opencodeinterpreter.tools.sandbox.e2b_session import Session
 from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings
 from opencodeinterpreter.tools.sandbox.listening import Listener
+from opencodeinterpreter.tools.sandbox.places import Places
 from opencodeinterpreter.tools.sandbox.protocol import (
     Context,
     Execution,
@@ -46,6 +47,7 @@ class E2BSandbox:
         self._pool = pool
         self._settings = settings
         self._limits = limits
+        self._places = Places(settings.contexts)
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -57,11 +59,6 @@ class E2BSandbox:
     def holds(self) -> frozenset[str]:
         """None of our modules: each program brings what it needs."""
         return frozenset()
-
-    @property
-    def contexts(self) -> int:
-        """The most contexts at once, which the settings say."""
-        return self._settings.contexts
 
     async def run_code(
         self,
@@ -89,6 +86,10 @@ class E2BSandbox:
             tier = "e2b"
         told = {"tier": tier, "profile": "proc", "seconds": execution.seconds or clock() - began}
         return execution.model_copy(update=told)
+
+    def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
+        """Keep room for `count` contexts."""
+        return self._places.reserve(count)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context in a sandbox of its own."""

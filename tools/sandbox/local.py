@@ -10,10 +10,11 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.sandbox.build import PRELOADS, Build
@@ -22,6 +23,7 @@ from opencodeinterpreter.tools.sandbox.client import Facts, ZygoteClient, Zygote
 from opencodeinterpreter.tools.sandbox.contexts import Cell, LocalContext
 from opencodeinterpreter.tools.sandbox.listening import Listener
 from opencodeinterpreter.tools.sandbox.litter import Litter
+from opencodeinterpreter.tools.sandbox.places import Places
 from opencodeinterpreter.tools.sandbox.pool import Pool
 from opencodeinterpreter.tools.sandbox.proof import Canary, prove
 from opencodeinterpreter.tools.sandbox.protocol import (
@@ -58,7 +60,8 @@ class LocalSandbox:
         self._starting = asyncio.Lock()
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
-        self.contexts = contexts
+        self._most_contexts = contexts
+        self._places = Places(contexts)
         self._litter = Litter()
         self._pool = Pool(ready, self._litter.adopt)
         self._closed = False
@@ -156,6 +159,10 @@ class LocalSandbox:
         if child.zygote is self._zygote and not self._closed:
             self._pool.refill(child.zygote, child.limits)
 
+    def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
+        """Keep room for `count` contexts."""
+        return self._places.reserve(count)
+
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context."""
         return self._keep(LocalContext(self._spawn, limits or self._limits))
@@ -211,12 +218,12 @@ class LocalSandbox:
     def _make_room(self) -> None:
         """For a context at work, end the one longest idle if there are too many processes."""
         contexts = self._contexts.values()
-        if sum(context.alive or context.busy for context in contexts) <= self.contexts:
+        if sum(context.alive or context.busy for context in contexts) <= self._most_contexts:
             return
         idle = [context for context in contexts if context.alive and not context.busy]
         if not idle:
             raise SandboxError(
-                f"{self.contexts} contexts, which is the most, are all at work: "
+                f"{self._most_contexts} contexts, which is the most, are all at work: "
                 "wait for one of them, or open the sandbox with more `contexts`"
             )
         min(idle, key=lambda context: context.used_at).lose()
@@ -280,6 +287,11 @@ async def open_local_sandbox(
     """
     if sys.platform != "linux":
         raise SandboxError(wrong_system(sys.platform))
+    if tier not in get_args(Tier) or profile not in get_args(Profile):
+        raise InputError(
+            f"tier {tier!r} and profile {profile!r}: the tiers are {', '.join(get_args(Tier))}, "
+            f"and the profiles {', '.join(get_args(Profile))}"
+        )
     if tier == "reduced" and profile != "pure":
         raise InputError(f"profile {profile}: the reduced tier only knows `pure`; name that")
     runs = concurrency or len(os.sched_getaffinity(0))

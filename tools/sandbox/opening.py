@@ -18,17 +18,18 @@ SandboxName = Literal["full", "reduced", "e2b"]
 
 DEFAULT_SANDBOX: SandboxName = "full"
 SANDBOX_VARIABLE = "OPENCODEINTERPRETER_SANDBOX"
-"""Names the sandbox of a program whose caller gives none."""
+"""Names the sandbox of the command and of the server where they are told of none."""
 
 
 def named_sandbox() -> SandboxName:
     """Return the sandbox that the environment names; raises InputError for an unknown name."""
-    name = os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
+    return _checked(os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX)
+
+
+def _checked(name: str) -> SandboxName:
     if name not in get_args(SandboxName):
         known = ", ".join(get_args(SandboxName))
-        raise InputError(
-            f"{SANDBOX_VARIABLE}={name}: there is no such sandbox; name one of {known}"
-        )
+        raise InputError(f"sandbox {name!r}: there is none of that name; the names are {known}")
     return cast(SandboxName, name)
 
 
@@ -43,8 +44,10 @@ async def open_sandbox(
     """Open a sandbox with the defaults of its kind and close it at the end.
 
     `concurrency`: most runs at once. `preload` and `modules`: see `open_local_sandbox`; on E2B
-    packages come from its template and modules with each program. Raises what the two open with.
+    packages come from its template and modules with each program. Raises InputError for an
+    unknown name, and SandboxError where there is no such sandbox.
     """
+    _checked(name)
     if name == "e2b":
         from opencodeinterpreter.tools.sandbox.e2b import open_e2b_sandbox
         from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings

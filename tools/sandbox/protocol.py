@@ -5,6 +5,7 @@ Only a failure of the sandbox itself raises (`SandboxError`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -198,9 +199,12 @@ class ContextSandbox(Sandbox, Protocol):
     that it does not have (any more) or a path that leaves the work folder.
     """
 
-    @property
-    def contexts(self) -> int:
-        """How many contexts it keeps at once; with more, one loses its state or is refused."""
+    def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
+        """Wait until `count` contexts fit beside all that are reserved, and keep room for them.
+
+        With more contexts than a sandbox keeps, one loses its state or is refused. Raises
+        SandboxError where that many never fit.
+        """
         ...
 
     async def run_code(
