@@ -85,7 +85,9 @@ async def test_the_reduced_tier_is_used_where_it_is_named_and_told_of(tmp_path: 
     assert done.status == 1
     ran = [line for line in done.stderr.splitlines() if "executor" in line]
     assert [line.endswith("(sandbox reduced)") for line in ran] == [True, True]
-    assert "sandbox: reduced\n" in (await asyncio.to_thread(named, "doctor")).stdout
+    told = (await asyncio.to_thread(named, "doctor")).stdout
+    assert "sandbox: reduced\n" in told
+    assert "namespace" not in told
 
 
 def test_no_setting_names_the_sandbox(tmp_path: Path) -> None:

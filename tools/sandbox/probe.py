@@ -39,7 +39,7 @@ async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
     system = Check(name="system", ok=sys.platform == "linux", detail=_system())
     try:
         async with open_local_sandbox(interpreter=interpreter, tier=tier, concurrency=1) as sandbox:
-            return Report(tier=tier, checks=(system, *_checks(sandbox)))
+            return Report(tier=tier, checks=(system, *_checks(sandbox, tier)))
     except SandboxError as refusal:
         weaker = f"; {await _reduced_works(interpreter)}" if tier == "full" else ""
         return Report(tier=None, checks=(system,), refusal=f"{refusal}{weaker}")
@@ -69,12 +69,12 @@ async def _reduced_works(interpreter: Path | None) -> str:
         return f"`reduced` was tried, and does not work either: {refusal}"
 
 
-def _checks(sandbox: LocalSandbox) -> tuple[Check, ...]:
+def _checks(sandbox: LocalSandbox, tier: Tier) -> tuple[Check, ...]:
     facts = sandbox.facts
     version = facts.landlock if facts else 0
     landlock = f"version {version}" if version else "not in this kernel; the other walls stand"
     return (
-        Check(name="user", ok=True, detail=_user()),
+        Check(name="user", ok=True, detail=_user(tier)),
         Check(name="landlock", ok=version > 0, detail=landlock),
         Check(name="interpreter", ok=True, detail=f"Python {facts.python if facts else '?'}"),
         *(Check(name=canary.name, ok=True, detail=canary.held) for canary in sandbox.proof),
@@ -88,7 +88,9 @@ def _system() -> str:
     return f"Linux {this.release} on {this.machine}"
 
 
-def _user() -> str:
+def _user(tier: Tier) -> str:
     if os.geteuid() == 0:
         return "root; runs get a user id that owns nothing"
+    if tier == "reduced":
+        return f"user {os.geteuid()}, and so are the runs"
     return f"user {os.geteuid()}, through a user namespace"
