@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from opencodeinterpreter.graph.solve import solve as solve_task
+from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.build import LAYERS, Build
 from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
@@ -142,6 +144,20 @@ async def test_a_program_that_misspells_it_gets_no_sandbox(name: Any) -> None:
         async with open_local_sandbox(profile=name):
             raise AssertionError("opened")
     assert Build(tier=name).layers == frozenset(LAYERS)
+
+
+async def test_a_task_is_solved_in_the_sandbox_that_a_program_names(
+    fake: FakeE2B, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told_of(fake, tmp_path).environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(
+        models={"coder": write_script(tmp_path / "one.toml", [draft("print(1)\n")])}
+    )
+    record = await solve_task("Print 1.", settings, sandbox="e2b")
+    (execution,) = record.turns[-1].executions or ()
+    assert execution is not None
+    assert (execution.tier, execution.logs.stdout) == ("e2b", "1\n")
 
 
 async def test_several_drafts_share_the_contexts_that_e2b_allows(

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import SecretStr
@@ -47,7 +47,8 @@ class E2BSandbox:
         self._pool = pool
         self._settings = settings
         self._limits = limits
-        self._places = Places(settings.contexts)
+        self.reserve = Places(settings.contexts).reserve
+        """Keeps room for contexts; see `ContextSandbox`."""
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -86,10 +87,6 @@ class E2BSandbox:
             tier = "e2b"
         told = {"tier": tier, "profile": "proc", "seconds": execution.seconds or clock() - began}
         return execution.model_copy(update=told)
-
-    def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
-        """Keep room for `count` contexts."""
-        return self._places.reserve(count)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context in a sandbox of its own."""

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -61,7 +61,8 @@ class LocalSandbox:
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
         self._most_contexts = contexts
-        self._places = Places(contexts)
+        self.reserve = Places(contexts).reserve
+        """Keeps room for contexts; see `ContextSandbox`."""
         self._litter = Litter()
         self._pool = Pool(ready, self._litter.adopt)
         self._closed = False
@@ -158,10 +159,6 @@ class LocalSandbox:
         child.close()
         if child.zygote is self._zygote and not self._closed:
             self._pool.refill(child.zygote, child.limits)
-
-    def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
-        """Keep room for `count` contexts."""
-        return self._places.reserve(count)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context."""
