@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -27,11 +26,7 @@ from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
 from opencodeinterpreter.tools.person import Answer, Question
-from opencodeinterpreter.tools.sandbox.opening import (
-    DEFAULT_SANDBOX,
-    SANDBOX_VARIABLE,
-    SandboxName,
-)
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, usual_sandbox
 
 NOT_SOLVED = 1
 OUTSIDE_FAILURE = 3
@@ -134,13 +129,8 @@ def check_trust(run: Run, trust: bool) -> None:
 def resume_command(row: Row, store: str, sandbox: SandboxName) -> str:
     """Return what to type to go on with a run of the store of this name."""
     where = "" if store == default_store() else f" --store {shlex.quote(store)}"
-    where += "" if sandbox == _usual_sandbox() else f" --sandbox {sandbox}"
+    where += "" if sandbox == usual_sandbox() else f" --sandbox {sandbox}"
     return f"{program()} resume {row.short}{where}"
-
-
-def _usual_sandbox() -> str:
-    """Return the sandbox of a command that is told of none."""
-    return os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
 
 
 def finish(run: Run, store: str, sandbox: SandboxName, output: Path | None, as_json: bool) -> None:

@@ -21,9 +21,14 @@ SANDBOX_VARIABLE = "OPENCODEINTERPRETER_SANDBOX"
 """Names the sandbox of the command and of the server where they are told of none."""
 
 
+def usual_sandbox() -> str:
+    """Return the name that stands for the sandbox where none is given; it may be unknown."""
+    return os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
+
+
 def named_sandbox() -> SandboxName:
     """Return the sandbox that the environment names; raises InputError for an unknown name."""
-    return _checked(os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX)
+    return _checked(usual_sandbox())
 
 
 def _checked(name: str) -> SandboxName:
