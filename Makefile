@@ -43,11 +43,12 @@ check: lint types ## lint and types
 lint: $(VENV)/.dev ## check style, the rooms' imports and the generated parts of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd .links && ../$(BIN)/lint-imports --config ../pyproject.toml --no-logo --no-cache
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(if $(DOCS),$(COG) --check --diff --check-fail-msg "run: make docs" $(DOCS))
 
 types: $(VENV)/.dev ## check types, tests included
 	$(BIN)/mypy
+	$(BIN)/basedpyright --project pyproject.toml
 
 format: $(VENV)/.dev ## put imports and layout in order
 	$(BIN)/ruff check --fix .

@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName
-from opencodeinterpreter.tools.benchmarks.grading import grade_samples
+from opencodeinterpreter.tools.benchmarks.grading import MODULES, grade_samples
 from opencodeinterpreter.tools.benchmarks.journal import Journal
 from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, load_benchmark
 from opencodeinterpreter.tools.benchmarks.truth import TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
-from opencodeinterpreter.tools.grading.grader import MODULES
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 WORKERS = 2
 SAMPLES = 400

@@ -17,10 +17,11 @@ from typing import Any
 
 import httpx
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.models.openai import Endpoint, OpenAIModel, open_chat
+from opencodeinterpreter.tools.execution import Execution, ExecutionError
+from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_chat
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import (
@@ -31,7 +32,6 @@ from opencodeinterpreter.tools.models.protocol import (
     Sampling,
 )
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError
 
 RUNS, TURNS, DELAY = 32, 3, 4.0
 ENGINE: dict[str, Any] = {
@@ -157,8 +157,8 @@ async def served(folder: str) -> str:
     """Compare tokens per second of 32 runs and of a bare client, on a vLLM server."""
     from pydantic import SecretStr
 
-    from opencodeinterpreter.tools.models.vllm_options import vllm_options
-    from opencodeinterpreter.tools.models.vllm_serve import Server
+    from opencodeinterpreter.tools.models.vllm.options import vllm_options
+    from opencodeinterpreter.tools.models.vllm.served import Server
 
     server = Server("vllm-serve:m", vllm_options(folder, ENGINE))
     endpoint = Endpoint("vllm-serve:m", server.name, server.url, SecretStr(server.key), False)
@@ -183,10 +183,10 @@ async def served(folder: str) -> str:
 
 async def in_process(folder: str) -> str:
     """Compare our model with the engine driven directly, at 32 requests at once."""
-    from opencodeinterpreter.tools.models.vllm_chat import ChatVLLM
-    from opencodeinterpreter.tools.models.vllm_engine import open_engine
-    from opencodeinterpreter.tools.models.vllm_model import VLLMModel
-    from opencodeinterpreter.tools.models.vllm_options import vllm_options
+    from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
+    from opencodeinterpreter.tools.models.vllm.engine import open_engine
+    from opencodeinterpreter.tools.models.vllm.model import VLLMModel
+    from opencodeinterpreter.tools.models.vllm.options import vllm_options
 
     async with open_engine("vllm:m", vllm_options(folder, ENGINE)) as engine:
         model = VLLMModel(ChatVLLM(engine=engine, model="m"), spec="vllm:m")
@@ -201,7 +201,7 @@ async def in_process(folder: str) -> str:
 
 async def driven(llm: Any) -> float:
     """Return the seconds that a token takes where vLLM's own engine is asked directly."""
-    from vllm.sampling_params import RequestOutputKind, SamplingParams
+    from vllm.sampling_params import RequestOutputKind, SamplingParams  # pyright: ignore[reportMissingImports]
 
     tokenizer = llm.get_tokenizer()
 

@@ -12,16 +12,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
-from opencodeinterpreter.tools.models.vllm_engine import open_engine
-from opencodeinterpreter.tools.models.vllm_model import VLLMModel
-from opencodeinterpreter.tools.models.vllm_options import vllm_options
+from opencodeinterpreter.tools.models.vllm.engine import open_engine
+from opencodeinterpreter.tools.models.vllm.model import VLLMModel
+from opencodeinterpreter.tools.models.vllm.options import vllm_options
 from opencodeinterpreter.tools.runner import SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 
 TASKS, TURNS = 8, 3
 ENGINE: dict[str, Any] = {
@@ -34,9 +34,9 @@ ENGINE: dict[str, Any] = {
 
 async def measure(folder: str) -> None:
     """Print the cache's hits by turn, and the guesses that were accepted."""
-    from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
+    from vllm.v1.metrics.reader import Counter, get_metrics_snapshot  # pyright: ignore[reportMissingImports]
 
-    from opencodeinterpreter.tools.models.vllm_chat import ChatVLLM
+    from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
 
     settings = Settings.model_validate(
         {

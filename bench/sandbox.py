@@ -23,10 +23,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
-from opencodeinterpreter.tools.sandbox import frames
-from opencodeinterpreter.tools.sandbox.build import PRELOADS
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.inside import frames
+from opencodeinterpreter.tools.sandbox.inside.build import PRELOADS
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 PAUSE = 0.008
@@ -57,7 +57,7 @@ class Floor:
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         """Start it with `modules` imported beside those that every zygote imports."""
-        from opencodeinterpreter.tools.sandbox.preload import STANDARD
+        from opencodeinterpreter.tools.sandbox.inside.preload import STANDARD
 
         code = _FLOOR.format(modules=(*STANDARD, *modules))
         environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")

@@ -6,21 +6,21 @@ from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.branch import branch
-from opencodeinterpreter.cli.demo import demo
-from opencodeinterpreter.cli.doctor import doctor
-from opencodeinterpreter.cli.export import export
-from opencodeinterpreter.cli.grade import grade
-from opencodeinterpreter.cli.import_ import import_
 from opencodeinterpreter.cli.logs import configure_logs
-from opencodeinterpreter.cli.models import models
 from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.cli.replay import replay
-from opencodeinterpreter.cli.resume import resume
 from opencodeinterpreter.cli.running import OUTSIDE_FAILURE
-from opencodeinterpreter.cli.runs import runs
-from opencodeinterpreter.cli.show import show
-from opencodeinterpreter.cli.solve import solve
+from opencodeinterpreter.cli.verbs.branch import branch
+from opencodeinterpreter.cli.verbs.demo import demo
+from opencodeinterpreter.cli.verbs.doctor import doctor
+from opencodeinterpreter.cli.verbs.export import export
+from opencodeinterpreter.cli.verbs.grade import grade
+from opencodeinterpreter.cli.verbs.import_ import import_
+from opencodeinterpreter.cli.verbs.models import models
+from opencodeinterpreter.cli.verbs.replay import replay
+from opencodeinterpreter.cli.verbs.resume import resume
+from opencodeinterpreter.cli.verbs.runs import runs
+from opencodeinterpreter.cli.verbs.show import show
+from opencodeinterpreter.cli.verbs.solve import solve
 from opencodeinterpreter.tools.errors import InputError, OutsideError
 
 WRONG_INPUT = 2

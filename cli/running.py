@@ -18,10 +18,10 @@ from opencodeinterpreter.cli.options import default_store, write_text
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.words import node_line, program, summary
 from opencodeinterpreter.graph.build import Graph
-from opencodeinterpreter.graph.open import open_graph
-from opencodeinterpreter.graph.rows import Row
+from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.runs import Run, advance, open_run
-from opencodeinterpreter.graph.store import Store, without_password
+from opencodeinterpreter.graph.store.protocol import Store, without_password
+from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 from opencodeinterpreter.cli.options import read_text
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import find_run
 from opencodeinterpreter.graph.runs import open_run
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.rows import find_run
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
 
 TARGET_HELP = "A trace file, or a run's id or its beginning."

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.graph.rows import Row
 from opencodeinterpreter.graph.runs import Run
+from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn, Verdict
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 NAME = "opencodeinterpreter"
 

@@ -12,16 +12,16 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from opencodeinterpreter.graph.build import Graph, build_graph
 from opencodeinterpreter.graph.routes import Next, next_node
-from opencodeinterpreter.graph.rows import Row, Status, insert_row, now, read_row, update_row
-from opencodeinterpreter.graph.store import Store, store_failures
+from opencodeinterpreter.graph.store.protocol import Store, store_failures
+from opencodeinterpreter.graph.store.rows import Row, Status, insert_row, now, read_row, update_row
 from opencodeinterpreter.nodes.limits import tokens
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.nodes.state import Input, State, by_number, read
 from opencodeinterpreter.tools.errors import InputError, OutsideError
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.person import Answer, Question
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 Source = Literal["here", "trace"]
 

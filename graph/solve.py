@@ -1,7 +1,7 @@
 """One task, start to end, in one call."""
 
-from opencodeinterpreter.graph.branching import task_seed
-from opencodeinterpreter.graph.open import open_graph
+from opencodeinterpreter.graph.opening import open_graph
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import TaskInput, read

@@ -11,12 +11,11 @@ import os
 from contextlib import AsyncExitStack
 
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.tools.grading.grader import MODULES
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response
-from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
-from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_sandbox, open_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution
+from opencodeinterpreter.tools.runner import Program, Runner, open_runner
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_sandbox
 
 
 class _Opened:
@@ -40,8 +39,7 @@ class _Opened:
     async def run(self, program: Program) -> Execution:
         async with self._opening:
             if self._runner is None:
-                opening = open_sandbox(self._sandbox, modules=MODULES)
-                self._runner = SandboxRunner(await self._stack.enter_async_context(opening))
+                self._runner = await self._stack.enter_async_context(open_runner(self._sandbox))
         return await self._runner.run(program)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from langgraph.runtime import Runtime
 
-from opencodeinterpreter.nodes.calls import Answer, all_of, ask_shortening, new_messages
+from opencodeinterpreter.nodes.asking import Answer, all_of, ask_shortening, new_messages
 from opencodeinterpreter.nodes.conversation import conversation, droppable
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.records import Draft, Record, Task, Turn

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from opencodeinterpreter.nodes.calls import Answer, ask, new_messages
+from opencodeinterpreter.nodes.asking import Answer, ask, new_messages
 from opencodeinterpreter.nodes.conversation import conversation
-from opencodeinterpreter.nodes.critique import cut, leak, problems
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.given import given_turn
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import CriticKind, Feedback, Record, Turn
+from opencodeinterpreter.nodes.reply_rules import cut, leak, problems
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools import person as people

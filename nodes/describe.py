@@ -1,6 +1,6 @@
 """An execution in words: what the coder, the critic and the judge are shown of it."""
 
-from opencodeinterpreter.tools.sandbox.protocol import Execution
+from opencodeinterpreter.tools.execution import Execution
 
 SHOWN_TESTS = 3
 """Failing tests that are shown; the rest are counted."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from opencodeinterpreter.nodes.calls import all_of
+from opencodeinterpreter.nodes.asking import all_of
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.records import Draft, Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.runner import Program, Runner
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
 def executor(runner: Runner) -> Node:

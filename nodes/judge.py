@@ -3,7 +3,7 @@
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from opencodeinterpreter.nodes.calls import Answer, ask, new_messages
+from opencodeinterpreter.nodes.asking import Answer, ask, new_messages
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import reached
 from opencodeinterpreter.nodes.node import Node, Update, logged
@@ -11,9 +11,9 @@ from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
 from opencodeinterpreter.tools.models.structured import object_in
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
 class Opinion(BaseModel):

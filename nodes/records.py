@@ -7,11 +7,12 @@ came from a model stand once in the `messages` of a `Record`, and everything els
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from opencodeinterpreter.tools.execution import Execution
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.grading.tests import Tests
 from opencodeinterpreter.tools.models.protocol import Message, Position, Usage
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 Decision = Literal["solved", "revise", "stopped"]
 CriticKind = Literal["none", "execution", "simulated", "oracle", "human"]
@@ -21,11 +22,7 @@ PARTS: tuple[Part, ...] = ("drafts", "executions", "verdict", "feedback")
 """The parts of a turn in the order in which nodes make them."""
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Task(_Plain):
+class Task(Frozen):
     """What is to be solved."""
 
     number: int = Field(default=1, ge=1)
@@ -40,7 +37,7 @@ class Task(_Plain):
     """A right solution; only the oracle critic sees it."""
 
 
-class StoredMessage(_Plain):
+class StoredMessage(Frozen):
     """A message of a conversation and the id of the one before it."""
 
     parent: str | None
@@ -48,7 +45,7 @@ class StoredMessage(_Plain):
     content: str
 
 
-class Call(_Plain):
+class Call(Frozen):
     """One model call as it happened."""
 
     at: Position
@@ -70,7 +67,7 @@ class Call(_Plain):
     """
 
 
-class Draft(_Plain):
+class Draft(Frozen):
     """The coder's message and the code taken from it."""
 
     message: str
@@ -82,7 +79,7 @@ class Draft(_Plain):
     """`None` for given code."""
 
 
-class Verdict(_Plain):
+class Verdict(Frozen):
     """The judge's decision on a turn."""
 
     decision: Decision
@@ -91,7 +88,7 @@ class Verdict(_Plain):
     calls: tuple[Call, ...] = ()
 
 
-class Feedback(_Plain):
+class Feedback(Frozen):
     """What goes back to the coder, or what a person decided instead."""
 
     kind: CriticKind
@@ -103,7 +100,7 @@ class Feedback(_Plain):
     calls: tuple[Call, ...] = ()
 
 
-class Turn(_Plain):
+class Turn(Frozen):
     """One pass coder → executor → judge → critic; parts that have not happened are `None`."""
 
     number: int = Field(ge=1)
@@ -167,7 +164,7 @@ class Turn(_Plain):
             yield from (call.messages, call.response)
 
 
-class Record(_Plain):
+class Record(Frozen):
     """All that a thread holds: its state, validated."""
 
     tasks: tuple[Task, ...] = ()

@@ -5,15 +5,16 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from opencodeinterpreter.nodes.prompts import PLACEHOLDERS, check_prompts, installed_prompts
 from opencodeinterpreter.nodes.records import CriticKind
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Role, Sampling
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
 
 _RECORDED_PACKAGES = ("opencodeinterpreter", "langgraph", "langchain-core", "pydantic")
 
@@ -29,11 +30,7 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Limits(_Plain):
+class Limits(Frozen):
     """When a task's run stops unsolved. `None` is no limit; all count the task's own turns.
 
     A store holds integers of 64 bits; so must all integers of the settings be.
@@ -51,7 +48,7 @@ class Limits(_Plain):
     """Stop when the same program meets the same outcome for the second time."""
 
 
-class Settings(_Plain):
+class Settings(Frozen):
     """How to run: who answers, how it is sampled, what it may use, in which words."""
 
     models: dict[Role, str] = Field(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opencodeinterpreter.graph.build import build_graph
-    from opencodeinterpreter.graph.checkpoints import open_store
-    from opencodeinterpreter.graph.open import open_graph
+    from opencodeinterpreter.graph.opening import open_graph
     from opencodeinterpreter.graph.solve import solve
+    from opencodeinterpreter.graph.store.opening import open_store
     from opencodeinterpreter.nodes.records import Record, Task, Turn
     from opencodeinterpreter.nodes.settings import Limits, Settings
     from opencodeinterpreter.nodes.state import read
@@ -45,8 +45,8 @@ _HOMES = {
     "Trace": "traces.trace",
     "Turn": "nodes.records",
     "build_graph": "graph.build",
-    "open_graph": "graph.open",
-    "open_store": "graph.checkpoints",
+    "open_graph": "graph.opening",
+    "open_store": "graph.store.opening",
     "read": "nodes.state",
     "read_trace": "traces.trace",
     "replay": "traces.replay",

@@ -77,7 +77,7 @@ def installed(plan: Plan, prefix: Sequence[str] = ()) -> Process:
         start_new_session=True,
     )
     if plan.file_bytes is not None:  # in time: its imports take a second
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (plan.file_bytes,) * 2)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (plan.file_bytes, plan.file_bytes))
     return process
 
 

@@ -22,9 +22,9 @@ from urllib.parse import parse_qsl, unquote
 
 from pydantic import SecretStr
 
-from opencodeinterpreter.tools.sandbox.e2b import E2BSandbox, open_e2b_sandbox
-from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.e2b.sandbox import E2BSandbox, open_e2b_sandbox
+from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 from tests.e2b_fake_envd import serve_envd
 from tests.e2b_fake_faults import Drop, Fault, Refuse, Silence
 from tests.e2b_fake_http import Exchange, HttpServer

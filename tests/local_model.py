@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.gguf import fetch_smollm2
-from opencodeinterpreter.tools.models.local import SMOLLM2, check_local
+from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.model import SMOLLM2, check_local
 
 _SERVER = """
 import sys, xllamacpp

@@ -91,7 +91,7 @@ class OpenAIServer:
     """The server; see the module's text."""
 
     def __init__(self, script: Sequence[Step] = ("ok",), model: str = "tiny") -> None:
-        self.script = list(script)
+        self.script: Sequence[Step] = script
         self.model = model
         self.requests: list[Received] = []
         self.asked = asyncio.Event()

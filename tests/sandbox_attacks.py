@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 _FOLDER = Path(__file__).parent / "attacks"
 _MARK = "# -- "

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.tools.sandbox import landlock
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
-from opencodeinterpreter.tools.sandbox.seal import LEAST_LANDLOCK
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.inside import landlock
+from opencodeinterpreter.tools.sandbox.inside.seal import LEAST_LANDLOCK
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 DEBIAN = Path("/usr/bin/python3")
 """An interpreter that every user can read."""

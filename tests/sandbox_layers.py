@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.build import LAYERS, Build
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox
+from opencodeinterpreter.tools.sandbox.inside.build import LAYERS, Build
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 from tests.sandbox_attacks import ATTACKS, LIMITS, launch
 from tests.sandbox_host import DEBIAN, Host, start_sibling, user_of
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 from tests.sandbox_host import DEBIAN, descendants, serves
 
 PYTHON = DEBIAN if serves(DEBIAN) else None

@@ -10,24 +10,23 @@ from typing import Any, cast
 
 from langgraph.checkpoint.memory import InMemorySaver
 
-from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.build import Graph, build_graph
-from opencodeinterpreter.graph.rows import Row
 from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.tools.errors import ModelError, SandboxError
-from opencodeinterpreter.tools.grading.outcomes import TestOutcome
+from opencodeinterpreter.tools.execution import Execution, ExecutionError, Logs, TestOutcome
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response, Role, Usage
 from opencodeinterpreter.tools.person import Answer, Person, Question
 from opencodeinterpreter.tools.runner import Program, Runner
-from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError, Logs
 
 HOLDER = """
 import asyncio, sys
-from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.store.opening import open_store
 
 async def main(url, run):
     async with open_store(url) as store, store.claim(run):

@@ -17,7 +17,7 @@ from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, loa
 from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import SetVerdict, grade_solution
 from opencodeinterpreter.tools.errors import BenchmarkError
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,7 +5,7 @@ import importlib.util
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -13,8 +13,8 @@ import pytest_asyncio
 from opencodeinterpreter.graph.solve import solve as solve_task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.build import LAYERS, Build
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.inside.build import LAYERS, Build
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.command import Command, warm
@@ -155,8 +155,7 @@ async def test_a_task_is_solved_in_the_sandbox_that_a_program_names(
         models={"coder": write_script(tmp_path / "one.toml", [draft("print(1)\n")])}
     )
     record = await solve_task("Print 1.", settings, sandbox="e2b")
-    (execution,) = record.turns[-1].executions or ()
-    assert execution is not None
+    (execution,) = cast("tuple[Execution]", record.turns[-1].executions)
     assert (execution.tier, execution.logs.stdout) == ("e2b", "1\n")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from opencodeinterpreter.nodes.critique import problems
+from opencodeinterpreter.nodes.reply_rules import problems
 
 FILES = sorted(Path(__file__).parent.parent.joinpath("cli", "demo_tasks").glob("*.toml"))
 

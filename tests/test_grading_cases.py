@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

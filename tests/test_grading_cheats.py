@@ -15,10 +15,10 @@ from opencodeinterpreter.tools.benchmarks.files import SOURCES
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask
 from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
+from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy
 import pytest
 
-from opencodeinterpreter.tools.grading.comparing import Comparison
-from opencodeinterpreter.tools.grading.wire import Opaque
+from opencodeinterpreter.tools.benchmarks.evalplus_rules import Comparison
+from opencodeinterpreter.tools.grading.inside.wire import Opaque
 
 
 def right(

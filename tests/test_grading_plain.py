@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencodeinterpreter.tools.grading.grader import last_function
-from opencodeinterpreter.tools.grading.plain import cut, equal
+from opencodeinterpreter.tools.grading.plain_data import cut, equal
 from opencodeinterpreter.tools.grading.plan import plan
-from opencodeinterpreter.tools.grading.stdin import lines
+from opencodeinterpreter.tools.grading.stdin_cases import lines
 
 # The machine may be busy: how long an example takes says nothing.
 calm = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -103,7 +103,8 @@ async def test_functions_are_outcomes_by_name(sandbox: LocalSandbox) -> None:
 async def test_an_exception_shows_the_candidates_own_lines(sandbox: LocalSandbox) -> None:
     code = "def add(a, b):\n    return helper(a)\n\ndef helper(a):\n    return [][a]\n"
     execution = await graded(sandbox, code, "from solution import add\nassert add(2, 3) == 5")
-    (test,) = execution.tests or ()
+    assert execution.tests is not None
+    (test,) = execution.tests
     assert test.status == "error"
     lines = [line.strip() for line in test.message.splitlines()]
     assert lines[0] == "IndexError: list index out of range"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencodeinterpreter.tools.grading.wire import MAKERS, Opaque, WireError, Writer, read
+from opencodeinterpreter.tools.grading.inside.wire import MAKERS, Opaque, WireError, Writer, read
 
 HASHABLE = st.recursive(
     st.none()

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from opencodeinterpreter.graph.branching import Edit, branch_seed, task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.routes import next_node
-from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.graph.runs import Origin, create_run, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn
 from opencodeinterpreter.nodes.state import State, by_number
 from opencodeinterpreter.tools.errors import InputError, ModelError
@@ -253,7 +253,7 @@ async def test_ones_own_code_may_be_the_first_draft() -> None:
     world = World()
     seed = task_seed(TASK, world.settings(), draft=f"{BETTER}\n\n")
     assert (
-        next_node(cast(State, {**seed, "tasks": by_number([], [cast(Any, seed["tasks"])])}))
+        next_node(cast(State, {**seed, "tasks": by_number([], [cast(Any, seed)["tasks"]])}))
         == "executor"
     )
     record = await world.drive(seed)

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.graph.runs import Failure, advance, create_run, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.tools.errors import ModelError, OutsideError, SandboxError, StoreError
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 from tests.scripts import (
     BETTER,
     TABLE,

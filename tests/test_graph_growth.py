@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from opencodeinterpreter.graph.branching import task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.routes import next_node
 from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input, State
 from opencodeinterpreter.tools.canonical import digest

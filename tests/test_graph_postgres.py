@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.graph.branching import Edit, task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import find_run, list_runs
 from opencodeinterpreter.graph.runs import advance, create_run, open_run, rebuild
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import Edit, task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.person import Answer
 from opencodeinterpreter.traces.replay import replay

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.routes import next_node
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.state import Input, State, by_key, by_number
 from opencodeinterpreter.tools.person import Answer
 from tests.scripts import BETTER, RIGHT, TASK, GivenPerson, ScriptedModel, World, draft
@@ -72,7 +72,7 @@ WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
 
 async def steps(world: World, seed: Input) -> AsyncIterator[tuple[dict[str, Any], str]]:
     """Yield the state before each node that the graph ran, and that node's name; then the end."""
-    state: dict[str, Any] = {**seed, "tasks": by_number([], [cast(Any, seed["tasks"])])}
+    state: dict[str, Any] = {**seed, "tasks": by_number([], [cast(Any, seed)["tasks"]])}
     async for part in world.graph().astream(cast(Any, seed), stream_mode="updates"):
         for node, update in part.items():
             yield {**state}, node

@@ -10,11 +10,11 @@ from blockbuster import blockbuster_ctx
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from opencodeinterpreter.graph.branching import Edit, task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import find_run, list_runs
 from opencodeinterpreter.graph.runs import Origin, advance, create_run, open_run, rebuild
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import Edit, task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.tools.errors import InputError, StoreError
 from opencodeinterpreter.tools.models.protocol import message_ids
 from opencodeinterpreter.tools.person import Answer

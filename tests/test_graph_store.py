@@ -12,11 +12,11 @@ import ormsgpack
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from opencodeinterpreter.graph.branching import task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import find_run, list_runs
 from opencodeinterpreter.graph.runs import advance, create_run, open_run
-from opencodeinterpreter.graph.store import STORE_VERSION, strict_serializer
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import STORE_VERSION, strict_serializer
+from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.tools.errors import InputError
 from tests.scripts import HOLDER, TASK, World
 

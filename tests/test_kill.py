@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.rows import list_runs
 from opencodeinterpreter.graph.runs import Run, open_run
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.records import PARTS, Record
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.tools.errors import ModelError

@@ -18,12 +18,12 @@ from langgraph.graph import END, START, StateGraph
 from opencodeinterpreter import tools
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.tools.errors import InputError, ModelError
-from opencodeinterpreter.tools.models.gguf import SMOLLM2_FILE, fetch_smollm2
-from opencodeinterpreter.tools.models.local import check_local
+from opencodeinterpreter.tools.models.llama.catalogue import SMOLLM2_FILE, fetch_smollm2
+from opencodeinterpreter.tools.models.llama.model import check_local
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
 from opencodeinterpreter.tools.runner import SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from tests.vllm.asking import IS_EVEN, drive, settings
 
 SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
@@ -56,7 +56,7 @@ def servers_of(parent: int) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             own = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
-            if own and b"llama_server" in (folder / "cmdline").read_bytes():
+            if own and b"llama.server_process" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except OSError:
             continue
@@ -183,7 +183,7 @@ def test_the_server_ends_with_a_killed_parent(smollm2: Path) -> None:
 FETCH = """
 import asyncio
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.gguf import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
 from opencodeinterpreter.tools.models.spec import check_spec
 try:
     check_spec("local:smollm2")

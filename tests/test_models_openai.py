@@ -15,8 +15,8 @@ from langgraph.graph import END, START, StateGraph
 from pydantic import SecretStr
 
 from opencodeinterpreter.tools.errors import ModelError
-from opencodeinterpreter.tools.models.chat import LangChainModel
-from opencodeinterpreter.tools.models.openai import OPENAI_URL, Endpoint, OpenAIModel
+from opencodeinterpreter.tools.models.endpoint import OPENAI_URL, Endpoint, OpenAIModel
+from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import (

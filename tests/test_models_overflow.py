@@ -5,20 +5,20 @@ from typing import Any, cast
 
 import pytest
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.rows import Row
 from opencodeinterpreter.graph.runs import Run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.conversation import conversation, droppable
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.tools.errors import ContextOverflow
+from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
 from tests.openai_server import OpenAIServer, Refusal, Reply, Step

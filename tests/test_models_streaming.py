@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.models.opening import open_models
 from tests.command import Command, warm

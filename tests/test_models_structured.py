@@ -9,7 +9,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
 from opencodeinterpreter.tools.errors import ModelError
-from opencodeinterpreter.tools.models.chat import LangChainModel
+from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request

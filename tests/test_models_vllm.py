@@ -11,7 +11,7 @@ import pytest
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.options import ModelOptions
-from opencodeinterpreter.tools.models.vllm_options import (
+from opencodeinterpreter.tools.models.vllm.options import (
     check_vllm,
     server_arguments,
     server_environment,
@@ -89,8 +89,8 @@ HTTPServer(("127.0.0.1", int(arguments[arguments.index("--port") + 1])), Healthy
 SUPERVISE = """
 import asyncio, os, signal, sys
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.vllm_options import vllm_options
-from opencodeinterpreter.tools.models.vllm_serve import Server
+from opencodeinterpreter.tools.models.vllm.options import vllm_options
+from opencodeinterpreter.tools.models.vllm.served import Server
 
 async def main(model, what):
     server = Server("vllm-serve:m", vllm_options(model, {}))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from opencodeinterpreter.nodes.critique import cut, leak, problems, sentences
+from opencodeinterpreter.nodes.reply_rules import cut, leak, problems, sentences
 
 REFERENCE = '''\
 def total(values, start=0):

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencodeinterpreter.nodes.describe import describe
-from opencodeinterpreter.tools.grading.outcomes import TestOutcome
-from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError, Logs
+from opencodeinterpreter.tools.execution import Execution, ExecutionError, Logs, TestOutcome
 from tests.scripts import graded, raised, ran
 
 MOST = 20_000

@@ -1,7 +1,7 @@
 """The executor: one run a draft that holds code, and the best of them goes on."""
 
 from opencodeinterpreter.nodes.executor import best
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.execution import SandboxLimits
 from tests.scripts import (
     BETTER,
     RIGHT,

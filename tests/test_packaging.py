@@ -21,8 +21,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.split("\n")
     for name in filter(None, listed):
-        if (ROOT / name).is_file() and not name.startswith(".links/"):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_symlink():
+            (source / name).symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file():
             (source / name).write_bytes((ROOT / name).read_bytes())
     built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", cwd=source)
     assert built.returncode == 0, built.stdout + built.stderr

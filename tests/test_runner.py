@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests
 from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

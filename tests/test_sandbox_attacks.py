@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Profile, Tier
 from tests.sandbox_attacks import ATTACKS, LIMITS, Attack, launch
 from tests.sandbox_host import (

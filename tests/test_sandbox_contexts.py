@@ -12,13 +12,9 @@ import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import (
-    Context,
-    ContextSandbox,
-    Execution,
-    SandboxLimits,
-)
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT = SandboxLimits(wall_seconds=0.4)

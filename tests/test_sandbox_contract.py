@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 from tests.e2b_fake import FakeE2B, opened
 from tests.sandbox_host import DEBIAN, REDUCED, serves
 

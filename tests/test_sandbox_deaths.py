@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 from tests.sandbox_host import REDUCED, alive, descendants, needs_reduced
 from tests.sandbox_processes import PYTHON, idle, pid_of, settle
@@ -51,7 +51,7 @@ async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
 _HOST = """
 import asyncio, sys
 from pathlib import Path
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 
 async def main():
     python = Path(sys.argv[2]) if sys.argv[2:] else None

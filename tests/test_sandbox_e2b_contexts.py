@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
-from opencodeinterpreter.tools.sandbox.e2b import E2BSandbox
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, SandboxLimits
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.e2b.sandbox import E2BSandbox
+from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo
 from tests.e2b_fake import FakeE2B, opened
 from tests.e2b_fake_faults import Die, Drop, Refuse, Silence
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError, ask, told
+from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, ask, told
 from tests.e2b_fake import KEY, FakeE2B, opened
 from tests.e2b_fake_faults import Die, Drop, Fault, Refuse, Silence, Unfinished
 

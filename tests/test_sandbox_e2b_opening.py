@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.e2b import KEY_VARIABLE, open_e2b_sandbox
-from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings
+from opencodeinterpreter.tools.sandbox.e2b.sandbox import KEY_VARIABLE, open_e2b_sandbox
+from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("e2b_code_interpreter") is None, reason="needs the extra e2b"
@@ -29,7 +29,7 @@ def in_a_process(code: str) -> str:
 
 def test_importing_it_imports_no_sdk() -> None:
     code = (
-        "import sys, opencodeinterpreter.tools.sandbox.e2b\n"
+        "import sys, opencodeinterpreter.tools.sandbox.e2b.sandbox\n"
         "print(sorted({'e2b', 'e2b_code_interpreter', 'httpx', 'pyqwest'} & set(sys.modules)))"
     )
     assert in_a_process(code) == "[]\n"
@@ -38,7 +38,7 @@ def test_importing_it_imports_no_sdk() -> None:
 OPEN = (
     "import asyncio, sys\n"
     "from opencodeinterpreter.tools.errors import InputError\n"
-    "from opencodeinterpreter.tools.sandbox.e2b import open_e2b_sandbox\n"
+    "from opencodeinterpreter.tools.sandbox.e2b.sandbox import open_e2b_sandbox\n"
     "async def main():\n"
     "    async with open_e2b_sandbox(): pass\n"
     "try: asyncio.run(main())\n"

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.e2b_calls import E2BTransientError
-from opencodeinterpreter.tools.sandbox.e2b_pool import Rate
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError
+from opencodeinterpreter.tools.sandbox.e2b.pool import Rate
 from tests.e2b_fake import FakeE2B, opened
 from tests.e2b_fake_faults import Refuse
 

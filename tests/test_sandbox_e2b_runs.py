@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests
 from opencodeinterpreter.tools.runner import Program, SandboxRunner
-from opencodeinterpreter.tools.sandbox.e2b import E2BSandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits
+from opencodeinterpreter.tools.sandbox.e2b.sandbox import E2BSandbox
 from tests.e2b_fake import FakeE2B, opened
 
 pytestmark = pytest.mark.skipif(

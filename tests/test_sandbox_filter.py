@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opencodeinterpreter.tools.sandbox.bpf import (
+from opencodeinterpreter.tools.sandbox.inside.bpf import (
     ALLOW,
     ENOSYS,
     EPERM,
@@ -16,8 +16,8 @@ from opencodeinterpreter.tools.sandbox.bpf import (
     Where,
     compile_filter,
 )
-from opencodeinterpreter.tools.sandbox.profiles import table as table_of
-from opencodeinterpreter.tools.sandbox.syscall_table import MACHINES, number
+from opencodeinterpreter.tools.sandbox.inside.profiles import table as table_of
+from opencodeinterpreter.tools.sandbox.inside.syscall_table import MACHINES, number
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 

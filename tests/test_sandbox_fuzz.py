@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from opencodeinterpreter.tools.sandbox.drain import FrameReader
-from opencodeinterpreter.tools.sandbox.frames import pack
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.inside.frames import pack
+from opencodeinterpreter.tools.sandbox.local.drain import FrameReader
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANSWER = pack({"ok": True, "results": [{"text": "1", "is_main_result": True}]})

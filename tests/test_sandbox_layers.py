@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.tools.sandbox import landlock
-from opencodeinterpreter.tools.sandbox.build import LAYERS
+from opencodeinterpreter.tools.sandbox.inside import landlock
+from opencodeinterpreter.tools.sandbox.inside.build import LAYERS
 from tests.sandbox_host import DEBIAN, serves
 from tests.sandbox_layers import COLUMNS, Contained, play_all, table
 

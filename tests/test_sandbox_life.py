@@ -12,8 +12,9 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import SandboxLimits, Tier
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import Tier
 from tests.sandbox_host import REDUCED, alive, descendants
 from tests.sandbox_processes import PYTHON, descriptors, idle, init_of, pid_of, settle
 

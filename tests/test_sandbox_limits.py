@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 from tests.sandbox_host import DEBIAN, descendants, needs_reduced, serves
 
 pytestmark = [

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox import landlock, refusal
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.inside import landlock
+from opencodeinterpreter.tools.sandbox.inside.seal import LEAST_LANDLOCK
+from opencodeinterpreter.tools.sandbox.local import refusal
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
-from opencodeinterpreter.tools.sandbox.seal import LEAST_LANDLOCK
 from tests.sandbox_host import DEBIAN, readable_by_all, serves
 
 
@@ -70,7 +71,7 @@ async def test_an_interpreter_that_does_not_start_is_named(interpreter: str) -> 
 _AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
@@ -102,7 +103,7 @@ _CONFINED = """
 import asyncio, ctypes, json, struct, sys
 from pathlib import Path
 from opencodeinterpreter.tools.errors import SandboxError
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 def load(*steps):

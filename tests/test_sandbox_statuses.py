@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

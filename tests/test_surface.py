@@ -11,10 +11,10 @@ import pytest
 from blockbuster import BlockBuster
 
 import opencodeinterpreter
-from opencodeinterpreter.graph.branching import task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
-from opencodeinterpreter.graph.open import open_graph
+from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.runs import advance, create_run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import advance, open_run
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.importing import import_trace
 from opencodeinterpreter.traces.trace import VERSION, Trace, read_trace, trace_of

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.graph.branching import Edit, task_seed
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import Run, advance, create_run, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.seeds import Edit, task_seed
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.tools.errors import ContextOverflow, OutsideError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opencodeinterpreter.graph.branching import Edit
-from opencodeinterpreter.graph.checkpoints import open_store
+from opencodeinterpreter.graph.seeds import Edit
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.person import Answer
 from opencodeinterpreter.traces.replay import Replay, replay

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.tools.models.gguf import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
 
 CONTEXT = 2048
 """The tiny model's context, in tokens."""
@@ -34,9 +34,9 @@ _TEXTS = (
 
 def make_tiny(folder: Path) -> Path:
     """Make a Qwen2 of 0.2 million random parameters, with a tokenizer trained on a few lines."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+    import torch  # pyright: ignore[reportMissingImports]
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # pyright: ignore[reportMissingImports]
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM  # pyright: ignore[reportMissingImports]
 
     marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     bare: Any = Tokenizer(models.BPE())
@@ -71,8 +71,8 @@ def make_tiny(folder: Path) -> Path:
 
 def make_smollm2(folder: Path) -> Path:
     """Convert the embedded model's GGUF to bfloat16 safetensors."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    import torch  # pyright: ignore[reportMissingImports]
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # pyright: ignore[reportMissingImports]
 
     path = asyncio.run(fetch_smollm2())
     source: Any = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}

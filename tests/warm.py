@@ -70,8 +70,8 @@ def _status_of_main() -> int:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else end.code is not None
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, ConfigDict
+from opencodeinterpreter.tools.frozen import Frozen
 
 _PYTHON = frozenset({"python", "python2", "python3", "py", "py2", "py3", "ipython", "ipython3"})
 _MAIN = frozenset({"solution.py", "main.py"})
@@ -26,10 +26,8 @@ _FENCES_TRIED = 16
 """How many fences may stand inside a program's own strings."""
 
 
-class Extracted(BaseModel):
+class Extracted(Frozen):
     """What a response holds to be run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: str | None
     """The program, or `None` where the response has none."""

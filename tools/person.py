@@ -2,13 +2,13 @@
 
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from opencodeinterpreter.tools.frozen import Frozen
 
 
-class Question(BaseModel):
+class Question(Frozen):
     """What a person is shown when asked about a turn."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     turn: int
     code: str | None
@@ -18,10 +18,8 @@ class Question(BaseModel):
     """The judge's reason."""
 
 
-class Answer(BaseModel):
+class Answer(Frozen):
     """What a person decided: approve, words for the coder, edited code, or stop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     action: Literal["words", "edit", "approve", "stop"]
     text: str = Field(default="")

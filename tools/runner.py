@@ -1,20 +1,21 @@
 """The runner seam: a program in, an execution out; sandbox and grader together."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from opencodeinterpreter.tools.canonical import digest
-from opencodeinterpreter.tools.grading.grader import grade
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.grading.grader import MODULES, grade
 from opencodeinterpreter.tools.grading.tests import Tests
-from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, open_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 
-class Program(BaseModel):
+class Program(Frozen):
     """One draft, ready to run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: str
     files: dict[str, str] = {}
@@ -75,3 +76,13 @@ class SandboxRunner:
                 tests_sandbox=self._tests_sandbox,
             )
         return execution.model_copy(update={"seconds": clock() - began})
+
+
+@asynccontextmanager
+async def open_runner(sandbox: SandboxName) -> AsyncIterator[SandboxRunner]:
+    """Open the sandbox of that name and yield a runner in it; close it at the end.
+
+    Raises InputError for an unknown name and SandboxError where the sandbox cannot be opened.
+    """
+    async with open_sandbox(sandbox, modules=MODULES) as opened:
+        yield SandboxRunner(opened)

@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from opencodeinterpreter.graph.rows import Row, read_row
 from opencodeinterpreter.graph.runs import Origin, create_run, open_run
-from opencodeinterpreter.graph.store import Store
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import Row, read_row
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.trace import Trace, trace_of

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from opencodeinterpreter.nodes.records import Call, Record, Turn
 from opencodeinterpreter.tools.errors import ContextOverflow
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import (
     Message,
     Position,
@@ -15,7 +16,6 @@ from opencodeinterpreter.tools.models.protocol import (
 )
 from opencodeinterpreter.tools.person import Answer, Question
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution
 
 
 class Diverged(Exception):

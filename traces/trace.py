@@ -16,13 +16,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from opencodeinterpreter.graph.runs import Failure, Run
 from opencodeinterpreter.nodes.records import Part, Record, StoredMessage, Task, Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.canonical import canonical, digest
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.frozen import Frozen
 
 VERSION = 1
 """Traces of this version and older ones can be read."""
@@ -40,11 +41,7 @@ NODE_OF: dict[Part, str] = {
 """The node that makes each part of a turn."""
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Header(_Plain):
+class Header(Frozen):
     """What a trace says of itself and where it came from."""
 
     line: Literal["header"] = "header"
@@ -59,7 +56,7 @@ class Header(_Plain):
     """Node, owner and message of the outside failure that the run stopped at."""
 
 
-class _SettingsLine(_Plain):
+class _SettingsLine(Frozen):
     line: Literal["settings"] = "settings"
     digest: str
     settings: dict[str, object]
@@ -79,7 +76,7 @@ class _TurnLine(Turn):
     route: Route
 
 
-class Seal(_Plain):
+class Seal(Frozen):
     """Digests of a trace's lines: a replay cannot tell a changed clock time or reason otherwise."""
 
     line: Literal["end"] = "end"
@@ -89,7 +86,7 @@ class Seal(_Plain):
     """Of all other lines but the header."""
 
 
-class Trace(_Plain):
+class Trace(Frozen):
     """A whole trace."""
 
     header: Header

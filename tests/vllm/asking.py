@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import Graph
+from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
+from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
 from opencodeinterpreter.tools.runner import Program
-from opencodeinterpreter.tools.sandbox.protocol import Execution, ExecutionError
 
 VERDICT = {
     "type": "object",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.tools.models.gguf import smollm2_path
-from opencodeinterpreter.tools.models.vllm_engine import Engine
-from opencodeinterpreter.tools.models.vllm_options import vllm_options
+from opencodeinterpreter.tools.models.llama.catalogue import smollm2_path
+from opencodeinterpreter.tools.models.vllm.engine import Engine
+from opencodeinterpreter.tools.models.vllm.options import vllm_options
 from tests.vllm_models import CONTEXT, make_smollm2, make_tiny
 
 # On a shared machine, one thread that waits is better than several that spin.

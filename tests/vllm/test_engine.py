@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.judge import Opinion
 from opencodeinterpreter.tools.errors import ContextOverflow, InputError, ModelError
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.structured import object_in
-from opencodeinterpreter.tools.models.vllm_chat import ChatVLLM
-from opencodeinterpreter.tools.models.vllm_engine import Engine
-from opencodeinterpreter.tools.models.vllm_model import VLLMModel
+from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
+from opencodeinterpreter.tools.models.vllm.engine import Engine
+from opencodeinterpreter.tools.models.vllm.model import VLLMModel
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
 from tests.vllm.asking import (

@@ -11,18 +11,18 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from opencodeinterpreter.graph.branching import task_seed
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.graph.checkpoints import open_store
 from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.tools.errors import ContextOverflow, ModelError
-from opencodeinterpreter.tools.models.openai import Endpoint, OpenAIModel, open_chat
+from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_chat
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.structured import Way, object_in
-from opencodeinterpreter.tools.models.vllm_options import vllm_options
-from opencodeinterpreter.tools.models.vllm_serve import ServedModel, Server
+from opencodeinterpreter.tools.models.vllm.options import vllm_options
+from opencodeinterpreter.tools.models.vllm.served import ServedModel, Server
 from opencodeinterpreter.tools.runner import SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from tests.vllm.asking import (
     IS_EVEN,
     VERDICT,

@@ -6,11 +6,11 @@ import pytest
 
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.tools.models.options import ModelOptions
-from opencodeinterpreter.tools.models.vllm_chat import ChatVLLM
-from opencodeinterpreter.tools.models.vllm_engine import Engine
-from opencodeinterpreter.tools.models.vllm_model import VLLMModel
+from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
+from opencodeinterpreter.tools.models.vllm.engine import Engine
+from opencodeinterpreter.tools.models.vllm.model import VLLMModel
 from opencodeinterpreter.tools.runner import SandboxRunner
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from tests.vllm.asking import (
     IS_EVEN,
     VERDICT,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 
-from opencodeinterpreter.tools.models.vllm_chat import ChatVLLM
-from opencodeinterpreter.tools.models.vllm_engine import Engine
+from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
+from opencodeinterpreter.tools.models.vllm.engine import Engine
 
 suite: Any = pytest.importorskip(
     "langchain_tests.integration_tests", reason="langchain-tests is not installed here"

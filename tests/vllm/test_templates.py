@@ -27,7 +27,7 @@ CL = "[INST] Add two numbers. [/INST] Here. <|im_end|>[INST] Execution result: w
 
 @pytest.mark.parametrize(("number", "prompt"), [(0, DS), (1, CL)], ids=["DS", "CL"])
 def test_a_template_renders_a_conversation(number: int, prompt: str, tiny_folder: Path) -> None:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # pyright: ignore[reportMissingImports]
 
     tokenizer: Any = AutoTokenizer.from_pretrained(tiny_folder)
     template = re.findall(r"```jinja\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[number]

@@ -4,17 +4,22 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from opencodeinterpreter.tools.benchmarks.evalplus_rules import check_numpy
+from opencodeinterpreter.tools.benchmarks.inside import callee
 from opencodeinterpreter.tools.benchmarks.journal import Journal
 from opencodeinterpreter.tools.benchmarks.results import SampleVerdict
 from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import AssertionTask, Benchmark, InputTask
 from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import SetVerdict, grade_solution
-from opencodeinterpreter.tools.grading.comparing import check_numpy
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.grading.grader import MODULES as TESTS_MODULES
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
-from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, SandboxLimits
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
+MODULES = (*TESTS_MODULES, callee)
+"""What of ours runs in the sandbox, for all benchmarks."""
 _ASSERTIONS = SandboxLimits(wall_seconds=60, cpu_seconds=60, memory_mb=2048)
 """For all assertions of one sample together."""
 T = TypeVar("T")

@@ -7,20 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from opencodeinterpreter.tools.benchmarks.mbpp_inputs import json_inputs
 from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask
 from opencodeinterpreter.tools.benchmarks.verdicts import SetStatus
+from opencodeinterpreter.tools.frozen import Frozen
 
 _TRIES = (1, 10, 100)
 
 
-class SampleVerdict(BaseModel):
+class SampleVerdict(Frozen):
     """What became of one sample."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int = Field(ge=0)
     """The sample's place among all, from 0."""

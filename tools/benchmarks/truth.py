@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from opencodeinterpreter.tools.benchmarks.calls import Answers, CallLimits, CallSet, as_texts, call
+from opencodeinterpreter.tools.benchmarks.evalplus_rules import AS_SETS, WHETHER_NONE
 from opencodeinterpreter.tools.benchmarks.files import cache_folder, write_atomically
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask
 from opencodeinterpreter.tools.errors import BenchmarkError
-from opencodeinterpreter.tools.grading import wire
-from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, CallSet, as_texts, call
-from opencodeinterpreter.tools.grading.comparing import AS_SETS, WHETHER_NONE
+from opencodeinterpreter.tools.grading.inside import wire
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
 _FORMAT = 2

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from opencodeinterpreter.tools.benchmarks.calls import Answers, CallLimits, CallSet, call
+from opencodeinterpreter.tools.benchmarks.evalplus_rules import Comparison
+from opencodeinterpreter.tools.benchmarks.inside import callee
 from opencodeinterpreter.tools.benchmarks.tasks import InputTask
 from opencodeinterpreter.tools.benchmarks.truth import Expected, Truth, as_set, family
-from opencodeinterpreter.tools.grading import callee
-from opencodeinterpreter.tools.grading.calls import Answers, CallLimits, CallSet, call
-from opencodeinterpreter.tools.grading.comparing import Comparison
-from opencodeinterpreter.tools.grading.wire import Long
+from opencodeinterpreter.tools.grading.inside.wire import Long
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
 SetStatus = Literal["pass", "fail", "timeout"]

@@ -12,25 +12,24 @@ from itertools import count
 from typing import Any, cast
 
 from opencodeinterpreter.tools.code import parsed
-from opencodeinterpreter.tools.grading import asserting, callee, candidate, remote, tester, wire
-from opencodeinterpreter.tools.grading.cases import grade_calls
-from opencodeinterpreter.tools.grading.crossing import Held
-from opencodeinterpreter.tools.grading.outcomes import TestOutcome
-from opencodeinterpreter.tools.grading.plain import cut
-from opencodeinterpreter.tools.grading.plan import plan
-from opencodeinterpreter.tools.grading.stdin import grade_stdin
-from opencodeinterpreter.tools.grading.testing import Testing
-from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase, Tests
-from opencodeinterpreter.tools.sandbox.protocol import (
-    Context,
-    ContextSandbox,
+from opencodeinterpreter.tools.execution import (
     Execution,
     ExecutionError,
     SandboxLimits,
+    TestOutcome,
 )
+from opencodeinterpreter.tools.grading.boundary import Held
+from opencodeinterpreter.tools.grading.call_cases import grade_calls
+from opencodeinterpreter.tools.grading.inside import assertions, candidate, remote, tester, wire
+from opencodeinterpreter.tools.grading.plain_data import cut
+from opencodeinterpreter.tools.grading.plan import plan
+from opencodeinterpreter.tools.grading.python_tests import Testing
+from opencodeinterpreter.tools.grading.stdin_cases import grade_stdin
+from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase, Tests
+from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
-MODULES = (wire, callee, candidate, remote, asserting, tester)
-"""All of ours that runs in the sandbox; one that is opened with them need not be sent them."""
+MODULES = (wire, candidate, remote, assertions, tester)
+"""What of ours runs in the sandbox; one that is opened with them need not be sent them."""
 _TESTS_MEMORY = 512
 """MiB that the tests' own process may take."""
 

@@ -5,26 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.grading.plan import has_tests
 
 _WHOLE = "$int"
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PythonTests(_Plain):
+class PythonTests(Frozen):
     """Assertions or `test_*` functions that import `solution`."""
 
     kind: Literal["python"] = "python"
     source: str
 
 
-class CallCase(_Plain):
+class CallCase(Frozen):
     """Call the entry point with `args`; the result must equal `expected`."""
 
     args: tuple[Any, ...]
@@ -61,14 +58,14 @@ def _revived(value: Any) -> Any:
     return value
 
 
-class StdinCase(_Plain):
+class StdinCase(Frozen):
     """Run the program with `stdin`; it must print `stdout` (trailing white space aside)."""
 
     stdin: str
     stdout: str
 
 
-class CaseTests(_Plain):
+class CaseTests(Frozen):
     """Input/output cases, all of one shape."""
 
     kind: Literal["cases"] = "cases"

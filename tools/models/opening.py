@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from opencodeinterpreter.tools.models.local import open_local
-from opencodeinterpreter.tools.models.openai import Endpoint, api_key, open_endpoint
+from opencodeinterpreter.tools.models.endpoint import Endpoint, api_key, open_endpoint
+from opencodeinterpreter.tools.models.llama.model import open_local
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Role
 from opencodeinterpreter.tools.models.provider import check_provider, open_provider, provider_chat
 from opencodeinterpreter.tools.models.scripted import load_scripted
 from opencodeinterpreter.tools.models.spec import POSSIBLE_SPECS, Spec, check_spec, parse_spec
-from opencodeinterpreter.tools.models.vllm_model import open_vllm
-from opencodeinterpreter.tools.models.vllm_options import check_vllm
-from opencodeinterpreter.tools.models.vllm_serve import open_served
+from opencodeinterpreter.tools.models.vllm.model import open_vllm
+from opencodeinterpreter.tools.models.vllm.options import check_vllm
+from opencodeinterpreter.tools.models.vllm.served import open_served
 
 
 def check_models(specs: Mapping[Role, str], options: ModelOptions) -> None:

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.prices import Price
 
 
-class ModelOptions(BaseModel):
+class ModelOptions(Frozen):
     """What every model client obeys; recorded with a run, so it names a key and never holds one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     key_variable: str | None = None
     """The environment variable that holds the API key.

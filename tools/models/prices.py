@@ -1,16 +1,15 @@
 """What tokens cost, where that is known."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Usage
 
 _TOKENS = 1_000_000
 
 
-class Price(BaseModel):
+class Price(Frozen):
     """The price of a million tokens, in any unit of money; limits and costs are in the same."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     input: float = Field(ge=0, lt=2**63)
     output: float = Field(ge=0, lt=2**63)

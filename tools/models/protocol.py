@@ -8,19 +8,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from opencodeinterpreter.tools.canonical import digest
+from opencodeinterpreter.tools.frozen import Frozen
 
 Role = Literal["coder", "judge", "critic"]
 """Who asks. Each role may have a model of its own."""
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Message(_Plain):
+class Message(Frozen):
     """One chat message; content is always text."""
 
     role: Literal["system", "user", "assistant"]
@@ -52,7 +49,7 @@ def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-class Sampling(_Plain):
+class Sampling(Frozen):
     """How a response is drawn. `None` leaves the server's own default."""
 
     temperature: float | None = Field(default=0.0, ge=0)
@@ -62,7 +59,7 @@ class Sampling(_Plain):
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
 
 
-class Position(_Plain):
+class Position(Frozen):
     """Where in a run a call stands: turn, role and number within the role, both from 1."""
 
     turn: int
@@ -70,7 +67,7 @@ class Position(_Plain):
     number: int
 
 
-class Request(_Plain):
+class Request(Frozen):
     """One question to a model."""
 
     messages: tuple[Message, ...] = Field(min_length=1)
@@ -93,7 +90,7 @@ class Request(_Plain):
         return digest({"messages": message_ids(self.messages)[-1], **settings})
 
 
-class Usage(_Plain):
+class Usage(Frozen):
     """Tokens and money of one call, as the server counted them. `None` means unknown, never 0."""
 
     input_tokens: int = Field(ge=0, lt=2**63)
@@ -102,7 +99,7 @@ class Usage(_Plain):
     cost: float | None = Field(default=None, ge=0)
 
 
-class Response(_Plain):
+class Response(Frozen):
     """What a model answered."""
 
     text: str

@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.chat import LangChainModel
-from opencodeinterpreter.tools.models.keys import without_keys
+from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
+from opencodeinterpreter.tools.models.redaction import without_keys
 from opencodeinterpreter.tools.models.structured import Way
 
 if TYPE_CHECKING:

@@ -25,17 +25,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
+from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Message, Request, Response, Role
 
 _ROLES: tuple[Role, ...] = ("coder", "critic", "judge")
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Entry(Frozen):
     reply: str | None = None
     replies: tuple[str, ...] = ()
     delay: float = Field(default=0.0, ge=0)

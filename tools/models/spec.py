@@ -7,11 +7,11 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.local import SMOLLM2, check_local
-from opencodeinterpreter.tools.models.openai import OPENAI_URL
+from opencodeinterpreter.tools.models.endpoint import OPENAI_URL
+from opencodeinterpreter.tools.models.llama.model import SMOLLM2, check_local
 from opencodeinterpreter.tools.models.provider import check_provider
 from opencodeinterpreter.tools.models.scripted import load_scripted
-from opencodeinterpreter.tools.models.vllm_options import check_vllm
+from opencodeinterpreter.tools.models.vllm.options import check_vllm
 
 Scheme = Literal["local", "openai", "scripted", "vllm", "vllm-serve", "provider"]
 

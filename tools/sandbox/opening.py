@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Literal, cast, get_args
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.local import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 SandboxName = Literal["full", "reduced", "e2b"]
@@ -54,8 +54,8 @@ async def open_sandbox(
     """
     _checked(name)
     if name == "e2b":
-        from opencodeinterpreter.tools.sandbox.e2b import open_e2b_sandbox
-        from opencodeinterpreter.tools.sandbox.e2b_settings import E2BSettings
+        from opencodeinterpreter.tools.sandbox.e2b.sandbox import open_e2b_sandbox
+        from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 
         settings = E2BSettings() if concurrency is None else E2BSettings(concurrency=concurrency)
         async with open_e2b_sandbox(settings) as remote:

@@ -4,28 +4,23 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from opencodeinterpreter.tools.errors import InputError, SandboxError
-from opencodeinterpreter.tools.sandbox.local import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 from opencodeinterpreter.tools.sandbox.opening import open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 
 
-class Check(BaseModel):
+class Check(Frozen):
     """One thing that was tried."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     ok: bool
     detail: str
 
 
-class Report(BaseModel):
+class Report(Frozen):
     """What was tried, what held, and what that comes to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tier: str | None
     """The isolation that was proved, or `e2b`; `None` where the sandbox refuses."""

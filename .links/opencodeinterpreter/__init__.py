@@ -1,1 +1,0 @@
-../../opencodeinterpreter/__init__.py

@@ -1,0 +1,49 @@
+"""A store from a URL.
+
+A path (or `sqlite:///path`) is an SQLite file, `postgresql://…` a PostgreSQL database (extra
+`postgres`). Savers get a serializer that revives no types at all, since the default one imports
+and calls whatever a checkpoint names (CVE-2026-28277).
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from opencodeinterpreter.graph.store.protocol import Store, store_failures
+from opencodeinterpreter.graph.store.sqlite import open_sqlite
+from opencodeinterpreter.tools.errors import InputError
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """Open the store that `url` names, creating an SQLite file that is not there.
+
+    Raises InputError when it is corrupt, locked, of another version, or may not be written, and
+    StoreError when it fails in use.
+    """
+    async with _kind(url) as store:
+        with store_failures(store):
+            yield store
+
+
+def _kind(url: str) -> AbstractAsyncContextManager[Store]:
+    scheme, mark, _ = url.removeprefix("sqlite:///").partition("://")
+    if not mark:
+        return open_sqlite(Path(os.path.expanduser(scheme)))  # noqa: PTH111 - Path's own raises
+    if scheme not in ("postgresql", "postgres"):
+        raise InputError(f"store {scheme}://…: name an SQLite file or a postgresql:// URL")
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"the store's URL cannot be read: {error}") from None
+    if find_spec("psycopg") is None:
+        raise InputError(
+            "a PostgreSQL store needs the extra 'postgres': "
+            "pip install 'opencodeinterpreter[postgres]'"
+        )
+    from opencodeinterpreter.graph.store.postgres import open_postgres
+
+    return open_postgres(url)

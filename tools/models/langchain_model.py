@@ -1,0 +1,232 @@
+"""Any langchain chat model as a `Model`, with retries and a hard deadline around it."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from opencodeinterpreter.tools.errors import ContextOverflow, ModelError
+from opencodeinterpreter.tools.models.breaker import Breaker
+from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault, fault_of, silence
+from opencodeinterpreter.tools.models.options import ModelOptions
+from opencodeinterpreter.tools.models.protocol import Request, Response, Usage
+from opencodeinterpreter.tools.models.redaction import without_keys
+from opencodeinterpreter.tools.models.structured import TOOL, Way, tool_of, tool_text
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
+    from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
+
+_LONGEST_TEXT = 600
+_MOST_TOKENS = 2**48
+"""More than any call takes, and so few that the sums of a run stay within 64 bits."""
+_backoff = wait_random_exponential(multiplier=0.5, max=20)
+
+
+class LangChainModel:
+    """A langchain chat model behind the model seam.
+
+    It is called through `ainvoke`, so that callbacks see it and LangGraph's
+    `stream_mode="messages"` streams its tokens. Retries are counted here: give the chat model
+    none of its own. An attempt that fails in mid-stream has shown its tokens already.
+
+    A schema-bound answer is asked for in the best of its `ways` that the server takes; which one
+    that is, is remembered.
+    """
+
+    ways: ClassVar[Sequence[Way]] = ("tool", "words")
+
+    def __init__(
+        self, chat: "BaseChatModel", *, spec: str, options: ModelOptions | None = None
+    ) -> None:
+        self._chat = chat
+        self._spec = spec
+        self._options = options or ModelOptions()
+        self._price = self._options.prices.get(spec)
+        self._ways = self.ways
+        self._breaker = Breaker()
+
+    @property
+    def spec(self) -> str:
+        """The name by which records know this model."""
+        return self._spec
+
+    async def complete(self, request: Request) -> Response:
+        """Answer `request`; raises ModelError when its retries or its deadline are spent."""
+        started = time.monotonic()
+        retrying = self._retrying()
+        try:
+            async with asyncio.timeout(self._options.timeout_seconds) as deadline:
+                response: Response = await retrying(self._attempt, request)
+        except AttemptFailed as failed:
+            raise self._error(failed, retrying) from None
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            fault = silence(self._options.timeout_seconds)
+            self._breaker.note(fault)
+            raise self._error(AttemptFailed(fault), retrying) from None
+        return response.model_copy(
+            update={
+                "finish": _finish(response, request.sampling.max_tokens),
+                "usage": self._priced(response.usage),
+                "seconds": time.monotonic() - started,
+                "attempts": retrying.statistics["attempt_number"],
+            }
+        )
+
+    async def ready(self) -> None:
+        """Wait until an attempt makes sense; raises AttemptFailed where none ever will."""
+
+    def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
+        """Return what `ainvoke` is given beside the messages; override it for other names."""
+        return request.sampling.model_dump(exclude_none=True)
+
+    def check(self, message: "AIMessage") -> None:
+        """Raise AttemptFailed where `message` is no whole answer."""
+
+    def fault(self, error: Exception) -> Fault:
+        """Return what an error of the chat model means."""
+        return fault_of(error)
+
+    def hide(self, text: str) -> str:
+        """Return `text` without any key."""
+        return without_keys(text)
+
+    def response(self, message: "AIMessage") -> Response:
+        """Return what `message` says; the caller fills in what the message doesn't know."""
+        told = message.response_metadata
+        refusal = message.additional_kwargs.get("refusal")
+        finish = told.get("finish_reason") or told.get("stop_reason") or "unknown"
+        return Response(
+            text=str(message.text) or tool_text(message) or refusal or "",
+            model=told.get("model_name") or told.get("model") or self._spec,
+            finish="refusal" if refusal else finish,
+            usage=_usage(message),
+        )
+
+    async def _attempt(self, request: Request) -> Response:
+        """Ask in the best way that the server takes."""
+        if request.json_schema is None:
+            return await self._ask(request, "words")
+        refused: AttemptFailed | None = None
+        for at, way in enumerate(self._ways):
+            try:
+                response = await self._ask(request, way)
+            except AttemptFailed as failed:
+                if not failed.fault.refused:
+                    raise
+                refused = refused or failed
+            else:
+                self._ways = self._ways[at:]
+                return response
+        assert refused, "the last way is always words"
+        raise refused
+
+    async def _ask(self, request: Request, way: Way) -> Response:
+        self._breaker.check()
+        try:
+            response = await self._invoke(request, way)
+        except AttemptFailed as failed:
+            self._breaker.note(failed.fault)
+            raise
+        self._breaker.note(None)
+        return response
+
+    async def _invoke(self, request: Request, way: Way) -> Response:
+        await self.ready()
+        chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
+        messages = [(message.role, message.content) for message in request.messages]
+        try:
+            async with asyncio.timeout(self._options.attempt_seconds):
+                message = await (chat or self._chat).ainvoke(
+                    messages, **self.arguments(request, way)
+                )
+            self.check(message)
+            return self.response(message)
+        except TimeoutError:
+            raise AttemptFailed(silence(self._options.attempt_seconds)) from None
+        except Exception as error:  # any client's any class: the seam attributes it to the model
+            raise AttemptFailed(self.fault(error)) from None
+
+    def _bound(self, schema: Mapping[str, Any]) -> "Runnable[LanguageModelInput, AIMessage]":
+        try:
+            return self._chat.bind_tools([tool_of(schema)], tool_choice=TOOL)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            fault = Fault(
+                text=f"it can be given no tools ({type(error).__name__})",
+                advice="name another model",
+                passing=False,
+                refused=True,
+            )
+            raise AttemptFailed(fault) from None
+
+    def _retrying(self) -> AsyncRetrying:
+        options = self._options
+        return AsyncRetrying(
+            retry=retry_if_exception(_passing),
+            wait=_wait,
+            stop=stop_after_attempt(options.retries + 1)
+            | stop_before_delay(options.timeout_seconds),
+            reraise=True,
+        )
+
+    def _priced(self, usage: Usage | None) -> Usage | None:
+        if usage is None or self._price is None:
+            return usage
+        return usage.model_copy(update={"cost": self._price.of(usage)})
+
+    def _error(self, failed: AttemptFailed, retrying: AsyncRetrying) -> ModelError:
+        fault = failed.fault
+        attempts = retrying.statistics.get("attempt_number", 1)
+        tries = f" after {attempts} attempts" if attempts > 1 else ""
+        wait = f" (it asks to wait {fault.wait:g} s)" if fault.wait else ""
+        # A key that is cut before it is hidden keeps a part.
+        told = self.hide(fault.text)
+        told = told if len(told) <= _LONGEST_TEXT else f"{told[:_LONGEST_TEXT]}…"
+        kind = ContextOverflow if fault.overflow else ModelError
+        return kind(f"model {self._spec}: {told}{tries}{wait}; {fault.advice}")
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, AttemptFailed) and error.fault.passing
+
+
+def _wait(state: RetryCallState) -> float:
+    asked = 0.0
+    if state.outcome is not None and isinstance(error := state.outcome.exception(), AttemptFailed):
+        asked = error.fault.wait
+    return asked + _backoff(state)
+
+
+def _finish(response: Response, max_tokens: int) -> str:
+    """Return why an answer ended, telling the two limits apart: servers cut without a word."""
+    usage = response.usage
+    if response.finish == "length" and usage and usage.output_tokens < max_tokens:
+        return "context"
+    return response.finish
+
+
+def _usage(message: "AIMessage") -> Usage | None:
+    """Return what a server counted; a count that can be none is unknown, and the answer stands."""
+    told: Mapping[str, Any] = message.usage_metadata or {}
+    asked, answered = _tokens(told.get("input_tokens")), _tokens(told.get("output_tokens"))
+    if asked is None or answered is None:
+        return None
+    details = told.get("input_token_details") or {}
+    cached = _tokens(details.get("cache_read"))
+    return Usage(input_tokens=asked, output_tokens=answered, cached_tokens=cached)
+
+
+def _tokens(count: object) -> int | None:
+    return count if isinstance(count, int) and 0 <= count < _MOST_TOKENS else None

@@ -1,0 +1,132 @@
+"""A folder of an E2B sandbox, and the files in it by paths relative to it."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.execution import Artifact
+from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, Handle, ask
+from opencodeinterpreter.tools.sandbox.protocol import FileInfo
+
+_ARTIFACT = 2 << 20
+_ARTIFACTS = 4 << 20
+"""Most bytes of one artifact, and of all of a run."""
+_FILE = 64 << 20
+"""Most bytes of a file that is read by name."""
+_DEPTH = 32
+
+
+def checked(path: str) -> str:
+    """Return `path` in its plain form; raises InputError where it leaves the work folder."""
+    plain = PurePosixPath(path)
+    if plain.is_absolute() or ".." in plain.parts or "\0" in path:
+        raise InputError(f"{path!r} leaves the work folder: name a path inside it")
+    return str(plain)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where it is, and who reads and writes there; `seconds` bound each call."""
+
+    handle: Handle
+    path: str
+    """Absolute, or relative to the user's home."""
+    user: str | None
+    """`None` for the sandbox's own."""
+    seconds: float
+
+    async def read(self, path: str) -> bytes:
+        """Return a file; raises InputError where there is none, or it is too big."""
+        data = await self._read(f"{self.path}/{checked(path)}", _FILE)
+        if data is None:
+            raise InputError(f"{path!r} is bigger than the {_FILE >> 20} MiB that can be read")
+        return data
+
+    async def write(self, path: str, data: str | bytes) -> None:
+        """Write a file, with its parent folders."""
+        at = f"{self.path}/{checked(path)}"
+        raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        call = self.handle.files.write(at, raw, user=self.user)
+        await ask("write a file", call, self.seconds)
+
+    async def listed(self, path: str) -> tuple[FileInfo, ...]:
+        """Return the entries of a folder by name; raises InputError where there is none."""
+        found = await self._entries(f"{self.path}/{checked(path)}", 1)
+        return tuple(
+            FileInfo(
+                path=self._relative(entry),
+                kind=_kind(entry),
+                size=entry.size if _kind(entry) == "file" else 0,
+            )
+            for entry in found
+        )
+
+    async def collected(self, patterns: Sequence[str]) -> tuple[Artifact, ...]:
+        """Return the files that match a pattern, by name; a `*` also matches `/`."""
+        room = _ARTIFACTS
+        found = []
+        for entry in await self._entries(self.path, _DEPTH):
+            path = self._relative(entry)
+            wanted = any(fnmatchcase(path, pattern) for pattern in patterns)
+            if not wanted or _kind(entry) != "file":
+                continue
+            most = min(_ARTIFACT, room)
+            data = await self._read(entry.path, most) if entry.size <= most else None
+            if data is None:
+                found.append(Artifact(path=path, size=entry.size))
+                continue
+            room -= len(data)
+            digest = hashlib.sha256(data).hexdigest()
+            content = base64.b64encode(data).decode()
+            found.append(Artifact(path=path, size=len(data), sha256=digest, content=content))
+        return tuple(found)
+
+    async def _entries(self, path: str, depth: int) -> list[Any]:
+        call = self.handle.files.list(path, depth=depth, user=self.user)
+        try:
+            found = await ask("list files", call, self.seconds)
+        except E2BTransientError as error:
+            raise _missing(path, error) from error
+        return sorted(found, key=lambda entry: str(entry.path))
+
+    async def _read(self, path: str, most: int) -> bytes | None:
+        """Return a file's bytes, `None` where there are more than `most`."""
+        try:
+            return await ask("read a file", self._stream(path, most), self.seconds)
+        except E2BTransientError as error:
+            raise _missing(path, error) from error
+
+    async def _stream(self, path: str, most: int) -> bytes | None:
+        # In pieces: what is no plain file may never end.
+        data = bytearray()
+        async with await self.handle.files.read(path, format="stream", user=self.user) as pieces:
+            async for piece in pieces:
+                data += piece
+                if len(data) > most:
+                    return None
+        return bytes(data)
+
+    def _relative(self, entry: Any) -> str:
+        return str(entry.path).partition(f"{self.path}/")[2]
+
+
+def _missing(path: str, error: E2BTransientError) -> Exception:
+    """Return what to raise: a sandbox without such a file is in order."""
+    from e2b import FileNotFoundException
+
+    if isinstance(error.__cause__, FileNotFoundException):
+        return InputError(f"{path!r} does not exist in the sandbox")
+    return error
+
+
+def _kind(entry: Any) -> Literal["file", "folder", "other"]:
+    from e2b import FileType
+
+    if entry.type == FileType.FILE:
+        return "file"
+    return "folder" if entry.type == FileType.DIR else "other"

@@ -1,0 +1,237 @@
+"""One one-shot run in an E2B sandbox: send it there, hear how it goes, say how it ended."""
+
+import asyncio
+import io
+import json
+import signal
+import uuid
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from opencodeinterpreter.tools.errors import SandboxError
+from opencodeinterpreter.tools.execution import Execution, Logs, SandboxLimits, Status
+from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, Handle, ask
+from opencodeinterpreter.tools.sandbox.e2b.files import Folder
+from opencodeinterpreter.tools.sandbox.e2b.inside import confinement, supervisor
+from opencodeinterpreter.tools.sandbox.e2b.output import Kept, clean
+from opencodeinterpreter.tools.sandbox.inside import cell, display, frames
+from opencodeinterpreter.tools.sandbox.shared import claims
+from opencodeinterpreter.tools.sandbox.shared.listener import Listener
+from opencodeinterpreter.tools.sandbox.shared.request import request
+
+GRACE_SECONDS = 15.0
+"""How long past its time a run may be late to say that it was stopped, before we give it up."""
+_RUNS = ".opencodeinterpreter"
+"""Where runs have their folders, in the home of the sandbox's user."""
+_LINE = 1 << 24
+"""Most characters of one line that a run's parent tells."""
+_COMPLAINT = 2000
+_WORD = 20
+_LATEST = 1e6
+_ROOT = "opencodeinterpreter"
+_MAIN = f"""
+import json, sys, zipfile
+from {_ROOT}.tools.sandbox.e2b.inside.supervisor import main
+with zipfile.ZipFile(sys.argv[0]) as archive:
+    job = [archive.read(name) for name in ("request", "stdin", "limits.json")]
+main(job[0], job[1], json.loads(job[2]))
+"""
+_MODULES = (supervisor, confinement, cell, display, frames)
+_STATUS_OF: dict[str, Status] = {"wall": "timeout", "cpu": "timeout"}
+
+
+class Program(NamedTuple):
+    """What to run; see `ContextSandbox.run_code`."""
+
+    code: str
+    files: Mapping[str, str | bytes]
+    stdin: str
+    limits: SandboxLimits
+    collect: Sequence[str]
+    seed: int | None
+    listener: Listener
+
+
+class Ended(NamedTuple):
+    """A run that ended."""
+
+    execution: Execution
+    sound: bool
+    """Whether its parent in the sandbox saw to its end, so that nothing of it is left."""
+
+
+async def run_once(handle: Handle, program: Program, seconds: float) -> Ended:
+    """Run `program` in a process of its own; `seconds` bound each call that runs no code.
+
+    Raises E2BTransientError where the sandbox is lost, else SandboxError.
+    """
+    folder = f"{_RUNS}/{uuid.uuid4().hex}"
+    archive = f"{folder}/job.pyz"
+    packed = await asyncio.to_thread(_archive, program)
+    await ask("take a run", handle.files.write(archive, packed), seconds)
+    heard = _Heard(program.limits.output_bytes, program.listener)
+    try:
+        code = await ask(
+            "run a program",
+            _command(handle, f"python3 -s -X utf8 {archive}", heard),
+            program.limits.wall_seconds + GRACE_SECONDS,
+        )
+    except E2BTransientError as error:
+        if not (heard.begun and isinstance(error.__cause__, TimeoutError)):
+            raise
+        late = Execution(status="timeout", reason="wall", logs=heard.logs())
+        return Ended(late, sound=False)
+    execution = heard.execution(code)
+    if heard.end and program.collect:
+        found = await Folder(handle, f"{folder}/work", None, seconds).collected(program.collect)
+        execution = execution.model_copy(update={"artifacts": found})
+    return Ended(execution, sound=bool(heard.end))
+
+
+async def _command(handle: Handle, command: str, heard: "_Heard") -> int:
+    """Run a command to its end and return its exit status, negative for a signal."""
+    from e2b import CommandExitException
+
+    try:
+        ended = await handle.commands.run(
+            command,
+            # As in local runs: the same hashes each time, and no threads that we don't know of.
+            envs={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            on_stdout=heard.take,
+            on_stderr=heard.complain,
+            # Our deadline is around this. With one of its own to open the stream, the SDK leaves
+            # a task behind whenever a run is cancelled.
+            timeout=0,
+            request_timeout=0,
+            retain_output=False,
+        )
+    except CommandExitException as left:
+        return int(left.exit_code)
+    return int(ended.exit_code)
+
+
+def _archive(program: Program) -> bytes:
+    """Return an archive that Python runs: our own modules and what to do."""
+    limits = program.limits.model_dump(mode="json")
+    job = {
+        "request": request(
+            program.code,
+            program.files,
+            seed=program.seed,
+            cpu_seconds=program.limits.cpu_seconds,
+        ),
+        "stdin": program.stdin.encode("utf-8", "surrogateescape"),
+        "limits.json": json.dumps(limits).encode(),
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in {**_sources(), **job}.items():
+            archive.writestr(path, content)
+    return packed.getvalue()
+
+
+@cache
+def _sources() -> dict[str, bytes]:
+    """Return the archive's files: our modules and the packages around them, which are empty."""
+    sources = {"__main__.py": _MAIN.encode()}
+    for module in _MODULES:
+        path = module.__name__.replace(".", "/")
+        for package in list(PurePosixPath(path).parents)[:-1]:
+            sources[f"{package}/__init__.py"] = b""
+        sources[f"{path}.py"] = Path(str(module.__file__)).read_bytes()
+    return sources
+
+
+class _Heard:
+    """What a run's parent told, as far as it can be read, and no more than we keep."""
+
+    def __init__(self, keep: int, listener: Listener) -> None:
+        self.begun = False
+        self.end: dict[str, Any] = {}
+        self._kept = {"stdout": Kept(keep, listener.hear), "stderr": Kept(keep)}
+        self._rest = ""
+        self._complaint = ""
+
+    def take(self, text: str) -> None:
+        """Take a piece of what was told."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        self._rest = self._rest[:_LINE]
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(message, dict) and not self.end:
+                self._hear(message)
+
+    def complain(self, text: str) -> None:
+        """Take what came on stderr, where nothing should come."""
+        self._complaint = (self._complaint + text)[-_COMPLAINT:]
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        self.begun = self.begun or "begun" in message
+        if isinstance(message.get("end"), dict):
+            self.end = message["end"]
+        for name, kept in self._kept.items():
+            kept.take(clean(message.get(name)))
+
+    def logs(self) -> Logs:
+        """What the run printed."""
+        dropped = self.end.get("dropped")
+        counts = [*dropped, 0, 0] if isinstance(dropped, list) else [0, 0]
+        return Logs(
+            stdout=self._kept["stdout"].text(),
+            stderr=self._kept["stderr"].text(),
+            stdout_dropped=_number(counts[0]),
+            stderr_dropped=_number(counts[1]),
+        )
+
+    def execution(self, code: int) -> Execution:
+        """Return how the run ended; `code` is its parent's exit status.
+
+        Raises SandboxError where the code never began.
+        """
+        if not self.begun or self.end.get("answers") == []:
+            said = (self._complaint or self._kept["stderr"].text()).strip().splitlines()
+            raise SandboxError(
+                f"E2B's sandbox could not start a run (exit status {code}): "
+                f"{said[-1] if said else 'it said nothing'}; "
+                "its template must have Python 3.11 or newer as python3"
+            )
+        seconds = self.end.get("seconds")
+        ended = Execution(
+            status="ok",
+            logs=self.logs(),
+            seconds=seconds if isinstance(seconds, float) and 0 <= seconds < _LATEST else 0.0,
+        )
+        return ended.model_copy(update=self._ending())
+
+    def _ending(self) -> dict[str, object]:
+        reason = clean(self.end.get("reason"))[:_WORD]
+        if reason:
+            return {"status": _STATUS_OF.get(reason, "limit"), "reason": reason}
+        answers = self.end.get("answers")
+        answer = answers[1] if isinstance(answers, list) and len(answers) > 1 else None
+        told = claims.ending(answer) if isinstance(answer, dict) else None
+        if told is not None:
+            return told
+        code = self.end.get("code")
+        if isinstance(code, int) and code >= 0:
+            return {"status": "exited", "exit_code": code}
+        # Without an end it was its parent that the run killed.
+        return {"status": "crashed", "reason": _signal_name(code)}
+
+
+def _signal_name(code: object) -> str:
+    """Name the signal behind a negative exit status, as far as there is one."""
+    try:
+        return signal.Signals(-code).name if isinstance(code, int) else ""
+    except ValueError:
+        return ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

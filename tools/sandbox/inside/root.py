@@ -1,0 +1,213 @@
+"""The zygote's way into its own namespaces and a read-only root of its own.
+
+As an ordinary user the namespaces come first and give the right to mount. As root the mounts
+come first, since only real root can reach an interpreter below a private home; then root is
+given up for a user id that owns nothing, so that hostile code is never root of the host.
+"""
+
+import os
+import stat
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from opencodeinterpreter.tools.sandbox.inside import syscalls
+from opencodeinterpreter.tools.sandbox.inside.build import Build
+from opencodeinterpreter.tools.sandbox.inside.syscalls import call, mount, restrict_mounts, step
+
+BOX = "/box"
+ROOM = f"{BOX}/run"
+"""Where a run's own file system is mounted, with the two folders below in it."""
+WORK = f"{ROOM}/work"
+SCRATCH = f"{ROOM}/tmp"
+USER = 1000
+"""Who code in the sandbox believes it is."""
+
+_NAMESPACES = {
+    "mount": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "net": syscalls.CLONE_NEWNET,
+}
+_OLD = "/.old"
+DEVICES = ("null", "zero", "full", "random", "urandom")
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
+SETTINGS = ("/etc/ld.so.cache", "/etc/localtime")
+_NOBODY = 65534
+_UNUSED = 0x70000000
+"""Above every range that systemd or a container engine hands out."""
+
+
+def enter(build: Build) -> int:
+    """Move this process into the sandbox's namespaces and root; children are born inside.
+
+    Returns a descriptor of the host's /proc, which the caller must close. Raises
+    StepFailedError.
+    """
+    with step("open /proc"):
+        opened = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        proc = syscalls.out_of_the_way(opened)
+        os.close(opened)
+    _be_first_to_go(proc)
+    as_root, mounts = os.geteuid() == 0, "mount" in build.layers
+    if as_root and mounts:
+        with step("unshare as root"):
+            call("unshare", syscalls.CLONE_NEWNS)
+        _build_root()
+    if as_root:
+        _leave_root(build.folder)
+    if build.tier == "full":
+        _unshare(proc, build.layers)
+    if mounts and not as_root:
+        _build_root()
+    return proc
+
+
+def own_user(proc: int) -> None:
+    """Give the calling process a user namespace of its own, in which it is the same user.
+
+    What the kernel counts by user (processes, above all) is then counted for it alone.
+    """
+    with step("unshare for a run"):
+        call("unshare", syscalls.CLONE_NEWUSER)
+    with step("uid_map"):
+        _write_proc(proc, "self/uid_map", f"{USER} {USER} 1")
+        _write_proc(proc, "self/gid_map", f"{USER} {USER} 1")
+
+
+def read_proc(proc: int, path: str) -> str:
+    """Return the text of a file of the host's /proc, given by descriptor."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        return os.read(descriptor, 1 << 16).decode()
+    finally:
+        os.close(descriptor)
+
+
+def _write_proc(proc: int, path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _be_first_to_go(proc: int) -> None:
+    """When the machine runs out of memory, the sandbox dies before its host."""
+    with step("oom_score_adj"):
+        _write_proc(proc, "self/oom_score_adj", "500")
+
+
+def _unshare(proc: int, layers: frozenset[str]) -> None:
+    user, group = os.geteuid(), os.getegid()
+    flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+    for layer, flag in _NAMESPACES.items():
+        flags |= flag if layer in layers else 0
+    with step("unshare"):
+        call("unshare", flags)
+    with step("setgroups"):
+        _write_proc(proc, "self/setgroups", "deny")
+    with step("uid_map"):
+        _write_proc(proc, "self/uid_map", f"{USER} {user} 1")
+        _write_proc(proc, "self/gid_map", f"{USER} {group} 1")
+
+
+def _leave_root(folder: str) -> None:
+    with step("setresuid"):
+        os.setgroups([])
+        try:
+            _become(_UNUSED + os.getpid(), folder)
+        except OSError:
+            # A container may map few user ids.
+            _become(_NOBODY, folder)
+        # A change of user makes /proc/self root's own; the maps are written there.
+        call("prctl", syscalls.PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _become(user: int, folder: str) -> None:
+    if folder:
+        os.chown(folder, user, user)
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def _build_root() -> None:
+    """Make a root of what the interpreter needs, all of it read-only, and move into it."""
+    found = list(sources())
+    stage = next(path for path in ("/tmp", "/mnt", "/var") if Path(path).is_dir())
+    with step("mount"):
+        mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        mount("tmpfs", stage, "tmpfs", flags, "mode=755,size=1m,nr_inodes=1000")
+        Path(stage + _OLD).mkdir()
+    with step("pivot_root"):
+        os.chdir(stage)
+        call("pivot_root", b".", stage.encode() + _OLD.encode())
+        os.chdir("/")
+    for source, target in found:
+        with step("bind"):
+            _bind(source, target)
+        with step("mount_setattr"):
+            restrict_mounts(target, syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV)
+    with step("bind"):
+        for name in DEVICES:
+            _bind(f"/dev/{name}", f"/dev/{name}")
+        _furnish()
+    with step("umount"):
+        call("umount2", _OLD.encode(), syscalls.MNT_DETACH)
+        Path(_OLD).rmdir()
+    with step("mount_setattr"):
+        restrict_mounts("/", syscalls.MOUNT_ATTR_RDONLY)
+
+
+def _bind(source: str, target: str) -> None:
+    old, new = Path(_OLD + source), Path(target)
+    new.parent.mkdir(parents=True, exist_ok=True)
+    if stat.S_ISDIR(old.stat().st_mode):
+        new.mkdir(exist_ok=True)
+    else:
+        new.touch()
+    mount(str(old), target, flags=syscalls.MS_BIND | syscalls.MS_REC)
+
+
+def _furnish() -> None:
+    """Add what belongs to no host: the mount points, /tmp, and who the user is."""
+    Path(ROOM).mkdir(parents=True)
+    for name in _SYSTEM:
+        target = _link_target(Path(_OLD + name))
+        if target and not Path(name).exists():
+            Path(name).symlink_to(target)
+    # Semaphores of `multiprocessing` are files there.
+    Path("/dev/shm").symlink_to(SCRATCH)
+    # An interpreter may live below /tmp; TMPDIR names the scratch folder all the same.
+    if not Path("/tmp").exists():
+        Path("/tmp").symlink_to(SCRATCH)
+    etc = Path("/etc")
+    etc.mkdir(exist_ok=True)
+    (etc / "passwd").write_text(f"user:x:{USER}:{USER}::{WORK}:/bin/sh\n")
+    (etc / "group").write_text(f"user:x:{USER}:\n")
+
+
+def _link_target(path: Path) -> str | None:
+    return str(path.readlink()) if path.is_symlink() else None
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """Yield (real path on the host, path in the sandbox) of each tree, outer ones first.
+
+    They are what an interpreter and its packages need to be read.
+    """
+    wanted = [path for path in _SYSTEM if not Path(path).is_symlink()]
+    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.base_exec_prefix)):
+        # Never a whole prefix: it may be a home, with more in it than Python.
+        wanted += [f"{prefix}/{part}" for part in ("bin", "lib", "lib64", "pyvenv.cfg")]
+    wanted += [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    real = [os.path.realpath(path) for path in wanted if Path(path).exists()]
+    taken: list[str] = []
+    for target in sorted({*(path for path in wanted if Path(path).exists()), *real}, key=len):
+        if not any(target == outer or target.startswith(outer + "/") for outer in taken):
+            taken.append(target)
+            yield os.path.realpath(target), target
+    for path in SETTINGS:
+        if Path(path).exists():
+            yield os.path.realpath(path), path

@@ -1,0 +1,155 @@
+"""Linux system calls that Python 3.11 has no door to, through libc's `syscall`.
+
+Only ever imported inside the sandbox's own processes, never by the host.
+"""
+
+import ctypes
+import fcntl
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from opencodeinterpreter.tools.sandbox.inside.syscall_table import number
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+AT_FDCWD = -100
+AT_RECURSIVE = 0x8000
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_machine = os.uname().machine
+
+
+class StepFailedError(Exception):
+    """One step of setting the sandbox up failed; names the step and the error number."""
+
+    def __init__(self, step: str, errno: int, detail: str = "") -> None:
+        super().__init__(step, errno, detail)
+        self.step = step
+        self.errno = errno
+        self.detail = detail
+
+
+class step:
+    """Name the step that an `OSError` inside came from; raises StepFailedError."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise StepFailedError(self._name, error.errno or 0, str(error)) from error
+
+
+def call(name: str, *arguments: Any) -> int:
+    """Make system call `name` with ints, bytes, ctypes objects or `None`; raises OSError."""
+    result: int = _libc.syscall(*_words(name, arguments))
+    if result == -1:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
+    return result
+
+
+def _words(name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the arguments of libc's `syscall`, integers as words of the machine."""
+    words = (number(name, _machine) or -1, *arguments)
+    return tuple(ctypes.c_long(word) if isinstance(word, int) else word for word in words)
+
+
+class Call(NamedTuple):
+    """A system call with its arguments in the form that libc takes."""
+
+    stage: str
+    """The step that it is a part of, for the error."""
+    words: tuple[Any, ...]
+
+
+def prepare(stage: str, name: str, *arguments: Any) -> Call:
+    """Return the call that `call` would make."""
+    return Call(stage, _words(name, arguments))
+
+
+def make(calls: Iterable[Call]) -> None:
+    """Make `calls` in turn; raises StepFailedError at the first that fails."""
+    for stage, words in calls:
+        if _libc.syscall(*words) == -1:
+            code = ctypes.get_errno()
+            raise StepFailedError(stage, code, os.strerror(code))
+
+
+def rehearse() -> None:
+    """Make calls that change nothing, so that the first of a child is not the first of all."""
+    make([prepare("rehearse", "prlimit64", 0, 0, None, None)] * 20)
+
+
+def out_of_the_way(descriptor: int) -> int:
+    """Return a copy of `descriptor` above those that a run gets; the original stays open."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount `source` at `target`; raises OSError."""
+    call("mount", source.encode(), target.encode(), kind.encode(), flags, options.encode())
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns", ctypes.c_uint64),
+    )
+
+
+def restrict_mounts(target: str, attributes: int) -> None:
+    """Add `attributes` to the mount at `target` and all below it (Linux 5.12); raises OSError."""
+    request = _MountAttributes(set=attributes)
+    size = ctypes.sizeof(request)
+    call(
+        "mount_setattr",
+        AT_FDCWD,
+        target.encode(),
+        AT_RECURSIVE,
+        ctypes.byref(request),
+        ctypes.c_size_t(size),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+_CAPABILITY_HEADER = _CapabilityHeader(version=0x20080522, pid=0)
+_NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
+
+
+def without_capabilities() -> Call:
+    """Return the call that gives up every capability for good."""
+    header, none = ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES)
+    return prepare("capset", "capset", header, none)

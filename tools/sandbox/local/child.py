@@ -1,0 +1,251 @@
+"""The host's side of one sealed process: its pipes, its channel, and the power to end it."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.drain import Drain, FrameReader
+from opencodeinterpreter.tools.sandbox.local.meter import Meter, pid_of
+from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
+from opencodeinterpreter.tools.sandbox.local.zygote_client import Birth, Ending, ZygoteClient
+
+FRAME = 8 << 20
+"""Most bytes of one answer."""
+_CHUNK = 1 << 16
+
+
+class Child:
+    """A process forked and sealed for one run or one context; it takes a request once it is.
+
+    Whoever makes it must `close` it, which also ends the process. Raises ZygoteDiedError.
+    """
+
+    def __init__(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
+        self.zygote = zygote
+        self.limits = limits
+        """Those that it was born with."""
+        self._loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+        """Done when it is sealed and can be watched, and when it ended without ever being so."""
+        self.failure = ""
+        """Why it could not be set up."""
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        """Done when its owner has closed it."""
+        self.answers: deque[dict[str, Any]] = deque()
+        self.on_answer: Callable[[], None] | None = None
+        self.meter: Meter | None = None
+        self.folder: Folder | None = None
+        """Its work folder; `None` until it is sealed."""
+        self.room: Folder | None = None
+        """All of the host's disk that it may write to; `None` where it has mounts of its own."""
+        self._open = ExitStack()
+        self._pidfd: int | None = None
+        self._said_ready = False
+        self._frames = FrameReader(FRAME)
+        self._birth = Birth(self._started)
+        self._birth.ended.add_done_callback(self._ended)
+        try:
+            self._fork()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def ended(self) -> asyncio.Future[Ending]:
+        """Its end, by the zygote's word; ZygoteDiedError when that went away."""
+        return self._birth.ended
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it answered more than a frame may hold."""
+        return self._frames.overrun
+
+    def _fork(self) -> None:
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._open.enter_context(self.channel)
+        self.channel.setblocking(False)
+        # asyncio describes a socket whenever it looks for one, a number costs nothing.
+        self._line = self.channel.fileno()
+        with ExitStack() as children_ends:
+            children_ends.enter_context(theirs)
+            self._stdin = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            self._open.callback(os.close, self._stdin)
+            out, their_out = self._pipe(children_ends)
+            err, their_err = self._pipe(children_ends)
+            given = (self._stdin, their_out, their_err, theirs.fileno())
+            self.zygote.fork(self.limits, given, self._birth)
+        # The zygote is at work by now; what follows takes no time from the run.
+        self.stdout, self.stderr = self._drain(out), self._drain(err)
+        self._listen()
+        self._open.callback(self._listen_no_more)
+
+    def _pipe(self, children_ends: ExitStack) -> tuple[int, int]:
+        ours, theirs = os.pipe()
+        self._open.callback(os.close, ours)
+        children_ends.callback(os.close, theirs)
+        return ours, theirs
+
+    def _drain(self, descriptor: int) -> Drain:
+        drain = Drain(descriptor)
+        self._open.callback(drain.stop)
+        return drain
+
+    def give_stdin(self, text: str) -> None:
+        """Make `text` what the process reads from its descriptor 0, for good; do it once."""
+        import fcntl  # not on Windows
+
+        rest = memoryview(text.encode("utf-8", "surrogatepass"))
+        os.set_blocking(self._stdin, False)
+        at = 0
+        while at < len(rest):
+            at += os.pwrite(self._stdin, rest[at:], at)
+        # Else a run could keep memory there that no limit counts.
+        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)
+
+    def send(self, frame: bytes) -> asyncio.Task[None] | None:
+        """Send a request; return the task that sends the rest of a long one, to be cancelled.
+
+        One that the process does not read any more is no error.
+        """
+        try:
+            sent = self.channel.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return None
+        if sent == len(frame):
+            return None
+        return asyncio.create_task(self._send_all(frame[sent:]))
+
+    async def _send_all(self, rest: bytes) -> None:
+        with suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(self.channel, rest)
+
+    def expect(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at the next answer; one that came unasked is forgotten."""
+        self.answers.clear()
+        self.on_answer = heard
+        if not self._listening:
+            self._listen()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._line, self._hear)
+        self._listening = True
+
+    def _listen_no_more(self) -> None:
+        self._loop.remove_reader(self._line)
+        self._listening = False
+
+    def _hear(self) -> bool:
+        if self.answers:
+            # One is all that is ever read; hostile code may send millions.
+            self._listen_no_more()
+            return False
+        try:
+            data = self._receive()
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._listen_no_more()
+            return False
+        for message in self._frames.feed(data):
+            if self._said_ready:
+                if not self.answers:
+                    self.answers.append(message)
+            elif "ready" in message:
+                self._said_ready = True
+                self._be_ready()
+            else:
+                self.failure = self.failure or str(message.get("failed", ""))
+        if (self.answers or self.overrun) and self.on_answer:
+            self.on_answer()
+        return True
+
+    def _receive(self) -> bytes:
+        if self._said_ready:
+            return self.channel.recv(_CHUNK)
+        # Untrusted code has not begun, so this is the work folder.
+        cloexec = socket.MSG_CMSG_CLOEXEC
+        data, descriptors, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, cloexec)
+        for descriptor in descriptors:
+            self.folder = self._hold(descriptor)
+        return data
+
+    def _hold(self, descriptor: int) -> Folder:
+        self._open.callback(os.close, descriptor)
+        return Folder(descriptor)
+
+    def finish(self) -> None:
+        """Take what is in the channel, up to an answer, and in the pipes by now."""
+        for drain in (self.stdout, self.stderr):
+            drain.finish(1 << 20)
+        while not self.answers and not self.overrun and self._hear():
+            pass
+
+    def _started(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+        if self.closed.done():
+            self.kill()
+            os.close(pidfd)
+            return
+        self._open.callback(os.close, pidfd)
+        with suppress(OSError):
+            pid = pid_of(pidfd)
+            if pid is not None:
+                self.meter = Meter(pid)
+                self._open.callback(self.meter.close)
+            if self.private_folder:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                self.room = self._hold(os.open(self.private_folder, flags))
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        if self._said_ready and self._pidfd is not None and not self.ready.done():
+            self.ready.set_result(None)
+
+    @property
+    def private_folder(self) -> str:
+        """The host's folder that was made for it, empty where it has mounts of its own."""
+        base = self.zygote.build.folder
+        return f"{base}/{self._birth.number}" if base else ""
+
+    def _ended(self, _: object) -> None:
+        self.failure = self.failure or self._birth.failure
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it said that it is sealed."""
+        return self._said_ready
+
+    def kill(self) -> None:
+        """End the process."""
+        self._signal(signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell that is running."""
+        self._signal(signal.SIGINT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pidfd is not None and not self.ended.done():
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def close(self) -> None:
+        """End the process and let go of everything; once or more."""
+        if self.closed.done():
+            return
+        self.closed.set_result(None)
+        self.on_answer = None
+        self.kill()
+        self._open.close()

@@ -1,0 +1,207 @@
+"""A context of the local sandbox: one child that runs cell after cell."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from opencodeinterpreter.tools.errors import InputError, SandboxError
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.child import Child
+from opencodeinterpreter.tools.sandbox.local.run import Run
+from opencodeinterpreter.tools.sandbox.local.watch import Watch
+from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
+from opencodeinterpreter.tools.sandbox.local.zygote_client import ZygoteDiedError
+from opencodeinterpreter.tools.sandbox.protocol import FileInfo
+from opencodeinterpreter.tools.sandbox.shared.listener import Listener
+from opencodeinterpreter.tools.sandbox.shared.request import Files, request
+
+Spawn = Callable[[SandboxLimits], Awaitable[Child]]
+"""Makes a child, whose zygote it starts if need be."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was asked of a context, kept so that it can be done again."""
+
+    code: str | None
+    """`None`: only write files."""
+    files: Files
+    stdin: str = ""
+    seed: int | None = None
+    limits: SandboxLimits | None = None
+
+
+class LocalContext:
+    """Variables, imports and files that stay from cell to cell, in one child.
+
+    Cells run one at a time. When the child goes, for whatever reason, the next cell finds an
+    empty context and says so.
+    """
+
+    def __init__(self, spawn: Spawn, limits: SandboxLimits) -> None:
+        self._spawn = spawn
+        self.limits = limits
+        self._turn = asyncio.Lock()
+        self._child: Child | None = None
+        self._idle: Watch | None = None
+        self._settling: asyncio.Task[None] | None = None
+        self._lost = False
+        self.used_at = time.monotonic()
+        """When its last cell ended, by the monotonic clock."""
+        self._count = 0
+        self._history: list[Cell] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process."""
+        return self._child is not None and not self._child.ended.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell is under way, or its files are read."""
+        return self._turn.locked()
+
+    async def run(
+        self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
+    ) -> Execution:
+        """Run the next cell; raises SandboxError."""
+        async with self._turn:
+            try:
+                return await self._run(cell, collect, listener)
+            finally:
+                self.used_at = time.monotonic()
+
+    async def _run(
+        self, cell: Cell, collect: Sequence[str], listener: Listener | None
+    ) -> Execution:
+        child = await self._living()
+        lost = self._lost
+        if cell.code is not None:
+            # Whoever writes a file does not see the execution that would tell.
+            self._lost = False
+        if not self._history and cell.seed is None:
+            # Known, so that a fork draws the same numbers.
+            cell = replace(cell, seed=secrets.randbits(64))
+        count = self._count + (cell.code is not None)
+        limits = cell.limits or self.limits
+        frame = request(
+            cell.code,
+            cell.files,
+            stdin=cell.stdin,
+            cell=count,
+            seed=cell.seed,
+            cpu_seconds=limits.cpu_seconds,
+        )
+        if self._idle:
+            self._idle.stop()
+        run = Run(child, limits, cell=True)
+        try:
+            told = await run.carry_out(frame, collect, listener)
+        except asyncio.CancelledError:
+            self._settling = asyncio.create_task(run.settle())
+            raise
+        except ZygoteDiedError:
+            self.lose()
+            raise SandboxError(
+                "the sandbox's zygote died under a context, whose state is lost; run the cell again"
+            ) from None
+        self._count = count
+        if told.status == "ok":
+            self._history.append(cell)
+        if child.ended.done():
+            self.lose()
+        else:
+            self._watch_idle(child)
+        gone = lost or self._child is None
+        return told.model_copy(update={"execution_count": count, "state_lost": gone})
+
+    async def _living(self) -> Child:
+        """Return the child, settled; a new one where it is gone."""
+        if self._settling:
+            settling, self._settling = self._settling, None
+            # A zygote that died meanwhile is seen below.
+            await asyncio.wait([settling])
+        if self._child and self._child.ended.done():
+            self.lose()
+        if self._child is None:
+            self._child = await self._spawn(self.limits)
+            self._child.give_stdin("")
+        return self._child
+
+    def _watch_idle(self, child: Child) -> None:
+        """Stop what threads do between cells, if it is too much."""
+        self._idle = Watch(child, self.limits, lambda _: child.kill())
+        self._idle.begin(idle=True)
+
+    def lose(self) -> None:
+        """End the child; the next cell says that the state was lost."""
+        self._lost = True
+        self.empty()
+
+    def empty(self) -> None:
+        """End the child and forget what it did."""
+        if self._idle:
+            self._idle.stop()
+        if self._settling:
+            self._settling.cancel()
+            self._settling = None
+        if self._child:
+            self._child.close()
+        self._child = None
+        self._count = 0
+        self._history = []
+
+    async def fork(self) -> "LocalContext":
+        """Return a context in the same state, by running the successful cells again.
+
+        Raises SandboxError if one of them goes otherwise this time.
+        """
+        async with self._turn:
+            twin = LocalContext(self._spawn, self.limits)
+            try:
+                for number, cell in enumerate(self._history, 1):
+                    told = await twin.run(cell)
+                    if told.status != "ok":
+                        raise SandboxError(
+                            f"the context can't be forked: step {number} of it ended as "
+                            f"{told.status} {told.reason} when it was run again; make a new context"
+                        )
+                if self._child:
+                    await self._copy_files(twin)
+            except BaseException:
+                twin.empty()
+                raise
+            return twin
+
+    async def _copy_files(self, twin: "LocalContext") -> None:
+        folder = await self._folder()
+        for entry in await asyncio.to_thread(lambda: list(folder.walk())):
+            if entry.kind == "file":
+                content = await asyncio.to_thread(folder.read, entry.path)
+                await twin.run(Cell(None, {entry.path: content}))
+
+    async def _folder(self) -> Folder:
+        child = await self._living()
+        await asyncio.shield(child.ready)
+        if child.folder is None:
+            raise SandboxError("the context's process ended before its files could be read")
+        return child.folder
+
+    async def read_file(self, path: str) -> bytes:
+        """Return a file's bytes; raises InputError or SandboxError."""
+        async with self._turn:
+            return await asyncio.to_thread((await self._folder()).read, path)
+
+    async def list_files(self, path: str) -> tuple[FileInfo, ...]:
+        """Return a folder's entries; raises InputError or SandboxError."""
+        async with self._turn:
+            return await asyncio.to_thread((await self._folder()).entries, path)
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        """Write a file; raises InputError where it does not fit, or SandboxError."""
+        told = await self.run(Cell(None, {path: data}))
+        if told.status != "ok":
+            why = told.error.value if told.error else f"{told.status} {told.reason}"
+            raise InputError(f"{path}: cannot be written into the work folder: {why}")

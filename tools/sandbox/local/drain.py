@@ -1,0 +1,118 @@
+"""Reading what a process writes, without ever blocking and without keeping too much."""
+
+import asyncio
+import codecs
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from opencodeinterpreter.tools.sandbox.inside.frames import HEADER
+from opencodeinterpreter.tools.sandbox.protocol import OnStdout
+
+_CHUNK = 1 << 16
+_Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# One for all: to make it costs as much as to use it.
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+
+
+class Drain:
+    """Reads a pipe to its end; keeps the start and counts the rest."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._loop = asyncio.get_running_loop()
+        self._keep = 0
+        self._heard: Callable[[Drain], None] | None = None
+        self._decoder = _Decoder("replace")
+        self.tell: OnStdout | None = None
+        """Told what is kept as it comes; `begin` forgets it."""
+        self.kept = bytearray()
+        self.dropped = 0
+        self._loop.add_reader(descriptor, self._read)
+
+    def begin(self, keep: int, heard: Callable[["Drain"], None]) -> None:
+        """Start anew: keep `keep` bytes, and call `heard` whenever something came."""
+        self.kept, self.dropped = bytearray(), 0
+        self._decoder = _Decoder("replace")
+        self.tell = None
+        self._keep, self._heard = keep, heard
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.stop()
+            return False
+        room = self._keep - len(self.kept)
+        self.kept += data[:room]
+        if self.tell:
+            self.tell(self._decoder.decode(data[:room]))
+        self.dropped += max(0, len(data) - room)
+        if self._heard:
+            self._heard(self)
+        return True
+
+    def finish(self, most: int) -> None:
+        """Take what is in the pipe by now, up to about `most` bytes: a writer may be quick."""
+        for _ in range(most // _CHUNK + 1):
+            if not self._read():
+                break
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._loop.remove_reader(self._descriptor)
+
+    def text(self) -> str:
+        """What was kept, made printable."""
+        return self.kept.decode("utf-8", "replace")
+
+
+class FrameReader:
+    """Cuts a stream of bytes, which may be hostile, into messages.
+
+    A frame that holds no object is told as an empty one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._rest = bytearray()
+        self.overrun = False
+        """Whether more came than a frame may hold; nothing is read from then on."""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take `data`; return the messages that are complete."""
+        if self.overrun:
+            return []
+        self._rest += data
+        found = []
+        while (end := self._end()) is not None:
+            found.append(_message(bytes(self._rest[HEADER:end])))
+            del self._rest[:end]
+        self.overrun = len(self._rest) > self._most + HEADER
+        return found
+
+    def _end(self) -> int | None:
+        if len(self._rest) < HEADER:
+            return None
+        end = HEADER + int.from_bytes(self._rest[:HEADER], "big")
+        return end if len(self._rest) >= end else None
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    try:
+        message = _decoder.decode(body.decode())
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
