@@ -13,6 +13,7 @@ import pytest_asyncio
 from opencodeinterpreter.graph.solve import solve as solve_task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.sandbox.inside.build import LAYERS, Build
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox, open_sandbox
