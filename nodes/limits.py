@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Limits
-from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.python_syntax import parsed
 
 
 def reached(turns: Sequence[Turn], limits: Limits) -> str | None:

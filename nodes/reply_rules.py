@@ -7,7 +7,7 @@ import re
 import textwrap
 import tokenize
 
-from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.python_syntax import parsed
 
 MAX_SENTENCES = 3
 LEAK_TOKENS = 6

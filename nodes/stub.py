@@ -2,7 +2,7 @@
 
 import ast
 
-from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.python_syntax import parsed
 
 
 def is_stub(prompt: str) -> bool:

@@ -1,201 +1,261 @@
-"""Code taken out of a model's response, as models really write it."""
+"""The program in a model's answer.
 
-import ast
+A model may show more than the program: old code that it quotes, a usage example, tests, shell
+commands. The program is made of the blocks that define what was asked for and what these need.
+"""
+
 import re
 import textwrap
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cached_property
 
+from opencodeinterpreter.tools.fences import Block, fenced_blocks
 from opencodeinterpreter.tools.frozen import Frozen
-
-_PYTHON = frozenset({"python", "python2", "python3", "py", "py2", "py3", "ipython", "ipython3"})
-_MAIN = frozenset({"solution.py", "main.py"})
-_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>.*)")
-_LANGUAGE = re.compile(r"\{?[ ]*\.?(?P<language>[\w+#-]*)")
-_NAME = r"(?P<name>[\w./\\~-]*\w\.\w+)"
-_INFO_NAME = re.compile(rf"(?:^|[\s=:\"'{{]){_NAME}(?=$|[\s\"'}},])")
-_COMMENT_NAME = re.compile(rf"\s*#\s*(?:file(?:name)?\s*:\s*)?{_NAME}\s*", re.IGNORECASE)
-_HEADING_NAME = re.compile(
-    rf"[\s#>*_`\"'\d.)-]*?(?:file(?:name)?\b[\s:*_`\"']*)?{_NAME}[\s*_`\"':]*", re.IGNORECASE
+from opencodeinterpreter.tools.python_syntax import (
+    bound_and_free,
+    defined_names,
+    does_something,
+    parsed,
 )
-_EFFECTS = (ast.Call, ast.Await, ast.NamedExpr)
-_LONGEST_NAMING_LINE = 200
-_FENCES_TRIED = 16
-"""How many fences may stand inside a program's own strings."""
+from opencodeinterpreter.tools.thinking import split_thinking
+
+_MAIN = frozenset({"solution.py", "main.py"})
+_TOKEN = r"(?:<[|\uff5c][\w\u2581 .-]{1,40}[|\uff5c]>|</?s>|\[/?INST\])"
+_TOKENS = re.compile(rf"[ \t]*(?:{_TOKEN}[ \t]*)+$", re.MULTILINE)
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
+_NOTEBOOK = re.compile(r"[ \t]*[!%]{1,2}[\w./~]")
+_SHELL = re.compile(
+    r"[ \t]*(?:\$ .*|(?:python3?|pip3?|uv|pytest|conda|cd|ls|mkdir|chmod|bash|sh|git|apt(?:-get)?)"
+    r"[ \t]+[\w./-].*)"
+)
+_OLD = re.compile(
+    r"\b(?:old|original(?:ly)?|previous(?:ly)?|earlier|before|incorrect|wrong|buggy|broken|faulty"
+    r"|instead of|do not|don't|your (?:code|version|attempt|draft|function|solution))\b",
+    re.IGNORECASE,
+)
+_NEW = re.compile(r"\b(?:fix(?:ed)?|corrected|correct|new|improved|updated|revised)\b", re.I)
+_USAGE = re.compile(
+    r"\b(?:usage|examples?|like this|tests?|testing|try it|try (?:them|this)|demo(?:nstrat\w*)?"
+    r"|run it|(?:can|to) (?:use|call|run|verify|check)|how to|sample|output|prints?|verify)\b",
+    re.IGNORECASE,
+)
+_TESTING = re.compile(
+    r"^\s*(?:from solution import|import (?:unittest|pytest|solution)\b)", re.MULTILINE
+)
+_CODE_START = re.compile(r"(?:def|class|import|from|async def|@\w)\b|@\w", re.ASCII)
+_ENDS_TRIED = 200
 
 
 class Extracted(Frozen):
     """What a response holds to be run."""
 
     code: str | None
-    """The program, or `None` where the response has none."""
+    """The program, or `None` if the response has none."""
     files: dict[str, str] = {}
     """Further files, by relative path."""
 
 
 @dataclass(frozen=True)
-class _Block:
-    language: str
-    name: str | None
-    body: str
-    closed: bool
+class _Piece:
+    """A block that may be a part of the program."""
+
+    block: Block
+    code: str
+
+    @cached_property
+    def defines(self) -> frozenset[str]:
+        tree = parsed(self.code)
+        return defined_names(tree) if tree else frozenset(_headers(self.code))
+
+    @cached_property
+    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
+        return bound_and_free(self.code)
 
     @property
-    def tagged(self) -> bool:
-        return self.language in _PYTHON
+    def binds(self) -> frozenset[str]:
+        return self._names[0]
 
     @property
-    def is_code(self) -> bool:
-        if self.language and not self.tagged:
-            return False
-        tree = parsed(self.body)
-        return self.tagged if tree is None else _does_something(tree)
+    def needs(self) -> frozenset[str]:
+        return self._names[1]
 
     @property
-    def is_program(self) -> bool:
-        return self.name is None or self.name in _MAIN
+    def main(self) -> bool:
+        return self.block.name is None or self.block.name in _MAIN
+
+    @property
+    def old(self) -> bool:
+        """Whether it is introduced as code that is not to be used."""
+        heading = self.block.heading
+        return bool(_OLD.search(heading)) and not _NEW.search(heading)
+
+    @property
+    def usage(self) -> bool:
+        """Whether it shows how the program is used or tested."""
+        if re.search(
+            r"^\s*(?:from solution import|import (?:unittest|pytest|solution)\b)", self.code, re.M
+        ):
+            return True
+        return not _structures(self.code) and bool(_USAGE.search(self.block.heading))
 
 
-def extract_code(response: str) -> Extracted:
+def extract_code(response: str, entry_point: str | None = None) -> Extracted:
     """Take the program, and the files beside it, out of `response`; never raises.
 
-    The program is the last complete fenced Python block that has no file name, or one such as
-    `solution.py`. Blocks that are tagged as Python come before untagged ones, an unclosed block
-    counts where there is no complete one, and a response without fences counts whole. None of
-    them is a program where it does nothing, as a comment; all but tagged blocks must parse.
+    The program is the last block that defines `entry_point`, joined with the blocks that it needs.
+    Without an entry point, or if no block defines it, the last block that is no usage example
+    counts. Blocks tagged as Python come before untagged ones; an unclosed block counts if there is
+    no complete one; a response without fences counts whole, or from its first to its last line of
+    Python. Thinking, shell commands and the prompts of an interactive session are no code.
     """
     text = response.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = [block for block in _blocks(text.split("\n")) if block.body.strip()]
-    main = _main(blocks)
-    if main is None:
-        bare = text.strip("\n")
-        tree = None if blocks else parsed(bare)
-        return Extracted(code=bare if tree is not None and _does_something(tree) else None)
-    files = {
-        block.name: block.body
-        for block in blocks
-        if block.closed and block.name and block.name not in _MAIN and block is not main
-    }
-    return Extracted(code=main.body, files=files)
+    text = _TOKENS.sub("", split_thinking(text).answer)
+    blocks = fenced_blocks(text)
+    for pieces in _choices(blocks):
+        parts = _program(pieces, entry_point)
+        if parts:
+            return Extracted(code=_joined(parts), files=_files(blocks, parts))
+    return Extracted(code=None if blocks else _bare(text))
 
 
-def _main(blocks: Sequence[_Block]) -> _Block | None:
+def _choices(blocks: Sequence[Block]) -> Iterator[list[_Piece]]:
+    """Yield the blocks that may be code: the surest kind first."""
     for closed in (True, False):
         for tagged in (True, False):
             found = [
-                block
+                piece
                 for block in blocks
-                if block.closed is closed and block.tagged is tagged and block.is_code
+                if block.closed is closed and block.is_python is tagged
+                for piece in _pieces(block)
             ]
             if found:
-                return next((block for block in reversed(found) if block.is_program), found[-1])
+                yield found
+    sessions = [block for block in blocks if _is_session(block.body)]
+    yield [_Piece(block, code) for block in sessions if (code := _from_session(block.body))]
+
+
+def _pieces(block: Block) -> list[_Piece]:
+    if (block.language and not block.is_python) or _is_session(block.body):
+        return []
+    code = block.body
+    tree = parsed(code)
+    if tree is None:
+        code = _without_commands(code)
+        tree = parsed(code)
+    if tree is None:
+        return [_Piece(block, block.body)] if block.is_python and not _is_shell(code) else []
+    return [_Piece(block, code)] if does_something(tree) else []
+
+
+def _program(pieces: Sequence[_Piece], entry_point: str | None) -> list[_Piece]:
+    """Return the pieces that make the program, in order."""
+    kept = [piece for piece in pieces if piece.main and not piece.old] or [
+        piece for piece in pieces if piece.main
+    ]
+    kept = kept or list(pieces)
+    last = next((each for each in reversed(kept) if entry_point in each.defines), None)
+    if last is None:
+        last = _last_useful([piece for piece in kept if not piece.usage] or kept)
+    if last is None:
+        return []
+    parts = [last]
+    missing = set(last.needs)
+    before = list(pieces[: pieces.index(last)])
+    after = list(pieces[pieces.index(last) + 1 :])
+    for piece in [*reversed(before), *after]:
+        if piece.main and missing & piece.binds and not _same_definitions(piece, parts):
+            parts.append(piece)
+            missing = (missing | piece.needs) - piece.binds
+    return sorted(parts, key=pieces.index)
+
+
+def _last_useful(pieces: Sequence[_Piece]) -> _Piece | None:
+    """Return the last piece; if it is only a helper of an earlier one, that one."""
+    if not pieces:
+        return None
+    last = pieces[-1]
+    users = [piece for piece in pieces[:-1] if piece.needs & last.defines]
+    return users[-1] if users else last
+
+
+def _same_definitions(piece: _Piece, parts: Sequence[_Piece]) -> bool:
+    """Whether a piece is another version of what the program defines already."""
+    return any(piece.defines & part.defines for part in parts)
+
+
+def _joined(parts: Sequence[_Piece]) -> str:
+    return "\n\n\n".join(part.code.strip("\n") if len(parts) > 1 else part.code for part in parts)
+
+
+def _files(blocks: Sequence[Block], parts: Sequence[_Piece]) -> dict[str, str]:
+    used = [part.block for part in parts]
+    return {
+        block.name: block.body
+        for block in blocks
+        if block.closed and block.name and block.name not in _MAIN and block not in used
+    }
+
+
+def _headers(code: str) -> list[str]:
+    """Return the functions and classes of code that does not parse."""
+    return re.findall(r"^(?:async )?(?:def|class)[ \t]+(\w+)", code, re.MULTILINE)
+
+
+def _structures(code: str) -> bool:
+    """Whether code defines a function or class."""
+    return bool(_headers(code))
+
+
+def _is_session(code: str) -> bool:
+    first = code.lstrip("\n").split("\n", 1)[0].strip()
+    return _PROMPT.match(first) is not None and first.startswith(">>>")
+
+
+def _from_session(code: str) -> str | None:
+    """Return what was typed in an interactive session, if it is a program."""
+    lines = [line[4:] for line in textwrap.dedent(code).split("\n") if _PROMPT.match(line)]
+    typed = "\n".join(lines)
+    tree = parsed(typed)
+    return typed if tree is not None and does_something(tree) and _structures(typed) else None
+
+
+def _without_commands(code: str) -> str:
+    """Return code without a notebook's magics and shell lines."""
+    lines = code.split("\n")
+    return "\n".join(line for line in lines if not _NOTEBOOK.match(line))
+
+
+def _is_shell(code: str) -> bool:
+    lines = [
+        line for line in code.split("\n") if line.strip() and not line.lstrip().startswith("#")
+    ]
+    return all(_SHELL.fullmatch(line) for line in lines)
+
+
+def _bare(text: str) -> str | None:
+    """Return the program of a text without fences: the whole text, or its run of code lines."""
+    whole = text.strip("\n")
+    for code in (whole, textwrap.dedent(whole)):
+        tree = parsed(code)
+        if tree is not None:
+            return code if does_something(tree) else None
+    return _longest_run(whole.split("\n"))
+
+
+def _longest_run(lines: Sequence[str]) -> str | None:
+    """Return the longest piece of text that starts and ends with a line of Python."""
+    starts = [number for number, line in enumerate(lines) if _CODE_START.match(line)]
+    for start in starts[:16]:
+        for end in range(len(lines), max(start, len(lines) - _ENDS_TRIED), -1):
+            code = "\n".join(lines[start:end]).rstrip()
+            if not _ends_like_code(lines[end - 1]):
+                continue
+            tree = parsed(code)
+            if tree is not None and defined_names(tree):
+                return code
     return None
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
-    at = 0
-    while at < len(lines):
-        fence = _opening(lines[at])
-        if fence is None:
-            at += 1
-            continue
-        end, closed = _end(lines, at, fence)
-        yield _block(lines, at, end, fence, closed)
-        at = end + 1 if closed else end
-
-
-def _block(lines: Sequence[str], at: int, end: int, fence: re.Match[str], closed: bool) -> _Block:
-    info = fence["info"].strip()
-    found = _LANGUAGE.match(info)
-    language = found["language"].lower() if found else ""
-    name = _name(_INFO_NAME.search, info)
-    if name and info.startswith(name):
-        language = "python" if name.endswith(".py") else "file"
-    body = _body(lines[at + 1 : end], fence)
-    if name is None and (language in _PYTHON or not language):
-        name = _name(_COMMENT_NAME.fullmatch, body.lstrip("\n").split("\n", 1)[0])
-    if name is None:
-        before = next((line for line in reversed(lines[max(at - 2, 0) : at]) if line.strip()), "")
-        name = _name(_HEADING_NAME.fullmatch, before)
-    return _Block(language, name, body, closed)
-
-
-def _name(matching: Callable[[str], re.Match[str] | None], line: str) -> str | None:
-    """Return the file that `line` names where it is a relative path that stays in its folder."""
-    found = matching(line) if len(line) <= _LONGEST_NAMING_LINE else None
-    if found is None:
-        return None
-    name = found["name"]
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or name.startswith("~"):
-        return None
-    return str(path)
-
-
-def _opening(line: str) -> re.Match[str] | None:
-    found = _FENCE.fullmatch(line)
-    # A backtick after the mark makes the line a piece of inline code.
-    return None if found is None or "`" in found["info"] else found
-
-
-def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool]:
-    """Return the line at which the block that opens at `at` ends, and whether it is closed."""
-    closings: list[int] = []
-    reopened: list[int] = []
-    for number in range(at + 1, len(lines)):
-        inner = _opening(lines[number])
-        if inner is None or not _same_kind(inner, fence):
-            continue
-        (reopened if inner["info"].strip() else closings).append(number)
-        if len(closings) + len(reopened) == _FENCES_TRIED:
-            break
-    for number in closings:
-        # A docstring may hold fences of its own: the program goes on for as long as it must.
-        if parsed(_body(lines[at + 1 : number], fence)) is not None:
-            return number, True
-    if closings and (not reopened or closings[0] < reopened[0]):
-        return closings[0], True
-    return (reopened[0] if reopened else len(lines)), False
-
-
-def _same_kind(inner: re.Match[str], outer: re.Match[str]) -> bool:
-    mark, own = inner["mark"], outer["mark"]
-    close_by = len(inner["indent"]) <= len(outer["indent"]) + 3
-    return mark[0] == own[0] and len(mark) >= len(own) and close_by
-
-
-def _body(lines: Sequence[str], fence: re.Match[str]) -> str:
-    body = "\n".join(lines)
-    return textwrap.dedent(body) if fence["indent"] else body
-
-
-def parsed(code: str) -> ast.Module | None:
-    """Return the syntax tree of `code`, `None` where it has none; never warns.
-
-    The warnings would speak of a model's code on the terminal of whoever runs the loop.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _does_something(tree: ast.Module) -> bool:
-    """Return whether any statement has an effect, which a comment, word or number has not."""
-    return any(_has_effect(statement) for statement in tree.body)
-
-
-def _has_effect(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Expr(value=value):
-            return any(isinstance(node, _EFFECTS) for node in ast.walk(value))
-        case ast.Pass():
-            return False
-        case ast.AnnAssign(value=value):
-            return value is not None
-        case _:
-            return True
+def _ends_like_code(line: str) -> bool:
+    return (bool(line.strip()) and line[:1] in " \t)]}@") or "=" in line or "(" in line

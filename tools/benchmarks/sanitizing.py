@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.python_syntax import parsed
 
 
 @dataclass(frozen=True)

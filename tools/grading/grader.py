@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any, cast
 
-from opencodeinterpreter.tools.code import parsed
 from opencodeinterpreter.tools.execution import (
     Execution,
     ExecutionError,
@@ -26,6 +25,7 @@ from opencodeinterpreter.tools.grading.plan import plan
 from opencodeinterpreter.tools.grading.python_tests import Testing
 from opencodeinterpreter.tools.grading.stdin_cases import grade_stdin
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase, Tests
+from opencodeinterpreter.tools.python_syntax import parsed
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
 MODULES = (wire, candidate, remote, assertions, tester)

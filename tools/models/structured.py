@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from opencodeinterpreter.tools.code import parsed
+from opencodeinterpreter.tools.python_syntax import parsed
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage

@@ -1,0 +1,79 @@
+"""Reading Python that a model wrote, without running any of it."""
+
+import ast
+import builtins
+import symtable
+import warnings
+
+_EFFECTS = (ast.Call, ast.Await, ast.NamedExpr)
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+
+
+def parsed(code: str) -> ast.Module | None:
+    """Return the syntax tree of `code`, `None` if it has none; never raises and never warns."""
+    try:
+        with warnings.catch_warnings():
+            # They would name a model's code on the user's terminal.
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def does_something(tree: ast.Module) -> bool:
+    """Return whether any statement has an effect; a comment, word or number has none."""
+    return any(_has_effect(statement) for statement in tree.body)
+
+
+def _has_effect(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=value):
+            return any(isinstance(node, _EFFECTS) for node in ast.walk(value))
+        case ast.Pass():
+            return False
+        case ast.AnnAssign(value=value):
+            return value is not None
+        case _:
+            return True
+
+
+def defined_names(tree: ast.Module) -> frozenset[str]:
+    """Return the functions and classes at the top level, and the methods of a class `Solution`."""
+    names: set[str] = set()
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name, body=body):
+                names.add(name)
+                if name == "Solution":
+                    names |= {each.name for each in body if isinstance(each, ast.FunctionDef)}
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                names.add(name)
+    return frozenset(names)
+
+
+def bound_and_free(code: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the global names that `code` binds, and those that it uses but does not bind."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            top = symtable.symtable(code, "<answer>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(), frozenset()
+    bound = {
+        symbol.get_name()
+        for symbol in top.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    }
+    used = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
+    tables = list(top.get_children())
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if symbol.is_global():
+                (bound if symbol.is_declared_global() and symbol.is_assigned() else used).add(
+                    symbol.get_name()
+                )
+    return frozenset(bound), frozenset(used - bound - _BUILTINS)
