@@ -1,38 +1,41 @@
-"""Many tasks at once: each is a stored run, and a batch that is started again goes on.
+"""Many runs at once: each is stored, and a batch that is started again goes on.
 
-A task's run has an id that is computed from the batch's name, the task and the settings, so that a
-second start finds what the first one stored: a finished run is returned and never asked again, an
+A run's id is computed from the batch's name, its key and all that it starts from, so that a second
+start finds what the first one stored: a finished run is returned and never asked again, an
 unfinished one resumes where it stopped.
 """
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from opencodeinterpreter.graph.build import Graph
 from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run, open_run
-from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import Row, read_row
 from opencodeinterpreter.nodes.records import Turn
-from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.nodes.state import Input, TaskInput
+from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError, OutsideError
 
 _BATCHES = uuid.UUID("6f1d1c5e-6a0b-4f0e-9a39-0c1f6a8a5d27")
 PATIENCE = 5
-"""Outside failures of different tasks in a row after which the whole batch stops."""
+"""Outside failures of different jobs in a row after which the whole batch stops."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A task of a batch, and the key by which its result is known."""
+    """A run of a batch: a fresh one or a branch."""
 
     key: str
-    task: TaskInput
+    """The name by which its result is known; one of a kind in its batch."""
+    seed: Input
+    """What it starts from, made by `task_seed` or `branch_seed`."""
+    parent: str | None = None
+    """The run that a branch leaves, by its full id."""
+    parent_turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class Finished:
     """What became of a job."""
 
     key: str
-    run: Run | None
-    """The run as it stands; `None` if the task could not be started."""
+    run: Run
+    """The run as it stands."""
     problem: str = ""
-    """Why the run did not end: an outside failure, a deadline, a wrong task. Start the batch again
-    to resume it."""
+    """Why the run did not end: an outside failure, a deadline, a person who is asked. Start the
+    batch again to resume it."""
     kept: bool = False
     """Whether the run had ended before, so that nothing was asked for it now."""
 
@@ -53,13 +56,12 @@ class Finished:
 class Plan:
     """How a batch is worked through."""
 
-    settings: Settings
     name: str = ""
-    """Batches of different names keep runs of their own for the same task."""
+    """Batches of different names keep runs of their own for the same job."""
     concurrency: int = 8
-    """Most runs at once. Tasks are taken from the iterable only as fast as results are read."""
+    """Most runs at once. Jobs are taken from the iterable only as fast as results are read."""
     deadline: float | None = None
-    """Seconds after which a task's run is stopped, to be resumed by another start."""
+    """Seconds after which a run is stopped, to be resumed by another start."""
 
 
 Watch = Callable[[str, str, Turn], None]
@@ -75,8 +77,8 @@ async def batch(
 ) -> AsyncIterator[Finished]:
     """Work through `jobs` and yield each as it finishes, in the order of their ends.
 
-    A failure is its own task's. Raises InputError for a second job of the same key, OutsideError
-    after PATIENCE tasks in a row failed outside (a dead server, say), and StoreError; what was
+    A failure is its own job's. Raises InputError for a second job of the same key, OutsideError
+    after PATIENCE jobs in a row failed outside (a dead server, say), and StoreError; what was
     stored stays. When the iterator is closed early, its runs are cancelled and can be resumed.
     """
     work = _Work(store, graph, plan, watch)
@@ -128,15 +130,12 @@ class _Work:
     def take(self, job: Job) -> None:
         """Note a job's key; raises InputError for one that was seen before."""
         if job.key in self._keys:
-            raise InputError(f"task {job.key}: there are two of that key in the batch")
+            raise InputError(f"{job.key}: two jobs of the batch have this key")
         self._keys.add(job.key)
 
     async def finish(self, job: Job) -> Finished:
         """Carry a job's run to its end; raises OutsideError once too many failed in a row."""
-        try:
-            row = await self._row(job)
-        except InputError as error:
-            return Finished(job.key, None, str(error))
+        row = await self._row(job)
         run = await open_run(self._store, row.id)
         # One that was cancelled at its very end still has its row to be settled.
         if run.next == "end" and run.row.status in ("solved", "unsolved"):
@@ -162,16 +161,13 @@ class _Work:
         return Finished(job.key, await open_run(self._store, row.id), problem)
 
     async def _row(self, job: Job) -> Row:
-        """Return the row of a job's run, made on first use; raises InputError for a wrong task."""
-        seed = task_seed(job.task, self._plan.settings)
-        run_id = self._id(job.key, seed)
-        return await read_row(self._store, run_id) or await create_run(
-            self._store, seed, Origin(run=run_id)
-        )
-
-    def _id(self, key: str, seed: Input) -> str:
-        known: dict[str, Any] = {"batch": self._plan.name, "key": key, "seed": dict(seed)}
-        return str(uuid.uuid5(_BATCHES, digest(known)))
+        """Return the row of a job's run, which is stored on first use."""
+        known: dict[str, Any] = {"batch": self._plan.name, **asdict(job)}
+        run = str(uuid.uuid5(_BATCHES, digest(known)))
+        if row := await read_row(self._store, run):
+            return row
+        origin = Origin(run=run, parent=job.parent, parent_turn=job.parent_turn)
+        return await create_run(self._store, job.seed, origin)
 
     def _watched(self, key: str) -> Callable[[str, Turn], None] | None:
         watch = self._watch

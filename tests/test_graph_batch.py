@@ -9,14 +9,16 @@ import pytest
 
 from opencodeinterpreter.graph.batch import PATIENCE, Finished, Job, Plan, batch
 from opencodeinterpreter.graph.build import Graph, build_graph
+from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.nodes.state import TaskInput
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from tests.scripts import TableRunner, draft
+
+SETTINGS = Settings(models={"coder": "scripted:numbers"})
 
 
 class NumberModel:
@@ -52,27 +54,29 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def jobs(count: int) -> Iterator[Job]:
-    return (Job(f"t/{number}", TaskInput(prompt=f"Print {number}.")) for number in range(count))
+    return (job(f"t/{number}", number) for number in range(count))
 
 
-def plan(**fields: object) -> Plan:
-    return Plan(Settings(models={"coder": NumberModel.spec}), **fields)  # type: ignore[arg-type]
+def job(key: str, number: int) -> Job:
+    return Job(key, task_seed({"prompt": f"Print {number}."}, SETTINGS))
 
 
 def graph_of(store: Store, model: NumberModel) -> Graph:
     return build_graph({"coder": model}, TableRunner(), checkpointer=store.saver)
 
 
-async def all_of(store: Store, model: NumberModel, count: int, **fields: object) -> list[Finished]:
-    work = batch(store, graph_of(store, model), jobs(count), plan(**fields))
+async def all_of(
+    store: Store, model: NumberModel, count: int, plan: Plan | None = None
+) -> list[Finished]:
+    work = batch(store, graph_of(store, model), jobs(count), plan or Plan())
     return [finished async for finished in work]
 
 
 async def test_every_task_becomes_a_stored_run(store: Store) -> None:
     found = await all_of(store, NumberModel(), 20)
-    assert sorted(each.key for each in found) == sorted(job.key for job in jobs(20))
-    assert {each.run.row.status for each in found if each.run} == {"solved"}
-    codes = {each.key: each.run.record.code for each in found if each.run}
+    assert sorted(each.key for each in found) == sorted(each.key for each in jobs(20))
+    assert {each.run.row.status for each in found} == {"solved"}
+    codes = {each.key: each.run.record.code for each in found}
     assert codes["t/7"] == "print(7)"
     assert len(await list_runs(store)) == 20
 
@@ -90,13 +94,13 @@ async def test_a_second_start_asks_nothing_again(store: Store) -> None:
 async def test_a_batch_of_another_name_or_other_settings_has_its_own_runs(store: Store) -> None:
     model = NumberModel()
     await all_of(store, model, 3)
-    await all_of(store, model, 3, name="second")
+    await all_of(store, model, 3, Plan(name="second"))
     assert len(model.asked) == 6
 
 
 async def test_no_more_run_at_once_than_asked_for(store: Store) -> None:
     model = NumberModel(pause=0.01)
-    await all_of(store, model, 12, concurrency=3)
+    await all_of(store, model, 12, Plan(concurrency=3))
     assert model.most == 3
 
 
@@ -104,7 +108,6 @@ async def test_a_failure_is_its_own_tasks_and_resumes(store: Store) -> None:
     model = NumberModel(fails={"4"})
     found = {each.key: each for each in await all_of(store, model, 8)}
     assert found["t/4"].problem == "the server is down at 4"
-    assert found["t/4"].run
     assert found["t/4"].run.row.status == "failed"
     assert sum(not each.problem for each in found.values()) == 7
     model.fails.clear()
@@ -116,31 +119,21 @@ async def test_a_failure_is_its_own_tasks_and_resumes(store: Store) -> None:
 async def test_a_dead_server_stops_the_batch(store: Store) -> None:
     model = NumberModel(fails={str(number) for number in range(100)})
     with pytest.raises(ModelError, match="the server is down"):
-        await all_of(store, model, 100, concurrency=2)
+        await all_of(store, model, 100, Plan(concurrency=2))
     assert len(model.asked) <= PATIENCE + 2
 
 
 async def test_a_deadline_stops_one_task_alone(store: Store) -> None:
     model = NumberModel(pause=5)
-    (found,) = await all_of(store, model, 1, deadline=0.05)
+    (found,) = await all_of(store, model, 1, Plan(deadline=0.05))
     assert found.problem == "deadline of 0.05 s reached"
-    assert found.run
     assert found.run.next == "coder"
 
 
-async def test_a_wrong_task_is_told_and_the_rest_goes_on(store: Store) -> None:
-    given = [Job("bad", TaskInput(prompt="")), Job("good", TaskInput(prompt="Print 1."))]
-    work = batch(store, graph_of(store, NumberModel()), given, plan())
-    found = {each.key: each async for each in work}
-    assert "prompt" in found["bad"].problem
-    assert found["bad"].run is None
-    assert found["good"].problem == ""
-
-
 async def test_two_tasks_of_one_key_are_refused(store: Store) -> None:
-    given = [Job("same", TaskInput(prompt=f"Print {number}.")) for number in (1, 2)]
-    work = batch(store, graph_of(store, NumberModel()), given, plan(concurrency=1))
-    with pytest.raises(InputError, match="task same: there are two of that key"):
+    given = [job("same", number) for number in (1, 2)]
+    work = batch(store, graph_of(store, NumberModel()), given, Plan(concurrency=1))
+    with pytest.raises(InputError, match="same: two jobs of the batch have this key"):
         _ = [each async for each in work]
 
 
@@ -148,11 +141,11 @@ async def test_tasks_are_taken_only_as_fast_as_results_are_read(store: Store) ->
     taken: list[str] = []
 
     def counted() -> Iterator[Job]:
-        for job in jobs(100):
-            taken.append(job.key)
-            yield job
+        for each in jobs(100):
+            taken.append(each.key)
+            yield each
 
-    work = batch(store, graph_of(store, NumberModel()), counted(), plan(concurrency=2))
+    work = batch(store, graph_of(store, NumberModel()), counted(), Plan(concurrency=2))
     async with aclosing(work) as results:
         await anext(results)
         await asyncio.sleep(0.3)
@@ -161,23 +154,23 @@ async def test_tasks_are_taken_only_as_fast_as_results_are_read(store: Store) ->
 
 async def test_a_batch_that_is_left_early_can_be_taken_up_again(store: Store) -> None:
     model = NumberModel(pause=0.01)
-    work = batch(store, graph_of(store, model), jobs(10), plan(concurrency=2))
+    work = batch(store, graph_of(store, model), jobs(10), Plan(concurrency=2))
     async with aclosing(work) as results:
         async for _ in results:
             break
     again = await all_of(store, model, 10)
     assert len(again) == 10
     assert [each.problem for each in again] == [""] * 10
-    assert {each.run.row.status for each in again if each.run} == {"solved"}
+    assert {each.run.row.status for each in again} == {"solved"}
 
 
 async def test_tasks_may_come_from_an_async_iterable(store: Store) -> None:
     async def coming() -> AsyncIterator[Job]:
-        for job in jobs(3):
+        for each in jobs(3):
             await asyncio.sleep(0)
-            yield job
+            yield each
 
-    work = batch(store, graph_of(store, NumberModel()), coming(), plan())
+    work = batch(store, graph_of(store, NumberModel()), coming(), Plan())
     assert len([each async for each in work]) == 3
 
 
@@ -187,9 +180,19 @@ async def test_each_node_is_told_with_its_tasks_key(store: Store) -> None:
         store,
         graph_of(store, NumberModel()),
         jobs(2),
-        plan(),
+        Plan(),
         lambda key, node, turn: told.append((key, node)),
     )
     _ = [each async for each in work]
     nodes = ["coder", "executor", "judge"]
     assert sorted(told) == sorted((f"t/{number}", node) for number in (0, 1) for node in nodes)
+
+
+async def test_a_branch_is_a_job_too(store: Store) -> None:
+    (parent,) = await all_of(store, NumberModel(), 1)
+    seed = branch_seed(parent.run.record, "t/0", 1, Edit(feedback="Print 8."))
+    given = [Job("t/0 words", seed, parent.run.row.id, 1)]
+    work = batch(store, graph_of(store, NumberModel()), given, Plan())
+    (branch,) = [each async for each in work]
+    assert (branch.run.row.parent, branch.run.row.parent_turn) == (parent.run.row.id, 1)
+    assert branch.run.record.code == "print(8)"
