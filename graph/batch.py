@@ -7,7 +7,7 @@ unfinished one resumes where it stopped.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ async def batch(
     jobs: Iterable[Job] | AsyncIterable[Job],
     plan: Plan,
     watch: Watch | None = None,
-) -> AsyncIterator[Finished]:
+) -> AsyncGenerator[Finished, None]:
     """Work through `jobs` and yield each as it finishes, in the order of their ends.
 
     A failure is its own job's. Raises InputError for a second job of the same key, OutsideError
