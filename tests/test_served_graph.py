@@ -45,10 +45,15 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         "LANGGRAPH_NO_VERSION_CHECK": "true",
         "BG_JOB_ISOLATED_LOOPS": "true" if request.param == "isolated loops" else "false",
     }
-    command = [Path(sys.executable).with_name("langgraph"), "dev", "--no-browser", "--no-reload"]
+    command = [
+        str(Path(sys.executable).with_name("langgraph")),
+        "dev",
+        "--no-browser",
+        "--no-reload",
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--config", ROOT / "langgraph.json"],
+            [*command, "--port", str(port), "--config", str(ROOT / "langgraph.json")],
             env=environment,
             cwd=folder,
             stdout=log,
