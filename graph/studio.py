@@ -9,6 +9,7 @@ server's process.
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from weakref import WeakKeyDictionary
 
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.tools.execution import Execution
@@ -18,8 +19,8 @@ from opencodeinterpreter.tools.runner import Program, Runner, open_runner
 from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_sandbox
 
 
-class _Opened:
-    """A model and a runner that open on first use, once for all runs."""
+class _OneLoop:
+    """A model and a runner that open on first use, once for all runs of one event loop."""
 
     def __init__(self, spec: str, sandbox: SandboxName) -> None:
         self.spec = spec
@@ -41,6 +42,32 @@ class _Opened:
             if self._runner is None:
                 self._runner = await self._stack.enter_async_context(open_runner(self._sandbox))
         return await self._runner.run(program)
+
+
+class _Opened:
+    """The model and the runner of whichever event loop asks.
+
+    A server with BG_JOB_ISOLATED_LOOPS runs its jobs on several loops, and connections and
+    processes belong to the loop that opened them.
+    """
+
+    def __init__(self, spec: str, sandbox: SandboxName) -> None:
+        self.spec = spec
+        self._sandbox = sandbox
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _OneLoop] = WeakKeyDictionary()
+
+    @property
+    def _here(self) -> _OneLoop:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = _OneLoop(self.spec, self._sandbox)
+        return self._loops[loop]
+
+    async def complete(self, request: Request) -> Response:
+        return await self._here.complete(request)
+
+    async def run(self, program: Program) -> Execution:
+        return await self._here.run(program)
 
 
 _opened = _Opened(os.environ.get("OPENCODEINTERPRETER_MODEL", "local:smollm2"), named_sandbox())

@@ -15,8 +15,12 @@ What untrusted code did is never an exception: it is data in an `Execution`.
 from typing import ClassVar
 
 
-class OpenCodeInterpreterError(Exception):
-    """The root of the tree; its text is one line for a person."""
+class OpenCodeInterpreterError(RuntimeError):
+    """The root of the tree; its text is one line for a person.
+
+    A RuntimeError, since LangGraph's server shows the text of those alone and its default retry
+    policy does not repeat them: our own retries are spent by then.
+    """
 
 
 class InputError(OpenCodeInterpreterError):

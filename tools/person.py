@@ -1,8 +1,8 @@
 """The person seam: a question about a turn in, a decision out."""
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from opencodeinterpreter.tools.frozen import Frozen
 
@@ -24,6 +24,12 @@ class Answer(Frozen):
     action: Literal["words", "edit", "approve", "stop"]
     text: str = Field(default="")
     """The words, or the edited code; empty for approve and stop."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_words(cls, told: Any) -> Any:
+        """Take a bare string for words: it is what people type into LangGraph Studio."""
+        return {"action": "words", "text": told} if isinstance(told, str) else told
 
 
 class Person(Protocol):

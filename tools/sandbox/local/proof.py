@@ -76,16 +76,14 @@ async def prove(sandbox: Sandbox, build: Build, zygote: int) -> tuple[Canary, ..
     touched: set[str] = set()
     # In a container we may be process 1, which is also what the run is to itself.
     pids = [os.getpid(), zygote]
-    async with _servers(touched) as (port, name):
-        with await asyncio.to_thread(tempfile.TemporaryDirectory) as folder:
-            await asyncio.to_thread(_lay_out, Path(folder))
-            ended = await sandbox.run_code(
-                _ATTEMPT,
-                stdin=json.dumps([port, name, folder, pids, ways]),
-                limits=SandboxLimits(wall_seconds=20),
-            )
-            if await asyncio.to_thread(_changed, Path(folder)):
-                touched.add("write")
+    async with _servers(touched) as (port, name), _canary_folder() as folder:
+        ended = await sandbox.run_code(
+            _ATTEMPT,
+            stdin=json.dumps([port, name, str(folder), pids, ways]),
+            limits=SandboxLimits(wall_seconds=20),
+        )
+        if await asyncio.to_thread(_changed, folder):
+            touched.add("write")
     if ended.status != "ok":
         told = ended.error.value if ended.error else ended.reason
         raise SandboxError(f"the sandbox's own proof did not run: {ended.status}: {told}")
@@ -96,6 +94,18 @@ async def prove(sandbox: Sandbox, build: Build, zygote: int) -> tuple[Canary, ..
             "refusing to run anything in it"
         )
     return tuple(Canary(name=way, held=_WAYS[way]) for way in ways)
+
+
+@contextlib.asynccontextmanager
+async def _canary_folder() -> AsyncIterator[Path]:
+    """Yield a folder with a canary file; it is made and removed off the event loop."""
+    holder = await asyncio.to_thread(tempfile.TemporaryDirectory)
+    try:
+        folder = Path(holder.name)
+        await asyncio.to_thread(_lay_out, folder)
+        yield folder
+    finally:
+        await asyncio.to_thread(holder.cleanup)
 
 
 @contextlib.asynccontextmanager
