@@ -8,7 +8,7 @@ from typing import Protocol
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.frozen import Frozen
-from opencodeinterpreter.tools.grading.grader import MODULES, grade
+from opencodeinterpreter.tools.grading.grader import MODULES, Submission, grade
 from opencodeinterpreter.tools.grading.tests import Tests
 from opencodeinterpreter.tools.sandbox.opening import SandboxName, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
@@ -21,7 +21,7 @@ class Program(Frozen):
     files: dict[str, str] = {}
     """Further files of the draft, by relative path."""
     entry_point: str | None = None
-    """The function that call cases call; by default the last one that `code` defines."""
+    """The function that call cases call."""
     tests: Tests | None = None
     """Feedback tests; without them the program itself is run."""
     limits: SandboxLimits = SandboxLimits()
@@ -66,14 +66,11 @@ class SandboxRunner:
                 program.code, files=program.files, limits=program.limits
             )
         else:
+            submission = Submission(
+                program.code, program.files, program.entry_point, program.limits
+            )
             execution = await grade(
-                self._sandbox,
-                program.tests,
-                code=program.code,
-                files=program.files,
-                entry_point=program.entry_point,
-                limits=program.limits,
-                tests_sandbox=self._tests_sandbox,
+                self._sandbox, program.tests, submission, self._tests_sandbox
             )
         return execution.model_copy(update={"seconds": clock() - began})
 

@@ -1,9 +1,13 @@
-"""The host's end of the boundary behind which a candidate is held."""
+"""The host's end of the boundary: a candidate and an examiner, each in a context of its own.
+
+The host passes on what one of them sends to the other, as bytes up to a bound, and reads nothing of
+it but the first line of what the examiner sends.
+"""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from opencodeinterpreter.tools.execution import (
     Execution,
@@ -12,20 +16,38 @@ from opencodeinterpreter.tools.execution import (
     SandboxLimits,
     TestOutcome,
 )
-from opencodeinterpreter.tools.grading.inside import candidate, wire
+from opencodeinterpreter.tools.grading.inside import (
+    blank,
+    candidate,
+    cases,
+    examiner,
+    link,
+    python_tests,
+    reach,
+    remote,
+    surroundings,
+    wire,
+)
 from opencodeinterpreter.tools.grading.inside.candidate import MARK
-from opencodeinterpreter.tools.grading.plain_data import cut
 from opencodeinterpreter.tools.grading.shipping import AGAIN, ship
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
+CANDIDATE = (wire, surroundings, candidate)
+EXAMINER = (wire, surroundings, link, remote, cases, blank, reach, python_tests, examiner)
+MODULES = (*CANDIDATE, *EXAMINER[2:])
+"""What of ours runs in the sandbox; one that is opened with them need not be sent them."""
 LEAST_SECONDS = 0.05
 """Time without which nothing more is started."""
-TOO_LONG = "it took too long and was stopped"
-REPLIES = 16 << 20
-"""Bytes of one cell's output, its reply included."""
+MOST_BYTES = 4 << 20
+"""Bytes that one answer may take, with what was printed before it."""
+_SPARE_SECONDS = 1.0
+"""What the examiner may take beyond the candidate's time."""
+_EXAMINER_MEMORY = 512
+"""MiB."""
+_FAILURE = 4000
 
 
-class Held:
+class Candidate:
     """A candidate in a context of its own, and the time that it has left."""
 
     def __init__(self, sandbox: ContextSandbox, context: Context, limits: SandboxLimits) -> None:
@@ -33,60 +55,67 @@ class Held:
         self._context = context
         self._limits = limits
         self._clock = asyncio.get_running_loop().time
-        self._deadline = self._clock() + min(limits.wall_seconds, limits.cpu_seconds)
+        self._seconds = min(limits.wall_seconds, limits.cpu_seconds)
+        self._deadline = self._clock() + self._seconds
         self._stdout: list[str] = []
         self._stderr: list[str] = []
         self._dropped = 0
         self.last = Execution(status="ok")
         """How the last cell ended."""
         self.late = False
-        """Whether a cell took too long."""
-        self.gone = False
-        """Whether the candidate's process, and all it held, has ended."""
+        """Whether a call took too long."""
+        self._gone = ""
 
     @property
     def left(self) -> float:
         """Seconds left for all that is still to come."""
         return self._deadline - self._clock()
 
-    async def load(self, code: str, files: Mapping[str, str]) -> "Loaded":
-        """Import the candidate; raises SandboxError."""
-        program = await ship(self._sandbox, wire, candidate)
-        reply = await self._cell(program, "", {**files, "solution.py": code})
-        value = None if reply is None else claimed(reply)
-        if isinstance(value, Failure):
-            error = ExecutionError(name=value.name, value=value.text, traceback=value.lines)
-            return Loaded("error", str(value), error)
-        return Loaded(*self.ending(), None) if reply is None else Loaded("passed", "", None)
+    async def load(self, code: str, files: Mapping[str, str]) -> dict[str, Any]:
+        """Import the candidate; return what `answer` does for the attempt."""
+        program = await ship(self._sandbox, *CANDIDATE)
+        return await self._cell(program, "", {**files, "solution.py": code})
 
-    def ending(self) -> tuple[Literal["timeout", "error"], str]:
-        """Return status and message of what was under way when the last cell ended early."""
-        if self.last.status == "timeout":
-            return "timeout", TOO_LONG
-        return "error", how_it_ended(self.last)
+    async def answer(self, request: str) -> dict[str, Any]:
+        """Send a request; return `stdout`, `stderr` and `reply`, or `why` there is none and `text`.
 
-    async def ask(self, request: str) -> str | None:
-        """Send a request; return the reply, `None` where the cell's end tells more."""
+        Raises SandboxError.
+        """
+        if self._gone:
+            return {"why": "gone", "text": self._gone}
+        if self.left < LEAST_SECONDS:
+            text = f"the {self._seconds:g} s for all tests are spent"
+            return {"why": "late", "text": text}
         return await self._cell(AGAIN, request, {})
 
-    async def _cell(self, code: str, stdin: str, files: Mapping[str, str]) -> str | None:
-        # Half of what is left, so that one endless loop never takes all.
-        share = max(self.left, LEAST_SECONDS) / 2
-        update = {"wall_seconds": share, "cpu_seconds": share, "output_bytes": REPLIES}
-        self.last = await self._sandbox.run_code(
+    async def _cell(self, code: str, stdin: str, files: Mapping[str, str]) -> dict[str, Any]:
+        # Half of all, so that one endless loop never takes what the other tests need.
+        share = max(min(self.left, self._seconds / 2), LEAST_SECONDS)
+        update = {"wall_seconds": share, "cpu_seconds": share, "output_bytes": MOST_BYTES}
+        self.last = ended = await self._sandbox.run_code(
             code,
             files=files,
             stdin=stdin,
             limits=self._limits.model_copy(update=update),
             context=self._context,
         )
-        self.late |= self.last.status == "timeout"
-        self.gone |= self.last.state_lost or self.last.status not in ("ok", "timeout")
-        printed, mark, reply = self.last.logs.stdout.rpartition(MARK)
-        self._stdout.append(printed if mark else reply)
-        self._stderr.append(self.last.logs.stderr)
-        self._dropped += self.last.logs.stdout_dropped + self.last.logs.stderr_dropped
-        return reply if mark and self.last.status == "ok" else None
+        printed, mark, reply = ended.logs.stdout.rpartition(MARK)
+        printed = printed if mark else reply
+        self._stdout.append(printed)
+        self._stderr.append(ended.logs.stderr)
+        self._dropped += ended.logs.stdout_dropped + ended.logs.stderr_dropped
+        if ended.status == "timeout":
+            self.late = True
+            if ended.state_lost:
+                self._gone = "the program was stopped when it took too long"
+            return {"why": "late", "text": f"it took longer than {share:.3g} s and was stopped"}
+        if ended.status != "ok" or ended.state_lost:
+            self._gone = how_it_ended(ended)
+            return {"why": "gone", "text": self._gone}
+        if not mark:
+            text = f"its answer and what it printed are longer than {MOST_BYTES >> 20} MiB"
+            return {"why": "gone", "text": text}
+        return {"stdout": printed, "stderr": ended.logs.stderr, "reply": reply}
 
     def logs(self) -> Logs:
         """Return what the candidate printed, on either stream, as far as it is kept."""
@@ -101,36 +130,13 @@ class Held:
         )
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """How importing a candidate went."""
-
-    status: Literal["passed", "timeout", "error"]
-    message: str
-    error: ExecutionError | None
-    """The exception that it ended in."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a candidate to be asked."""
-        return self.status == "passed"
-
-    def outcomes(self, names: Sequence[str]) -> tuple[TestOutcome, ...]:
-        """Return outcomes that tell at the first test what kept all of them from being run."""
-        first = [
-            TestOutcome(name=name, status=self.status, message=cut(self.message))
-            for name in names[:1]
-        ]
-        return (*first, *(TestOutcome(name=name, status="not run") for name in names[1:]))
-
-
 def _kept(text: str, most: int) -> tuple[str, int]:
     content = text.encode("utf-8", "replace")
     return content[:most].decode(errors="ignore"), len(content[most:])
 
 
 def how_it_ended(ended: Execution) -> str:
-    """Return in words what ended a candidate's process."""
+    """Return in words what ended a process."""
     if ended.status == "timeout":
         return f"it did not end within the limit ({ended.reason})"
     if ended.status == "limit":
@@ -142,59 +148,84 @@ def how_it_ended(ended: Execution) -> str:
     return f"the program ended its process (exit code {ended.exit_code})"
 
 
-@dataclass(frozen=True)
-class Handle:
-    """An object that stays with the candidate."""
+class Examiner:
+    """The examiner, in a context of its own, that asks a candidate."""
 
-    number: int
-    shown: str
-    """The start of its `repr`."""
+    def __init__(
+        self, sandbox: ContextSandbox, context: Context, candidate: Candidate | None
+    ) -> None:
+        self._sandbox = sandbox
+        self._context = context
+        self._candidate = candidate
+
+    async def examine(
+        self, job: Mapping[str, Any], files: Mapping[str, str], seconds: float
+    ) -> list[dict[str, str]]:
+        """Do a job and return its outcomes; raises SandboxError.
+
+        What exhausts the examiner is a test that fails for that reason.
+        """
+        program = await ship(self._sandbox, *EXAMINER)
+        message = json.dumps(job)
+        while True:
+            ended = await self._sandbox.run_code(
+                program,
+                files=files,
+                stdin=message,
+                limits=SandboxLimits(
+                    wall_seconds=seconds + _SPARE_SECONDS,
+                    cpu_seconds=seconds + _SPARE_SECONDS,
+                    memory_mb=_EXAMINER_MEMORY,
+                    output_bytes=MOST_BYTES,
+                ),
+                context=self._context,
+            )
+            head, line, body = ended.logs.stdout.partition("\n")
+            if ended.status != "ok" or not line or ended.logs.stdout_dropped:
+                return [_exhausted(ended)]
+            told: dict[str, Any] = json.loads(head)
+            if "outcomes" in told or self._candidate is None:
+                return list(told["outcomes"])
+            message = json.dumps(await self._candidate.answer(body))
+            seconds = max(self._candidate.left, LEAST_SECONDS)
+            program, files = AGAIN, {}
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An exception, as the candidate's process told it."""
-
-    name: str
-    text: str
-    lines: str
-    """The candidate's own lines of the traceback."""
-
-    def __str__(self) -> str:
-        head = f"{self.name}: {self.text}" if self.text else self.name
-        return f"{head}\n{self.lines}".rstrip()
+def _exhausted(ended: Execution) -> dict[str, str]:
+    status = "timeout" if ended.status == "timeout" else "error"
+    if ended.status == "ok":
+        what = f"more than {MOST_BYTES >> 20} MiB were sent at once"
+    else:
+        what = how_it_ended(ended).replace("the program", "it")
+    return {"name": "tests", "status": status, "message": f"the process of the tests: {what}"}
 
 
-def request(function: Handle | str, *arguments: Any) -> str:
-    """Return what asks a candidate to call a function, or one of `candidate.FUNCTIONS`."""
-    writer = wire.Writer(lambda value: {"handle": value.number})
-    return writer.text([function, [*arguments], {}])
+def outcomes_of(told: Sequence[Mapping[str, str]]) -> tuple[TestOutcome, ...]:
+    """Return the examiner's outcomes as the record holds them."""
+    return tuple(
+        TestOutcome(
+            name=_storable(each["name"]),
+            status=each["status"],  # type: ignore[arg-type]
+            message=_storable(each.get("message", "")),
+            word=each.get("word", ""),
+        )
+        for each in told
+    )
 
 
-def claimed(reply: str) -> Any:
-    """Return the value that a reply claims, or a `Failure`; never raises."""
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def loading_error(reply: str) -> ExecutionError | None:
+    """Return the exception in which importing a candidate ended, as it told it; never raises."""
+    if len(reply) > _FAILURE:
+        return None
     try:
-        kind, *told = wire.read(reply, other=_other)
-        if kind == "value":
-            return told[0]
-        name, others, _, text, lines = told
+        kind, name, others, _, text, lines, *_ = json.loads(reply)
         own = others[0][1] if others else name
-        return Failure(*(cut(_text(part)) for part in (own, text, lines)))
-    except (ValueError, TypeError, LookupError) as error:
-        return Failure("ValueError", f"the answer cannot be read: {error}", "")
-
-
-def _text(value: Any) -> str:
-    """Return a claimed text without lone surrogates; raises TypeError for anything else."""
-    if not isinstance(value, str):
-        raise TypeError("this should be a text")
-    return value.encode("utf-8", "replace").decode()
-
-
-def _other(tag: str, body: Any) -> Any:
-    if tag == "handle":
-        number, shown = body
-        return Handle(int(number), cut(_text(shown)))
-    if tag in ("exception", "builtin"):
-        return wire.Opaque("type")
-    raise wire.WireError(f"no type has the tag {tag!r}")
+        if kind != "error":
+            return None
+        return ExecutionError(name=str(own), value=str(text), traceback=str(lines))
+    except (ValueError, TypeError, LookupError):
+        return None

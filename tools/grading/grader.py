@@ -1,79 +1,107 @@
 """Run a candidate's tests in the sandbox and write down what became of each.
 
-The candidate has a process of its own. What it is asked goes in, plain data comes out, and both
-what is expected and what compares with it stay outside: calls are compared on our side, tests in
-Python run in a second sandboxed process. A test that nobody told of has not passed.
+The candidate has a process of its own. Tests and expected values are with the examiner, our code in
+a second sandboxed process, which asks the candidate through the host and decides. A test with no
+reported outcome counts as not passed.
 """
 
-import ast
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-from opencodeinterpreter.tools.execution import (
-    Execution,
-    ExecutionError,
-    SandboxLimits,
-    TestOutcome,
+from opencodeinterpreter.tools.execution import Execution, SandboxLimits, TestOutcome
+from opencodeinterpreter.tools.grading.boundary import (
+    MODULES,
+    Candidate,
+    Examiner,
+    loading_error,
+    outcomes_of,
 )
-from opencodeinterpreter.tools.grading.boundary import Held
-from opencodeinterpreter.tools.grading.call_cases import grade_calls
-from opencodeinterpreter.tools.grading.inside import assertions, candidate, remote, tester, wire
-from opencodeinterpreter.tools.grading.plain_data import cut
-from opencodeinterpreter.tools.grading.plan import plan
-from opencodeinterpreter.tools.grading.python_tests import Testing
+from opencodeinterpreter.tools.grading.inside import wire
 from opencodeinterpreter.tools.grading.stdin_cases import grade_stdin
-from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase, Tests
-from opencodeinterpreter.tools.python_syntax import parsed
+from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
-MODULES = (wire, candidate, remote, assertions, tester)
-"""What of ours runs in the sandbox; one that is opened with them need not be sent them."""
-_TESTS_MEMORY = 512
-"""MiB that the tests' own process may take."""
+__all__ = ["MODULES", "Submission", "grade"]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A candidate to be graded."""
+
+    code: str
+    files: Mapping[str, str]
+    entry_point: str | None
+    """The function that cases call and that HumanEval's `check` is given."""
+    limits: SandboxLimits
+    """For all tests together."""
+    strict: bool = False
+    """Whether a pass that rests on the candidate's own `==` is a failure."""
 
 
 async def grade(
     sandbox: ContextSandbox,
     tests: Tests,
-    *,
-    code: str,
-    files: Mapping[str, str],
-    entry_point: str | None,
-    limits: SandboxLimits,
+    submission: Submission,
     tests_sandbox: ContextSandbox | None = None,
 ) -> Execution:
-    """Run `tests` against `code`; the execution holds an outcome of each, in their order.
+    """Run `tests` against a submission; the execution holds an outcome of each, in their order.
 
-    `limits` hold for all tests together. Tests in Python run in `tests_sandbox`, by default
-    `sandbox`, which must then keep its contexts apart. Waits while there is no room for the
-    contexts that it takes. Raises SandboxError when a sandbox fails.
+    The examiner runs in `tests_sandbox`, by default `sandbox`, which must then keep its contexts
+    apart. Waits while there is no room for the contexts. Raises SandboxError when a sandbox fails.
     """
-    if isinstance(tests, CaseTests) and tests.cases and isinstance(tests.cases[0], StdinCase):
-        execution = await grade_stdin(sandbox, tests.cases, code=code, files=files, limits=limits)
-        return execution.model_copy(update={"tests_by": "tests"})
+    if isinstance(tests, CaseTests) and tests.of_stdin:
+        return await grade_stdin(sandbox, tests, submission.code, submission.files, submission.limits)
     apart = tests_sandbox or sandbox
-    in_use = [sandbox] if isinstance(tests, CaseTests) else [sandbox, apart]
-    async with _reserved(in_use), _context(sandbox, limits) as context:
-        held = Held(sandbox, context, limits)
-        if isinstance(tests, CaseTests):
-            cases = cast(tuple[CallCase, ...], tests.cases)
-            name = entry_point or last_function(code)
-            outcomes, failure = await grade_calls(held, cases, name, code=code, files=files)
-            return _execution(held, outcomes, failure)
-        try:
-            names, steps = plan(tests.source)
-        except (SyntaxError, ValueError, RecursionError) as error:
-            message = f"the tests are broken: {error}"
-            wrong = TestOutcome(name="tests", status="error", message=message)
-            return Execution(status="ok", tests=(wrong,), tests_by="tests")
-        loaded = await held.load(code, files)
-        if not loaded.ok:
-            return _execution(held, loaded.outcomes(names), loaded.error)
-        async with _context(apart, SandboxLimits(memory_mb=_TESTS_MEMORY)) as beside:
-            told = await Testing(apart, beside, held).run(steps)
-        return _execution(held, _outcomes(names, told), None)
+    async with _reserved([sandbox, apart]), _context(sandbox, submission.limits) as context:
+        candidate = Candidate(sandbox, context, submission.limits)
+        loaded = await candidate.load(submission.code, submission.files)
+        failure = _not_loaded(loaded)
+        if failure is not None:
+            return _execution(candidate, (failure,), loaded)
+        async with _context(apart, SandboxLimits()) as beside:
+            examiner = Examiner(apart, beside, candidate)
+            job = _job(tests, submission)
+            told = await examiner.examine(job, _files(tests), candidate.left)
+        return _execution(candidate, outcomes_of(told), loaded)
+
+
+def _job(tests: Tests, submission: Submission) -> dict[str, Any]:
+    if isinstance(tests, PythonTests):
+        return {
+            "kind": "python",
+            "file": tests.file,
+            "source": tests.source,
+            "entry_point": submission.entry_point,
+            "strict": submission.strict,
+            "alone": False,
+        }
+    writer = wire.Writer()
+    cases = [case for case in tests.cases if isinstance(case, CallCase)]
+    return {
+        "kind": "cases",
+        "entry_point": submission.entry_point or "",
+        "cases": [writer.text([list(case.args), case.expected]) for case in cases],
+    }
+
+
+def _files(tests: Tests) -> Mapping[str, str]:
+    if isinstance(tests, PythonTests):
+        return {**tests.files, tests.file: tests.source}
+    return {}
+
+
+def _not_loaded(loaded: Mapping[str, Any]) -> TestOutcome | None:
+    """Return the outcome that stands for all tests of a candidate that cannot be imported."""
+    if "reply" not in loaded:
+        status = "timeout" if loaded["why"] == "late" else "error"
+        return outcomes_of([{"name": "import", "status": status, "message": loaded["text"]}])[0]
+    error = loading_error(loaded["reply"])
+    if error is None:
+        return None
+    message = "\n".join([f"{error.name}: {error.value}".rstrip(": "), error.traceback]).rstrip()
+    return outcomes_of([{"name": "import", "status": "error", "message": message}])[0]
 
 
 @asynccontextmanager
@@ -94,34 +122,14 @@ async def _context(sandbox: ContextSandbox, limits: SandboxLimits) -> AsyncItera
         await sandbox.remove_context(context)
 
 
-def _outcomes(names: Sequence[str], told: Sequence[dict[str, Any]]) -> tuple[TestOutcome, ...]:
-    """Return each test's outcome; what stopped all is told at the first that did not run."""
-    ends: dict[int, tuple[Any, str]] = {}
-    for message in told:
-        at = message.get("end", next(at for at in count() if at not in ends))
-        if "status" in message:
-            text = message.get("message", "").encode("utf-8", "replace").decode()
-            ends.setdefault(at, (message["status"], cut(text)))
-    outcomes = [(name, *ends.get(at, ("not run", ""))) for at, name in enumerate(names)]
-    return tuple(
-        TestOutcome(name=name, status=status, message=message) for name, status, message in outcomes
-    )
-
-
 def _execution(
-    held: Held, outcomes: tuple[TestOutcome, ...], error: ExecutionError | None
+    candidate: Candidate, outcomes: tuple[TestOutcome, ...], loaded: Mapping[str, Any]
 ) -> Execution:
     """Return the execution of a candidate whose tests had these outcomes."""
-    changes: dict[str, Any] = {"tests": outcomes, "tests_by": "tests", "logs": held.logs()}
+    changes: dict[str, Any] = {"tests": outcomes, "tests_by": "tests", "logs": candidate.logs()}
+    error = loading_error(loaded.get("reply", ""))
     if error is not None:
         changes |= {"status": "error", "error": error, "exit_code": 1}
-    elif held.late:
+    elif candidate.late:
         changes |= {"status": "timeout", "reason": "wall", "exit_code": None}
-    return held.last.model_copy(update={**changes, "results": (), "execution_count": None})
-
-
-def last_function(code: str) -> str:
-    """Return the name of the last function at the top level of `code`, empty if it has none."""
-    module = parsed(code)
-    body = module.body if module else []
-    return next((node.name for node in reversed(body) if isinstance(node, ast.FunctionDef)), "")
+    return candidate.last.model_copy(update={**changes, "results": (), "execution_count": None})

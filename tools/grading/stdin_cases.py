@@ -1,69 +1,137 @@
 """Grade a program by what it prints for what it reads, one run a case."""
 
+import math
 from collections.abc import Mapping
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits, TestOutcome
-from opencodeinterpreter.tools.grading.plain_data import cut
-from opencodeinterpreter.tools.grading.tests import StdinCase
+from opencodeinterpreter.tools.grading.tests import CaseTests, StdinCase
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
 _LEAST_SECONDS = 0.05
 _SHOWN = 600
+_AROUND = 60
+"""Characters that are shown before the first difference."""
+_MESSAGE = 2000
+_SPARE_BYTES = 4096
+"""Bytes of output that are kept beyond those of a right answer."""
 
 
 async def grade_stdin(
     sandbox: Sandbox,
-    cases: tuple[StdinCase, ...],
-    *,
+    tests: CaseTests,
     code: str,
     files: Mapping[str, str],
     limits: SandboxLimits,
 ) -> Execution:
     """Run every case; the execution is that of the first case that failed, else of the last.
 
-    All cases together get `limits.wall_seconds`, and each at most half of what is left.
+    All cases together get `limits.wall_seconds`, and each at most half of that. Raises
+    SandboxError.
     """
     told: Execution | None = None
     failed = False
     seconds = 0.0
     outcomes: list[TestOutcome] = []
-    for number, case in enumerate(cases, 1):
+    for number, case in enumerate(tests.cases, 1):
+        assert isinstance(case, StdinCase)
         name = f"case {number}"
         left = limits.wall_seconds - seconds
         if left < _LEAST_SECONDS:
             outcomes.append(TestOutcome(name=name, status="not run"))
             continue
-        share = limits.model_copy(update={"wall_seconds": left / 2})
+        share = _limits(limits, case, left)
         ended = await sandbox.run_code(code, files=files, stdin=case.stdin, limits=share)
         seconds += ended.seconds
-        outcomes.append(_outcome(name, case, ended))
+        outcomes.append(_outcome(name, case, ended, share.wall_seconds))
         if not failed:
             told = ended
         failed = failed or outcomes[-1].status != "passed"
     told = told or Execution(status="ok")
-    return told.model_copy(update={"tests": tuple(outcomes), "seconds": seconds})
+    return told.model_copy(
+        update={
+            "tests": tuple(outcomes),
+            "tests_by": "tests",
+            "seconds": seconds,
+            "logs": told.logs.model_copy(update={"stdout": cut(told.logs.stdout, 65_536)}),
+        }
+    )
 
 
-def _outcome(name: str, case: StdinCase, ended: Execution) -> TestOutcome:
-    asked = f"Input: {_shown(case.stdin)}\nExpected: {_shown(case.stdout)}"
-    actual = f"{asked}\nActual: {_shown(ended.logs.stdout)}"
+def _limits(limits: SandboxLimits, case: StdinCase, left: float) -> SandboxLimits:
+    """Return the limits of one case: a right answer always fits into the output that is kept."""
+    needed = len(case.stdout.encode("utf-8", "replace")) + _SPARE_BYTES
+    return limits.model_copy(
+        update={
+            "wall_seconds": min(left, limits.wall_seconds / 2),
+            "output_bytes": max(limits.output_bytes, needed),
+        }
+    )
+
+
+def _outcome(name: str, case: StdinCase, ended: Execution, seconds: float) -> TestOutcome:
+    expected, actual = lines(case.stdout), lines(ended.logs.stdout)
+    asked = f"Input: {cut(case.stdin.rstrip(), _SHOWN)}"
+    sides = "\n".join([asked, *_sides(case.stdout.rstrip(), ended.logs.stdout.rstrip())])
     if ended.status == "timeout":
-        message = f"{actual}\nIt took too long and was stopped."
-        return TestOutcome(name=name, status="timeout", message=cut(message))
+        message = f"{sides}\nIt took longer than {seconds:.3g} s and was stopped."
+        return TestOutcome(name=name, status="timeout", message=cut(message, _MESSAGE))
     if ended.status != "ok" and (ended.status, ended.exit_code) != ("exited", 0):
-        return TestOutcome(name=name, status="error", message=cut(f"{asked}\n{_ending(ended)}"))
-    if ended.logs.stdout_dropped or lines(ended.logs.stdout) != lines(case.stdout):
-        return TestOutcome(name=name, status="failed", message=cut(actual))
+        message = f"{asked}\nExpected: {cut(case.stdout.rstrip(), _SHOWN)}\n{_ending(ended)}"
+        return TestOutcome(name=name, status="error", message=cut(message, _MESSAGE))
+    if ended.logs.stdout_dropped or not _same(actual, expected, case.tolerance):
+        return TestOutcome(name=name, status="failed", message=cut(sides, _MESSAGE))
     return TestOutcome(name=name, status="passed")
 
 
-def _shown(text: str) -> str:
-    return cut(text.rstrip(), _SHOWN)
+def _same(actual: list[str], expected: list[str], tolerance: float | None) -> bool:
+    if tolerance is None or actual == expected:
+        return actual == expected
+    return len(actual) == len(expected) and all(
+        _same_words(one.split(), other.split(), tolerance)
+        for one, other in zip(actual, expected, strict=True)
+    )
+
+
+def _same_words(actual: list[str], expected: list[str], tolerance: float) -> bool:
+    """Return whether words are equal, or numbers that differ by no more than `tolerance`."""
+    if len(actual) != len(expected):
+        return False
+    for one, other in zip(actual, expected, strict=True):
+        if one == other:
+            continue
+        try:
+            if not math.isclose(float(one), float(other), rel_tol=0.0, abs_tol=tolerance):
+                return False
+        except ValueError:
+            return False
+    return True
+
+
+def _sides(expected: str, actual: str) -> list[str]:
+    """Return both outputs; if they begin alike, from shortly before the first difference."""
+    at = next(
+        (at for at, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]),
+        min(len(expected), len(actual)),
+    )
+    start = max(0, at - _AROUND) if at > _SHOWN // 2 else 0
+    where = f" (from character {start + 1})" if start else ""
+    return [
+        f"Expected{where}: {cut(expected[start:], _SHOWN)}",
+        f"Actual{where}: {cut(actual[start:], _SHOWN)}",
+    ]
 
 
 def lines(text: str) -> list[str]:
     """Return the lines of `text` without white space at their ends, nor empty ones at its end."""
     return [line.rstrip() for line in text.rstrip().split("\n")]
+
+
+def cut(text: str, most: int) -> str:
+    """Return `text` with at most `most` characters, saying how many are missing."""
+    if len(text) <= most:
+        return text
+    kept = most - 40
+    return f"{text[:kept]}... ({len(text) - kept} more characters)"
 
 
 def _ending(ended: Execution) -> str:

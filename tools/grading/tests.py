@@ -1,6 +1,8 @@
 """A task's tests: Python source, or input/output cases; and how they are read from a file."""
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,16 +11,22 @@ from pydantic import Field, field_serializer, field_validator
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
-from opencodeinterpreter.tools.grading.plan import has_tests
+from opencodeinterpreter.tools.grading.inside.reach import holds_assertion
 
 _WHOLE = "$int"
 
 
 class PythonTests(Frozen):
-    """Assertions or `test_*` functions that import `solution`."""
+    """A file of tests that imports the program as `solution`; pytest runs it."""
 
     kind: Literal["python"] = "python"
     source: str
+    file: str = Field(
+        default="tests.py", pattern=r"^[\w-]+\.py$", exclude_if=lambda name: name == "tests.py"
+    )
+    """The file's name, which stands in the names of its tests."""
+    files: dict[str, str] = Field(default={}, exclude_if=lambda files: not files)
+    """Further files beside it, by relative path: `conftest.py`, helpers, data."""
 
 
 class CallCase(Frozen):
@@ -63,6 +71,8 @@ class StdinCase(Frozen):
 
     stdin: str
     stdout: str
+    tolerance: float | None = Field(default=None, ge=0, exclude_if=lambda value: value is None)
+    """By how much numbers in the output may differ; `None`: not at all."""
 
 
 class CaseTests(Frozen):
@@ -70,6 +80,11 @@ class CaseTests(Frozen):
 
     kind: Literal["cases"] = "cases"
     cases: tuple[CallCase, ...] | tuple[StdinCase, ...]
+
+    @property
+    def of_stdin(self) -> bool:
+        """Whether the program is run with an input; else its entry point is called."""
+        return bool(self.cases) and isinstance(self.cases[0], StdinCase)
 
 
 Tests = Annotated[PythonTests | CaseTests, Field(discriminator="kind")]
@@ -87,7 +102,7 @@ def read_tests(path: Path) -> Tests:
     if reader is None:
         raise InputError(f"{path}: tests are a .py or a .jsonl file, not {path.suffix or 'this'}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of tests") from None
     except UnicodeDecodeError as error:
@@ -101,14 +116,23 @@ def read_tests(path: Path) -> Tests:
 
 def _python(path: Path, text: str) -> PythonTests:
     try:
-        found = has_tests(text)
+        found = _has_tests(ast.parse(text))
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: not valid Python: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid Python: {error}") from None
     if not found:
         raise InputError(f"{path}: no assertion and no test_* function; add one")
-    return PythonTests(source=text)
+    name = path.name if re.fullmatch(r"[\w-]+\.py", path.name) else "tests.py"
+    return PythonTests(source=text, file=name)
+
+
+def _has_tests(tree: ast.Module) -> bool:
+    """Return whether a file asserts anything, or has what pytest takes for a test."""
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return holds_assertion(tree) or any(
+        isinstance(node, named) and node.name.lower().startswith("test") for node in ast.walk(tree)
+    )
 
 
 def _cases(path: Path, text: str) -> CaseTests:
@@ -143,11 +167,14 @@ def _case(line: str) -> CallCase | StdinCase:
         if not isinstance(value["args"], list):
             raise ValueError(f"`args` is a list, not {type(value['args']).__name__}")
         return CallCase(args=tuple(value["args"]), expected=value["expected"])
-    if keys == {"stdin", "stdout"}:
+    if keys - {"tolerance"} == {"stdin", "stdout"}:
         for key in ("stdin", "stdout"):
             if not isinstance(value[key], str):
                 raise ValueError(f"`{key}` is a string, not {type(value[key]).__name__}")
-        return StdinCase(stdin=value["stdin"], stdout=value["stdout"])
+        tolerance = value.get("tolerance")
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
+            raise ValueError(f"`tolerance` is a number, not {type(tolerance).__name__}")
+        return StdinCase(stdin=value["stdin"], stdout=value["stdout"], tolerance=tolerance)
     named = ", ".join(sorted(keys)) or "none"
     raise ValueError(f"a case has the keys of {_SHAPES}; this has: {named}")
 

@@ -1,210 +1,353 @@
-"""Runs in the sandbox, on the tests' side: the candidate's module and objects from far away.
+"""Runs in the sandbox, in the examiner: what stands for the candidate's module, classes, objects.
 
-All that is done to them is asked of the candidate's process and answered with plain data, further
-handles, or an exception. It depends on the standard library, `wire` and nothing else.
+All that is done to them is asked of the candidate. What it answers is plain data, which the tests
+compare, or a further object. An operation that shows the candidate plain data of the tests and
+could answer with whatever suits (arithmetic, ordering) is refused; equality with plain data is
+always false. Equality of two of its own objects is the candidate's own word, and is noted.
 """
 
+import ast
 import builtins
+import collections.abc
+import inspect
+import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from opencodeinterpreter.tools.grading.inside.wire import Form, WireError, Writer, read
+from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link
 
-Ask = Callable[[str], str]
-"""Sends a request to the candidate's side and returns the reply."""
-
-_SAME_NAME = "abs bool complex float hash int iter len next repr reversed round str"
-_OPERATORS = (
-    "add delitem floordiv getitem iadd iand ifloordiv ilshift imatmul imod imul index invert ior "
-    "ipow irshift isub itruediv ixor lshift matmul mod mul neg pos pow rshift setitem sub truediv "
-    "xor contains enter exit"
-)
-_REFLECTED = "add floordiv lshift matmul mod mul pow rshift sub truediv xor"
+_ASKED = "abs bool complex float index int invert len neg pos repr reversed round str"
+_ASKED_WITH = "delitem enter getitem iter next setitem"
+_ARITHMETIC = "add and_ floordiv lshift matmul mod mul or_ pow rshift sub truediv xor"
+_IN_PLACE = "iadd ifloordiv ilshift imatmul imod imul ior ipow irshift isub itruediv ixor"
 _ORDER = "lt le gt ge"
+_SLOTS = ("_link", "_number", "_shown")
 
 
-class Link:
-    """The tests' end of the boundary."""
+class RemoteType(type):
+    """The class of classes: what is done to a candidate's class is asked of the candidate."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._writer = Writer(_handle)
-        self._kinds: dict[int, type[BaseException]] = {}
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        return _link(cls).do(cls, *arguments, **named)
 
-    def module(self, number: int) -> types.ModuleType:
-        """Return the candidate's module, whose handle is `number`."""
-        return _Module(Remote(self, number))
+    def __getattr__(cls, name: str) -> Any:
+        if _absent(name) or "_class_link" not in cls.__dict__:
+            raise AttributeError(name)
+        return _link(cls).do("getattr", cls, name)
 
-    def do(self, function: Any, /, *arguments: Any, **named: Any) -> Any:
-        """Call `function`, a handle or the name of a function, on the candidate's side.
+    def __setattr__(cls, name: str, value: Any) -> None:
+        _link(cls).do("setattr", cls, name, value)
 
-        Arguments that the call changed are changed here too. Raises what the candidate raised,
-        and TypeError for arguments that can't cross.
-        """
-        reply = read(self._ask(self._writer.text([function, arguments, named])), other=self._made)
-        kind, *told = reply
-        if kind == "error":
-            raise self.exception(told)
-        value, changed = told
-        for at, new in changed.items():
-            _change(arguments[at], new)
-        return value
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        if "_class_link" not in cls.__dict__:
+            raise AttributeError("__signature__")
+        return _signature(cls)
 
-    def exception(self, told: list[Any]) -> BaseException:
-        """Return the exception that a reply tells of."""
-        name, others, arguments, text, lines = told
-        kind = self._kind(name, others)
-        try:
-            error = kind(*arguments)
-        except Exception:
-            error = kind.__new__(kind)
-        error.told = text, lines  # type: ignore[attr-defined]
-        return error
+    def __bool__(cls) -> bool:
+        return True
 
-    def _kind(self, name: str, others: list[Any]) -> type[BaseException]:
-        """Return the class that stands for an exception type of the candidate's."""
-        kind: Any = getattr(builtins, name, None)
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            kind = Exception
-        for number, own in reversed(others):
-            if number not in self._kinds:
-                self._kinds[number] = type(own, (kind,), {"__init__": _init, "__str__": _text})
-            kind = self._kinds[number]
-        return kind  # type: ignore[no-any-return]
+    def __iter__(cls) -> Any:
+        return _link(cls).do("iter", cls)
 
-    def _made(self, tag: str, body: Any) -> Any:
-        if tag == "handle":
-            number, _ = body
-            return Remote(self, number)
-        if tag == "exception":
-            return self._kind(*body)
-        if tag == "builtin" and isinstance(kind := getattr(builtins, body, None), type):
-            return kind
-        raise WireError(f"no type has the tag {tag!r}")
+    def __len__(cls) -> int:
+        return int(_link(cls).do("len", cls))
+
+    def __getitem__(cls, name: Any) -> Any:
+        return _link(cls).do("getitem", cls, name)
+
+    def __contains__(cls, value: Any) -> bool:
+        return bool(_link(cls).do("contains", cls, value))
+
+    def __repr__(cls) -> str:
+        return f"<class 'solution.{cls.__name__}'>"
 
 
-def _init(self: BaseException, *arguments: Any) -> None:
-    self.args = arguments
+_SPECIAL = frozenset(
+    "__annotations__ __call__ __dataclass_fields__ __dict__ __doc__ __members__ __module__ "
+    "__name__ __qualname__ __version__".split()
+)
+"""The attributes with underscores of which the candidate is asked."""
 
 
-def _text(self: Any) -> str:
-    return str(self.told[0])
+def _absent(name: str) -> bool:
+    """Return whether an attribute is one that only Python or pytest looks for."""
+    if name.startswith("__") and name.endswith("__"):
+        return name not in _SPECIAL
+    return name in _SLOTS or name.startswith(("_mock", "_pytest", "_class_link"))
 
 
-def _change(argument: Any, new: Any) -> None:
-    """Make a list, dict or set of the tests' equal to what the candidate made of its copy."""
-    if type(argument) is not type(new):
-        return
-    argument.clear()
-    (argument.update if isinstance(argument, dict | set) else argument.extend)(new)
+class Remote(metaclass=RemoteType):
+    """An object of the candidate's."""
+
+    __slots__ = _SLOTS
+    _link: Link
+    _number: int
+    _shown: str
+
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any:
+        return self._link.do(self, *arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        if _absent(name):
+            raise AttributeError(name)
+        return self._link.do("getattr", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.do("setattr", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._link.do("delattr", self, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Remote | RemoteType):
+            return False
+        if other is self:
+            return True
+        return _own_word(self, "==", bool(self._link.do("eq", self, other)))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return int(self._link.do("hash", self))
+
+    def __contains__(self, value: Any) -> bool:
+        return _own_word(self, "in", bool(self._link.do("contains", self, value)))
+
+    def __divmod__(self, other: Any) -> Any:
+        return self._link.do("divmod", self, _own(self, "divmod", other))
+
+    def __format__(self, spec: str) -> str:
+        return str(self._link.do("format", self, spec))
+
+    def __exit__(self, *told: object) -> Any:
+        return self._link.do("exit", self, None, None, None)
+
+    def __reduce__(self) -> Any:
+        raise self._link.fail(HarnessError("an object of the program cannot be copied here"))
 
 
-def _handle(value: Any) -> Form:
-    if isinstance(value, Remote):
-        return {"handle": value._remote_number}
-    name = getattr(value, "__name__", None)
-    if isinstance(name, str) and getattr(builtins, name, None) is value:
-        return {"builtin": name}
-    raise TypeError(
-        f"{type(value).__name__} cannot be passed to the candidate: only plain data crosses to it"
-    )
+class RemoteFunction(Remote):
+    """A function or method of the candidate's."""
+
+    __slots__ = ()
+
+    @property
+    def __name__(self) -> str:
+        return str(self._link.do("getattr", self, "__name__"))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return _signature(self)
 
 
-class _Module(types.ModuleType):
+class RemoteCoroutine(Remote):
+    """A coroutine of the candidate's; awaiting it runs it on the candidate's side."""
+
+    __slots__ = ()
+
+    def send(self, value: Any) -> Any:
+        """Run the coroutine to its end, which is told as StopIteration."""
+        raise StopIteration(self._link.do("await", self))
+
+    def throw(self, *told: Any) -> Any:
+        """Raise `told` here; the candidate's side is left alone."""
+        raise told[0]
+
+    def close(self) -> None:
+        """Leave the coroutine as it is."""
+
+    def __await__(self) -> Any:
+        return self._link.do("await", self)
+        yield
+
+    def __del__(self) -> None:
+        """Do nothing: the candidate's side is not told."""
+
+
+collections.abc.Coroutine.register(RemoteCoroutine)
+
+KINDS: dict[str, type[Remote]] = {"function": RemoteFunction, "coroutine": RemoteCoroutine}
+
+
+class RemoteModule(types.ModuleType):
     """The candidate's module: its names are looked up when they are asked for."""
 
-    def __init__(self, remote: "Remote") -> None:
+    def __init__(self, link: Link, number: int) -> None:
         super().__init__("solution")
-        self.__dict__["_remote"] = remote
+        self.__dict__["_remote"] = bind(Remote, link, number, "solution")
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
-            return _do(self._remote, "public")
-        if name in ("__path__", "__spec__", "__file__"):
+            return _offered(self._remote)
+        if name in ("__path__", "__spec__", "__file__", "__loader__"):
             raise AttributeError(name)
         return getattr(self._remote, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._remote, name, value)
-
-
-class Remote:
-    """An object of the candidate's; it equals only itself."""
-
-    __slots__ = ("_remote_link", "_remote_number")
-
-    _remote_link: Link
-    _remote_number: int
-
-    def __init__(self, link: Link, number: int) -> None:
-        object.__setattr__(self, "_remote_link", link)
-        object.__setattr__(self, "_remote_number", number)
-
-    def __call__(self, /, *arguments: Any, **named: Any) -> Any:
-        """Call the object, or make one of the class that it is."""
-        return self._remote_link.do(self, *arguments, **named)
-
-    def __getattr__(self, name: str) -> Any:
-        return _do(self, "getattr", name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _do(self, "setattr", name, value)
+        if name.startswith("__"):
+            super().__setattr__(name, value)
+        else:
+            setattr(self._remote, name, value)
 
     def __delattr__(self, name: str) -> None:
-        _do(self, "delattr", name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remote) and self._remote_number == other._remote_number
-
-    def __instancecheck__(self, value: object) -> bool:
-        return isinstance(value, Remote) and bool(_do(value, "isinstance", self))
-
-    def __divmod__(self, other: Any) -> Any:
-        return _do(self, "floordiv", other), _do(self, "mod", other)
-
-    def __and__(self, other: Any) -> Any:
-        return _do(self, "and_", other)
-
-    def __or__(self, other: Any) -> Any:
-        return _do(self, "or_", other)
-
-    def __format__(self, spec: str) -> str:
-        return str(_do(self, "format", spec))
-
-    def __exit__(self, *told: object) -> Any:
-        return _do(self, "exit", None, None, None)
+        delattr(self._remote, name)
 
 
-def _do(remote: Remote, function: str, *arguments: Any) -> Any:
-    return remote._remote_link.do(function, remote, *arguments)
+def _offered(module: Remote) -> list[str]:
+    """Return the names that `from solution import *` brings: none of Python's or of the tests'."""
+    public = module._link.do("public", module)
+    taken = set(dir(builtins)) | _names_of_importer()
+    names = public if isinstance(public, list) else []
+    return [
+        name
+        for name in names
+        if type(name) is str
+        and name.isidentifier()
+        and not name.startswith("_")
+        and name not in taken
+    ]
 
 
-def _methods() -> Iterator[tuple[str, Callable[..., Any]]]:
-    for name in f"{_SAME_NAME} {_OPERATORS}".split():
-        yield f"__{name}__", _asking(name)
-    for name in _REFLECTED.split():
-        yield f"__r{name}__", _reflected(name)
-    for name in _ORDER.split():
-        yield f"__{name}__", _ordering(name)
+def _names_of_importer() -> set[str]:
+    """Return the names that the importing file binds itself, wherever it does."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        source = frame.f_globals.get("__source_of_tests__")
+        if isinstance(source, str):
+            return _bound_names(source)
+        frame = frame.f_back
+    return set()
+
+
+def _bound_names(source: str) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Import(names=found):
+                names |= {(each.asname or each.name).partition(".")[0] for each in found}
+            case ast.ImportFrom(module=module, names=found) if module != "solution":
+                names |= {each.asname or each.name for each in found}
+            case _:
+                pass
+    return names
+
+
+def bind(kind: Any, link: Link, number: int, shown: str) -> Any:
+    """Return an object of a class that stands for the candidate's object `number`."""
+    made = object.__new__(kind)
+    for name, value in zip(_SLOTS, (link, number, shown), strict=True):
+        object.__setattr__(made, name, value)
+    return made
+
+
+def make_class(link: Link, number: int, name: str, bases: tuple[Any, ...]) -> Any:
+    """Return a class that stands for the candidate's class `number`."""
+    members = {"__slots__": (), "_class_link": link, "_class_number": number, "__doc__": _Doc()}
+    try:
+        return RemoteType(name, bases or (Remote,), members)
+    except TypeError:
+        # Bases that do not go together here did there.
+        return RemoteType(name, (Remote,), members)
+
+
+class _Doc:
+    """Looks a class's docstring up when it is asked for."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return _link(owner).do("getattr", owner if instance is None else instance, "__doc__")
+
+
+def number_of(value: Any) -> int | None:
+    """Return the handle of a remote object or class; `None` for anything else."""
+    if isinstance(value, RemoteType):
+        return value.__dict__.get("_class_number")
+    if isinstance(value, Remote):
+        return value._number
+    if isinstance(value, RemoteModule):
+        return value._remote._number
+    return None
+
+
+def _link(kind: Any) -> Link:
+    return kind.__dict__["_class_link"]  # type: ignore[no-any-return]
+
+
+def _signature(function: Any) -> inspect.Signature:
+    link = _link(function) if isinstance(function, RemoteType) else function._link
+    parameters = []
+    for name, kind, has, default in link.do("signature", function):
+        value = default if has else inspect.Parameter.empty
+        kinds = list(inspect._ParameterKind)
+        parameters.append(inspect.Parameter(name, kinds[kind], default=value))
+    return inspect.Signature(parameters)
+
+
+def _own_word(remote: Remote, operator: str, holds: bool) -> bool:
+    """Note that a test rests on what the candidate's own operator says."""
+    if holds:
+        remote._link.own_word = operator
+    return holds
+
+
+def _own(remote: Remote, operation: str, other: Any) -> Any:
+    """Return `other` if it is the candidate's own object; raises HarnessError otherwise."""
+    if isinstance(other, Remote | RemoteType):
+        return other
+    raise remote._link.fail(
+        HarnessError(
+            f"the program gave an object of its own ({remote._shown}) where the test does "
+            f"{operation} with {type(other).__name__}: plain data is needed for that"
+        )
+    )
 
 
 def _asking(name: str) -> Callable[..., Any]:
-    return lambda self, *arguments: _do(self, name, *arguments)
+    wanted = _RESULTS.get(name)
+    if wanted is None:
+        return lambda self, *arguments: self._link.do(name, self, *arguments)
+    return lambda self: _of_type(self, wanted, self._link.do(name, self))
+
+
+def _of_type(remote: Remote, wanted: type, value: Any) -> Any:
+    if type(value) is wanted:
+        return value
+    raise remote._link.fail(
+        HarnessError(f"the program's answer should be {wanted.__name__}, not {type(value).__name__}")
+    )
+
+
+def _between(name: str) -> Callable[..., Any]:
+    return lambda self, other: self._link.do(name, self, _own(self, name.strip("_"), other))
 
 
 def _reflected(name: str) -> Callable[..., Any]:
-    return lambda self, other: self._remote_link.do(name, other, self)
+    return lambda self, other: self._link.do(name, _own(self, name.strip("_"), other), self)
 
 
-def _ordering(name: str) -> Callable[..., Any]:
-    def method(self: Remote, other: Any) -> Any:
-        # An object may say anything of itself: it has no place among numbers.
-        return _do(self, name, other) if isinstance(other, Remote) else NotImplemented
+_RESULTS: dict[str, type] = {
+    "bool": bool,
+    "complex": complex,
+    "float": float,
+    "index": int,
+    "int": int,
+    "len": int,
+    "repr": str,
+    "str": str,
+}
+"""The types that Python insists on."""
 
-    return method
-
-
-for _name, _method in _methods():
-    if _name not in vars(Remote) or _name == "__hash__":
-        setattr(Remote, _name, _method)
+for _name in f"{_ASKED} {_ASKED_WITH}".split():
+    type.__setattr__(Remote, f"__{_name}__", _asking(_name))
+for _name in f"{_ARITHMETIC} {_IN_PLACE} {_ORDER}".split():
+    type.__setattr__(Remote, f"__{_name.strip('_')}__", _between(_name))
+for _name in _ARITHMETIC.split():
+    type.__setattr__(Remote, f"__r{_name.strip('_')}__", _reflected(_name))

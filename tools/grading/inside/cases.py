@@ -1,0 +1,115 @@
+"""Runs in the sandbox, in the examiner: input/output cases, decided by comparing plain data."""
+
+import math
+from typing import Any
+
+from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link, TimedOutError
+from opencodeinterpreter.tools.grading.inside.wire import read
+
+_RELATIVE = 1e-7
+_ABSOLUTE = 1e-9
+_SHOWN = 700
+
+
+def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
+    """Call the job's `entry_point` for each of its `cases`; return an outcome of each."""
+    outcomes: list[dict[str, str]] = []
+    names = [f"case {number}" for number in range(1, len(job["cases"]) + 1)]
+    function, problem = _entry_point(link, job["entry_point"])
+    for name, text in zip(names, job["cases"], strict=True):
+        if link.trouble and not isinstance(link.trouble, TimedOutError):
+            outcomes.append({"name": name, "status": "not run", "message": ""})
+        elif problem:
+            status = "error" if not outcomes else "not run"
+            message = problem if not outcomes else ""
+            outcomes.append({"name": name, "status": status, "message": message})
+        else:
+            link.begin_test()
+            arguments, expected = read(text)
+            outcomes.append(_outcome(name, job["entry_point"], function, arguments, expected))
+    return outcomes
+
+
+def _entry_point(link: Link, name: str) -> tuple[Any, str]:
+    """Return the function to call and what is wrong with it, one of them empty."""
+    module = link.module(0)
+    try:
+        found = getattr(module, name, None)
+        if found is None and (solution := getattr(module, "Solution", None)) is not None:
+            found = getattr(solution(), name, None)
+    except (Exception, HarnessError) as error:
+        return None, f"the program's {name} cannot be had: {type(error).__name__}: {error}"
+    if not callable(found):
+        return None, f"the program defines no function {name}"
+    return found, ""
+
+
+def _outcome(
+    name: str, entry_point: str, function: Any, arguments: list[Any], expected: Any
+) -> dict[str, str]:
+    call = f"{entry_point}({', '.join(shown(argument) for argument in arguments)})"
+    asked = f"Input: {_cut(call)}\nExpected: {shown(expected)}"
+    try:
+        value = function(*arguments)
+        if equal(value, expected):
+            return {"name": name, "status": "passed", "message": ""}
+        status, actual = "failed", shown(value)
+    except TimedOutError as error:
+        status, actual = "timeout", str(error)
+    except HarnessError as error:
+        status, actual = "error", str(error)
+    except MemoryError:
+        status, actual = "error", "the answer is too large to be compared"
+    except RecursionError:
+        status, actual = "failed", "the answer is nested too deeply to be compared"
+    except Exception as error:
+        status, actual = "error", told_of(error)
+    return {"name": name, "status": status, "message": f"{asked}\nActual: {_cut(actual)}"}
+
+
+def told_of(error: BaseException) -> str:
+    """Return an exception of the candidate's with the candidate's own lines."""
+    text, lines = getattr(error, "told", None) or (str(error), "")
+    head = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{head}\n{lines}".rstrip()
+
+
+def equal(actual: Any, expected: Any) -> bool:
+    """Return whether a value equals a JSON value as Python has it, floats up to rounding.
+
+    `1`, `1.0` and `true` are equal; a tuple or an array equals the list of its items. Keys of a
+    dict are the texts that JSON has: `1` is not `"1"`. Raises RecursionError.
+    """
+    if type(actual).__module__ == "numpy" and hasattr(actual, "tolist"):
+        actual = actual.tolist()
+    if isinstance(actual, list | tuple) and isinstance(expected, list | tuple):
+        return len(actual) == len(expected) and all(map(equal, actual, expected))
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        return actual.keys() == expected.keys() and all(
+            equal(actual[key], expected[key]) for key in expected
+        )
+    if isinstance(actual, float) or isinstance(expected, float):
+        if not isinstance(actual, int | float) or not isinstance(expected, int | float):
+            return False
+        try:
+            return math.isclose(actual, expected, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+        except OverflowError:
+            return False
+    return bool(actual == expected)
+
+
+def shown(value: Any) -> str:
+    """Return `value` as Python writes it, cut."""
+    try:
+        return _cut(repr(value))
+    except ValueError:
+        # Python refuses to write integers of more than 4,300 digits.
+        return f"<{type(value).__name__} with integers too long to be written>"
+
+
+def _cut(text: str) -> str:
+    """Return `text` with at most a screen's width of characters, saying how many are missing."""
+    if len(text) <= _SHOWN:
+        return text
+    kept = _SHOWN - 40
+    return f"{text[:kept]}... ({len(text) - kept} more characters)"
