@@ -8,7 +8,8 @@ from typing import Protocol
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.frozen import Frozen
-from opencodeinterpreter.tools.grading.grader import MODULES, Submission, grade
+from opencodeinterpreter.tools.grading.checking import check_tests
+from opencodeinterpreter.tools.grading.grader import MODULES, grade
 from opencodeinterpreter.tools.grading.tests import Tests
 from opencodeinterpreter.tools.sandbox.opening import SandboxName, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
@@ -57,6 +58,10 @@ class SandboxRunner:
         self._sandbox = sandbox
         self._tests_sandbox = tests_sandbox
 
+    async def check(self, tests: Tests, entry_point: str | None, reference: str | None) -> None:
+        """Check a task's tests before a model is asked; see `check_tests`."""
+        await check_tests(self._tests_sandbox or self._sandbox, tests, entry_point, reference)
+
     async def run(self, program: Program) -> Execution:
         """Grade `program` where it has tests, else run it; raises SandboxError."""
         clock = asyncio.get_running_loop().time
@@ -66,11 +71,14 @@ class SandboxRunner:
                 program.code, files=program.files, limits=program.limits
             )
         else:
-            submission = Submission(
-                program.code, program.files, program.entry_point, program.limits
-            )
             execution = await grade(
-                self._sandbox, program.tests, submission, self._tests_sandbox
+                self._sandbox,
+                program.tests,
+                code=program.code,
+                files=program.files,
+                entry_point=program.entry_point,
+                limits=program.limits,
+                tests_sandbox=self._tests_sandbox,
             )
         return execution.model_copy(update={"seconds": clock() - began})
 

@@ -14,7 +14,7 @@ from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import SetVerdict, grade_solution
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import MODULES as TESTS_MODULES
-from opencodeinterpreter.tools.grading.grader import Submission, grade
+from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
@@ -121,8 +121,15 @@ def _failed(verdict: SetVerdict) -> tuple[int, ...]:
 async def _by_assertions(
     sandbox: ContextSandbox, task: AssertionTask, number: int, solution: str
 ) -> SampleVerdict:
-    submission = Submission(solution, {}, task.entry_point, _ASSERTIONS, strict=True)
-    execution = await grade(sandbox, PythonTests(source=task.tests), submission)
+    execution = await grade(
+        sandbox,
+        PythonTests(source=task.tests),
+        code=solution,
+        files={},
+        entry_point=task.entry_point,
+        limits=_ASSERTIONS,
+        strict=True,
+    )
     late = any(test.status == "timeout" for test in execution.tests or ())
     status = "pass" if execution.passed else "timeout" if late else "fail"
     return SampleVerdict(number=number, base=status, plus=None)

@@ -38,7 +38,7 @@ MODULES = (*CANDIDATE, *EXAMINER[2:])
 """What of ours runs in the sandbox; one that is opened with them need not be sent them."""
 LEAST_SECONDS = 0.05
 """Time without which nothing more is started."""
-MOST_BYTES = 4 << 20
+MOST_BYTES = 2 << 20
 """Bytes that one answer may take, with what was printed before it."""
 _SPARE_SECONDS = 1.0
 """What the examiner may take beyond the candidate's time."""
@@ -205,7 +205,7 @@ def outcomes_of(told: Sequence[Mapping[str, str]]) -> tuple[TestOutcome, ...]:
     return tuple(
         TestOutcome(
             name=_storable(each["name"]),
-            status=each["status"],  # type: ignore[arg-type]
+            status=each["status"],
             message=_storable(each.get("message", "")),
             word=each.get("word", ""),
         )

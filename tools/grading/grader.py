@@ -7,7 +7,6 @@ reported outcome counts as not passed.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits, TestOutcome
@@ -23,70 +22,63 @@ from opencodeinterpreter.tools.grading.stdin_cases import grade_stdin
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
-__all__ = ["MODULES", "Submission", "grade"]
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A candidate to be graded."""
-
-    code: str
-    files: Mapping[str, str]
-    entry_point: str | None
-    """The function that cases call and that HumanEval's `check` is given."""
-    limits: SandboxLimits
-    """For all tests together."""
-    strict: bool = False
-    """Whether a pass that rests on the candidate's own `==` is a failure."""
+__all__ = ["MODULES", "grade"]
 
 
 async def grade(
     sandbox: ContextSandbox,
     tests: Tests,
-    submission: Submission,
+    *,
+    code: str,
+    files: Mapping[str, str],
+    entry_point: str | None,
+    limits: SandboxLimits,
     tests_sandbox: ContextSandbox | None = None,
+    strict: bool = False,
 ) -> Execution:
-    """Run `tests` against a submission; the execution holds an outcome of each, in their order.
+    """Run `tests` against `code`; the execution holds an outcome of each, in their order.
 
-    The examiner runs in `tests_sandbox`, by default `sandbox`, which must then keep its contexts
-    apart. Waits while there is no room for the contexts. Raises SandboxError when a sandbox fails.
+    `entry_point` is the function that cases call and that HumanEval's `check` is given; `limits`
+    hold for all tests together. The examiner runs in `tests_sandbox`, by default `sandbox`, which
+    must then keep its contexts apart. With `strict` a pass that rests on the candidate's own `==`
+    is a failure. Waits while there is no room for the contexts. Raises SandboxError.
     """
     if isinstance(tests, CaseTests) and tests.of_stdin:
-        return await grade_stdin(sandbox, tests, submission.code, submission.files, submission.limits)
+        return await grade_stdin(sandbox, tests, code, files, limits)
     apart = tests_sandbox or sandbox
-    async with _reserved([sandbox, apart]), _context(sandbox, submission.limits) as context:
-        candidate = Candidate(sandbox, context, submission.limits)
-        loaded = await candidate.load(submission.code, submission.files)
-        failure = _not_loaded(loaded)
-        if failure is not None:
+    async with _reserved([sandbox, apart]), _context(sandbox, limits) as context:
+        candidate = Candidate(sandbox, context, limits)
+        loaded = await candidate.load(code, files)
+        if (failure := _not_loaded(loaded)) is not None:
             return _execution(candidate, (failure,), loaded)
         async with _context(apart, SandboxLimits()) as beside:
             examiner = Examiner(apart, beside, candidate)
-            job = _job(tests, submission)
-            told = await examiner.examine(job, _files(tests), candidate.left)
+            job = job_of(tests, entry_point) | {"strict": strict}
+            told = await examiner.examine(job, files_of(tests), candidate.left)
         return _execution(candidate, outcomes_of(told), loaded)
 
 
-def _job(tests: Tests, submission: Submission) -> dict[str, Any]:
+def job_of(tests: Tests, entry_point: str | None) -> dict[str, Any]:
+    """Return what the examiner is asked to do for `tests`."""
     if isinstance(tests, PythonTests):
         return {
             "kind": "python",
             "file": tests.file,
             "source": tests.source,
-            "entry_point": submission.entry_point,
-            "strict": submission.strict,
+            "entry_point": entry_point,
             "alone": False,
         }
     writer = wire.Writer()
     cases = [case for case in tests.cases if isinstance(case, CallCase)]
     return {
         "kind": "cases",
-        "entry_point": submission.entry_point or "",
+        "entry_point": entry_point or "",
         "cases": [writer.text([list(case.args), case.expected]) for case in cases],
     }
 
 
-def _files(tests: Tests) -> Mapping[str, str]:
+def files_of(tests: Tests) -> Mapping[str, str]:
+    """Return the files that the examiner needs in its work folder."""
     if isinstance(tests, PythonTests):
         return {**tests.files, tests.file: tests.source}
     return {}

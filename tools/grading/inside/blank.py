@@ -21,7 +21,7 @@ class Blank:
         return ()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         raise BlankError(name)
 
@@ -36,6 +36,9 @@ class Blank:
         raise BlankError
 
     __hash__ = object.__hash__
+
+
+Blank.__doc__ = property(Blank._needed)  # type: ignore[assignment]
 
 
 class BlankModule(types.ModuleType):

@@ -162,7 +162,7 @@ class Candidate:
         except BaseException as error:
             return self._writer.text(["error", *self._failure(error), self._around()])
         same = next((at for at, argument in given.items() if argument is value), None)
-        if same is not None and type(value) in _CHANGEABLE:
+        if same is not None and before[same] is not None:
             value = _Argument(same)
         try:
             changed = {
@@ -183,7 +183,8 @@ class Candidate:
         return {"files": files, "unread": len(rest), "problem": ""}
 
     def _state(self, argument: Any) -> str | None:
-        return self._writer.text(argument) if type(argument) in _CHANGEABLE else None
+        changeable = type(argument) in _CHANGEABLE or type(argument).__name__ == "ndarray"
+        return self._writer.text(argument) if changeable else None
 
     def _failure(self, error: BaseException) -> tuple[str, list[Any], Any, str, str, int]:
         """Return built-in type, other types, arguments, text, own lines, handle of an exception."""

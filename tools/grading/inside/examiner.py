@@ -113,5 +113,3 @@ def main() -> None:
     else:
         _examiners()[-1].answer(given)
     _examiners()[-1].tell()
-
-

@@ -123,12 +123,12 @@ class Link:
         sys.stderr.write(stderr)
         try:
             told = read(reply, other=self._made)
-            if told[0] not in ("value", "error", "callback") or type(told) is not list:
+            if not _is_reply(told):
                 raise WireError("it has no known form")
-        except (ValueError, TypeError, LookupError, MemoryError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
             what = f"the program's answer cannot be read: {error}"
             raise self.fail(HarnessError(what)) from None
-        return told
+        return told  # type: ignore[no-any-return]
 
     def _around(self) -> dict[str, Any]:
         """Return what a call finds around it on the candidate's side."""
@@ -170,7 +170,7 @@ class Link:
         kind = self._kind(name, others)
         try:
             error = kind(*arguments)
-        except Exception:
+        except BaseException:
             error = kind.__new__(kind)
         error.told = text, lines  # type: ignore[attr-defined]
         error.remote = (self, own)  # type: ignore[attr-defined]
@@ -248,6 +248,28 @@ class Link:
         )
 
 
+_REPLIES: dict[str, tuple[type, ...]] = {
+    "value": (object, dict, dict),
+    "error": (str, list, object, str, str, int, dict),
+    "callback": (int, list),
+}
+"""What follows the first word of a reply."""
+
+
+def _is_reply(told: Any) -> bool:
+    """Return whether what was read has the form of a reply, so that nothing below can fail."""
+    if type(told) is not list or not told or type(told[0]) is not str:
+        return False
+    kinds = _REPLIES.get(told[0])
+    if kinds is None or len(told) != len(kinds) + 1:
+        return False
+    if told[0] == "error" and not all(
+        type(each) is list and len(each) == 2 and type(each[0]) is int for each in told[2]
+    ):
+        return False
+    return all(isinstance(part, kind) for part, kind in zip(told[1:], kinds, strict=True))
+
+
 class _Argument:
     """Stands for the argument of a call that it gave back."""
 
@@ -274,6 +296,10 @@ def _attribute(self: Any, name: str) -> Any:
 def _change(argument: Any, new: Any) -> None:
     """Make a list, dict or set of the tests' equal to what the candidate made of its copy."""
     if type(argument) is not type(new):
+        return
+    if type(argument).__name__ == "ndarray":
+        if argument.shape == new.shape:
+            argument[...] = new
         return
     argument.clear()
     (argument.update if isinstance(argument, dict | set) else argument.extend)(new)

@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link, Ti
 from opencodeinterpreter.tools.grading.inside.reach import (
     asserting_functions,
     is_case,
+    named_like_tests,
     never_run,
 )
 
@@ -93,10 +94,14 @@ class Examination:
             message = "no test ran: a test is a function test_*, or an assertion at the top level"
             found.append({"name": self.job["file"], "status": "error", "message": message})
         if self.job["alone"] and self.tree is not None:
-            found += [
+            blank = self.problem is not None and self.problem.status == "blank"
+            collected = named_like_tests(self.tree) if blank else self.collected
+            never = [
                 {"name": f"line {line}", "status": "never", "message": f"{place} is never called"}
-                for line, place in never_run(self.tree, self.collected)
+                for line, place in never_run(self.tree, collected)
             ]
+            # What keeps assertions from running says more than that no test ran.
+            return never + found
         return found
 
     def note(self, key: str, name: str, told: Told) -> None:
@@ -147,7 +152,7 @@ class Examination:
             yield
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
         """Note what became of a phase of a test."""
         report = yield
         if isinstance(item, _Case):
@@ -191,8 +196,8 @@ class Examination:
 
     def told(self, error: BaseException) -> Told:
         """Return what to tell of a test that ended in an exception."""
-        if self.link.trouble is not None:
-            return self.troubled(self.link.trouble)
+        if isinstance(error, HarnessError) or self.link.trouble is not None:
+            return self.troubled(self.link.trouble or error)  # type: ignore[arg-type]
         if isinstance(error, AssertionError | pytest.fail.Exception):
             return Told("failed", self._failed(error))
         if hasattr(error, "told"):
@@ -348,6 +353,8 @@ class _Check(pytest.Item):
         """Call it."""
         examination: Examination = self.parent._examination  # type: ignore[union-attr]
         name = examination.job["entry_point"]
+        if not name:
+            raise TypeError("check(candidate) needs a function: name it with --entry-point NAME")
         self._check(getattr(sys.modules["solution"], name))
 
     def reportinfo(self) -> tuple[Path, None, str]:

@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Iterable
 
-_ASSERTING = ("assert_", "assertEqual", "assertTrue", "fail")
 _HOOKS = ("pytest_", "setup", "teardown", "setUp", "tearDown")
 
 
@@ -19,7 +18,7 @@ def _is_unittest(node: ast.AST) -> bool:
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "self"
-        and node.func.attr.startswith(_ASSERTING[1:3] + ("assert",))
+        and node.func.attr.startswith("assert")
     )
 
 
@@ -61,17 +60,26 @@ def is_case(statement: ast.stmt, asserting: set[str]) -> bool:
     return holds_assertion(statement) or bool(_called(statement) & asserting)
 
 
+def named_like_tests(tree: ast.Module) -> set[str]:
+    """Return the functions and classes that pytest would collect by their names."""
+    functions = {
+        node.name for node in tree.body if isinstance(node, _FUNCTIONS) and node.name[:4] == "test"
+    }
+    return functions | {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and (node.name.startswith("Test") or "TestCase" in map(ast.unparse, node.bases))
+    }
+
+
 def never_run(tree: ast.Module, collected: Iterable[str]) -> list[tuple[int, str]]:
     """Return line and place of each assertion that none of the `collected` functions reaches.
 
     `collected` are the names of functions and classes that pytest found. What these use by name is
     reached as well, and so are fixtures, hooks and the top level of the file.
     """
-    named = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, (*_FUNCTIONS, ast.ClassDef))
-    }
+    named = {node.name: node for node in tree.body if isinstance(node, (*_FUNCTIONS, ast.ClassDef))}
     reached = {name for name in collected if name in named}
     reached |= {name for name, node in named.items() if _is_set_up(node)}
     top = [node for node in tree.body if not isinstance(node, (*_FUNCTIONS, ast.ClassDef))]

@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link
 
@@ -29,6 +29,7 @@ class RemoteType(type):
     """The class of classes: what is done to a candidate's class is asked of the candidate."""
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        """Make an object of the class."""
         return _link(cls).do(cls, *arguments, **named)
 
     def __getattr__(cls, name: str) -> Any:
@@ -65,8 +66,8 @@ class RemoteType(type):
 
 
 _SPECIAL = frozenset(
-    "__annotations__ __call__ __dataclass_fields__ __dict__ __doc__ __members__ __module__ "
-    "__name__ __qualname__ __version__".split()
+    {"__annotations__", "__call__", "__dataclass_fields__", "__dict__", "__doc__"}
+    | {"__members__", "__module__", "__name__", "__qualname__", "__version__"}
 )
 """The attributes with underscores of which the candidate is asked."""
 
@@ -87,6 +88,7 @@ class Remote(metaclass=RemoteType):
     _shown: str
 
     def __call__(self, /, *arguments: Any, **named: Any) -> Any:
+        """Call the object."""
         return self._link.do(self, *arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
@@ -135,6 +137,10 @@ class RemoteFunction(Remote):
     __slots__ = ()
 
     @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self._link.do("getattr", self, "__doc__")
+
+    @property
     def __name__(self) -> str:
         return str(self._link.do("getattr", self, "__name__"))
 
@@ -151,6 +157,9 @@ class RemoteCoroutine(Remote):
     def send(self, value: Any) -> Any:
         """Run the coroutine to its end, which is told as StopIteration."""
         raise StopIteration(self._link.do("await", self))
+
+    def __next__(self) -> Any:
+        return self.send(None)
 
     def throw(self, *told: Any) -> Any:
         """Raise `told` here; the candidate's side is left alone."""
@@ -269,11 +278,11 @@ class _Doc:
 def number_of(value: Any) -> int | None:
     """Return the handle of a remote object or class; `None` for anything else."""
     if isinstance(value, RemoteType):
-        return value.__dict__.get("_class_number")
+        return cast("int | None", value.__dict__.get("_class_number"))
     if isinstance(value, Remote):
-        return value._number
+        return cast("int", value._number)
     if isinstance(value, RemoteModule):
-        return value._remote._number
+        return cast("int", value._remote._number)
     return None
 
 
@@ -321,7 +330,7 @@ def _of_type(remote: Remote, wanted: type, value: Any) -> Any:
     if type(value) is wanted:
         return value
     raise remote._link.fail(
-        HarnessError(f"the program's answer should be {wanted.__name__}, not {type(value).__name__}")
+        HarnessError(f"the program gave {type(value).__name__} where {wanted.__name__} must be")
     )
 
 
