@@ -2,24 +2,16 @@
 
 import asyncio
 import codecs
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from opencodeinterpreter.tools import strict_json
 from opencodeinterpreter.tools.sandbox.inside.frames import HEADER
 from opencodeinterpreter.tools.sandbox.protocol import OnStdout
 
 _CHUNK = 1 << 16
 _Decoder = codecs.getincrementaldecoder("utf-8")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-# One for all: to make it costs as much as to use it.
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
 
 
 class Drain:
@@ -112,7 +104,7 @@ class FrameReader:
 
 def _message(body: bytes) -> dict[str, Any]:
     try:
-        message = _decoder.decode(body.decode())
+        message = strict_json.loads(body.decode())
     except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
