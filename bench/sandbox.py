@@ -27,6 +27,7 @@ from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.inside import frames
 from opencodeinterpreter.tools.sandbox.inside.build import PRELOADS
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 PAUSE = 0.008
@@ -122,7 +123,9 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
         stack.callback(floor.close)
         variants[f"{name}: floor"] = floor.once
         for kind, ready in (("run", 0), ("ready child", 1)):
-            sandbox = await stack.enter_async_context(open_local_sandbox(preload=name, ready=ready))
+            sandbox = await stack.enter_async_context(
+                open_local_sandbox(LocalSandboxSettings(preload=name, ready=ready))
+            )
             variants[f"{name}: {kind}"] = _runs(sandbox)
         context = await sandbox.create_context()
         await sandbox.run_code("x = 0", context=context)

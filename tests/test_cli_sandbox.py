@@ -16,6 +16,7 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.sandbox.inside.build import LAYERS, Build
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.command import Command, warm
@@ -139,10 +140,10 @@ async def test_a_program_that_misspells_it_gets_no_sandbox(name: Any) -> None:
         async with open_sandbox(name):
             raise AssertionError("opened")
     with pytest.raises(InputError, match="the tiers are full, reduced"):
-        async with open_local_sandbox(tier=name):
+        async with open_local_sandbox(LocalSandboxSettings(tier=name)):
             raise AssertionError("opened")
     with pytest.raises(InputError, match="the profiles pure, proc"):
-        async with open_local_sandbox(profile=name):
+        async with open_local_sandbox(LocalSandboxSettings(profile=name)):
             raise AssertionError("opened")
     assert Build(tier=name).layers == frozenset(LAYERS)
 

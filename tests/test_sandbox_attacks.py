@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import Profile, Tier
 from tests.sandbox_attacks import ATTACKS, LIMITS, Attack, launch
 from tests.sandbox_host import (
@@ -45,7 +46,9 @@ async def assault(tier: Tier, profile: Profile, attacks: Iterable[Attack]) -> di
     """Launch all attacks; return those that had an effect on the host, with it."""
     escaped: dict[str, str] = {}
     async with open_local_sandbox(
-        interpreter=DEBIAN, tier=tier, profile=profile, concurrency=3, limits=LIMITS
+        LocalSandboxSettings(
+            interpreter=DEBIAN, tier=tier, profile=profile, concurrency=3, limits=LIMITS
+        )
     ) as sandbox:
         keeper = sandbox.zygote_pid
         assert keeper is not None

@@ -11,6 +11,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 from tests.e2b_fake import FakeE2B, opened
 from tests.sandbox_host import DEBIAN, REDUCED, serves
@@ -30,7 +31,9 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[ContextSandbo
         else:
             if not serves(DEBIAN):
                 pytest.skip("needs a system Python of 3.11 or newer")
-            local = open_local_sandbox(interpreter=DEBIAN, tier=request.param, concurrency=2)
+            local = open_local_sandbox(
+                LocalSandboxSettings(interpreter=DEBIAN, tier=request.param, concurrency=2)
+            )
             yield await stack.enter_async_context(local)
 
 

@@ -3,15 +3,14 @@
 import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.inside.frames import pack
 from opencodeinterpreter.tools.sandbox.local.drain import FrameReader
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANSWER = pack({"ok": True, "results": [{"text": "1", "is_main_result": True}]})
@@ -24,10 +23,7 @@ ENDINGS = {
 AT_ONCE = asyncio.Semaphore(16)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(concurrency=8) as opened:
-        yield opened
+SANDBOX_SETTINGS = LocalSandboxSettings(concurrency=8)
 
 
 async def answer(sandbox: LocalSandbox, sent: bytes, ending: str, *, cell: bool) -> Execution:

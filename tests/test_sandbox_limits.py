@@ -10,6 +10,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from tests.sandbox_host import DEBIAN, descendants, needs_reduced, serves
 
 pytestmark = [
@@ -25,20 +26,24 @@ THREADS = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def full() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(interpreter=DEBIAN, concurrency=2) as opened:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=DEBIAN, concurrency=2)
+    ) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reduced() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(interpreter=DEBIAN, tier="reduced", concurrency=2) as opened:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=DEBIAN, tier="reduced", concurrency=2)
+    ) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proc() -> AsyncIterator[LocalSandbox]:
     async with open_local_sandbox(
-        interpreter=DEBIAN, profile="proc", concurrency=2, ready=0
+        LocalSandboxSettings(interpreter=DEBIAN, profile="proc", concurrency=2, ready=0)
     ) as opened:
         yield opened
 
@@ -155,8 +160,8 @@ async def test_what_the_reduced_tier_denies_is_denied_and_the_rest_works(
 
 
 async def test_the_reduced_tier_knows_no_processes() -> None:
-    with pytest.raises(InputError, match="profile proc: the reduced tier only knows `pure`"):
-        async with open_local_sandbox(tier="reduced", profile="proc"):
+    with pytest.raises(InputError, match="profile proc: the reduced tier has only"):
+        async with open_local_sandbox(LocalSandboxSettings(tier="reduced", profile="proc")):
             raise AssertionError("opened")
 
 

@@ -13,6 +13,7 @@ from opencodeinterpreter.tools.sandbox.inside import landlock
 from opencodeinterpreter.tools.sandbox.inside.seal import LEAST_LANDLOCK
 from opencodeinterpreter.tools.sandbox.local import refusal
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.sandbox_host import DEBIAN, readable_by_all, serves
 
@@ -33,7 +34,9 @@ async def test_packages_of_a_named_venv_can_be_imported(tmp_path: Path, below_tm
     try:
         (site,) = venv.glob("lib/python3.*/site-packages")
         (site / "planted.py").write_text("word = 'found'")
-        async with open_local_sandbox(interpreter=venv / "bin/python", concurrency=1) as sandbox:
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=venv / "bin/python", concurrency=1)
+        ) as sandbox:
             code = "import planted, tempfile; tempfile.TemporaryFile(); print(planted.word)"
             assert (await sandbox.run_code(code)).logs.stdout == "found\n"
     finally:
@@ -55,7 +58,7 @@ def test_a_host_that_is_process_1_of_a_container_gets_the_full_tier() -> None:
 
 
 async def test_this_project_is_not_importable_in_a_run() -> None:
-    async with open_local_sandbox(concurrency=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as sandbox:
         execution = await sandbox.run_code("import opencodeinterpreter")
     assert execution.error is not None
     assert execution.error.name == "ModuleNotFoundError"
@@ -64,7 +67,7 @@ async def test_this_project_is_not_importable_in_a_run() -> None:
 @pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/etc/passwd"])
 async def test_an_interpreter_that_does_not_start_is_named(interpreter: str) -> None:
     with pytest.raises(SandboxError, match=rf"{interpreter} did not start.*name a working Python"):
-        async with open_local_sandbox(interpreter=Path(interpreter)):
+        async with open_local_sandbox(LocalSandboxSettings(interpreter=Path(interpreter))):
             raise AssertionError("opened")
 
 
@@ -72,6 +75,7 @@ _AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
@@ -79,7 +83,7 @@ os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 
 async def main():
     report = await probe(Path(sys.argv[1]))
     print(report.tier, report.refusal)
-    async with open_local_sandbox(interpreter=Path(sys.argv[1])) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(interpreter=Path(sys.argv[1]))) as sandbox:
         run = await sandbox.run_code("import os; print(os.getuid(), os.access('/etc/shadow', 4))")
         print(run.status, run.logs.stdout)
         run = await sandbox.run_code("import socket; socket.socket()")
@@ -104,6 +108,7 @@ import asyncio, ctypes, json, struct, sys
 from pathlib import Path
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 def load(*steps):
@@ -125,8 +130,9 @@ if clone:
 async def main():
     report = await probe(Path(sys.argv[2]))
     print(report.tier, report.refusal)
+    settings = LocalSandboxSettings(interpreter=Path(sys.argv[2]), tier="reduced")
     try:
-        async with open_local_sandbox(interpreter=Path(sys.argv[2]), tier="reduced") as sandbox:
+        async with open_local_sandbox(settings) as sandbox:
             run = await sandbox.run_code("print(6 * 7)")
             print(run.tier, run.status, run.logs.stdout)
     except SandboxError as refused:

@@ -12,6 +12,7 @@ from typing import Literal, cast, get_args
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 SandboxName = Literal["full", "reduced", "e2b"]
@@ -62,6 +63,8 @@ async def open_sandbox(
             yield remote
     else:
         async with open_local_sandbox(
-            tier=name, concurrency=concurrency, preload=preload, modules=modules
+            LocalSandboxSettings(
+                tier=name, concurrency=concurrency, preload=preload, modules=modules
+            )
         ) as local:
             yield local

@@ -7,6 +7,7 @@ from pathlib import Path
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.opening import open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 
@@ -33,7 +34,9 @@ async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
     """Open a sandbox of this tier, let a throw-away run try to get out, and report."""
     system = Check(name="system", ok=sys.platform == "linux", detail=_system())
     try:
-        async with open_local_sandbox(interpreter=interpreter, tier=tier, concurrency=1) as sandbox:
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=interpreter, tier=tier, concurrency=1)
+        ) as sandbox:
             return Report(tier=tier, checks=(system, *_checks(sandbox, tier)))
     except SandboxError as refusal:
         weaker = f"; {await _reduced_works(interpreter)}" if tier == "full" else ""
@@ -58,7 +61,9 @@ async def probe_e2b() -> Report:
 
 async def _reduced_works(interpreter: Path | None) -> str:
     try:
-        async with open_local_sandbox(interpreter=interpreter, tier="reduced", concurrency=1):
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=interpreter, tier="reduced", concurrency=1)
+        ):
             return "`reduced` was tried, and works here"
     except SandboxError as refusal:
         return f"`reduced` was tried, and does not work either: {refusal}"

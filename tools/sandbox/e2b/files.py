@@ -30,7 +30,7 @@ def checked(path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Folder:
+class RemoteFolder:
     """Where it is, and who reads and writes there; `seconds` bound each call."""
 
     handle: Handle

@@ -82,7 +82,7 @@ class Kernel:
 
         Raises E2BTransientError where the sandbox is lost, else SandboxError.
         """
-        heard = _Heard(limits, listener)
+        heard = _CellOutput(limits, listener)
         self.busy = True
         try:
             told = await ask("run a cell", self._run(code, heard), limits.wall_seconds)
@@ -126,7 +126,7 @@ class Kernel:
         await ask("restart a context", call, self._seconds)
         self._bare, self.busy = True, False
 
-    async def _run(self, code: str, heard: "_Heard | None" = None) -> Any:
+    async def _run(self, code: str, heard: "_CellOutput | None" = None) -> Any:
         return await self._handle.run_code(
             code,
             context=self._context,
@@ -137,7 +137,7 @@ class Kernel:
             timeout=0,
         )
 
-    def _failed(self, heard: "_Heard", told: Any) -> Execution:
+    def _failed(self, heard: "_CellOutput", told: Any) -> Execution:
         if _died(told):
             self.lost = self._bare = True
             return heard.execution("crashed")
@@ -163,7 +163,7 @@ class _TooMuchError(Exception):
     """A cell printed more than is even dropped."""
 
 
-class _Heard:
+class _CellOutput:
     """What a cell printed and showed, as much of it as is kept."""
 
     def __init__(self, limits: SandboxLimits, listener: Listener) -> None:

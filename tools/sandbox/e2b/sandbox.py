@@ -17,14 +17,14 @@ from pydantic import SecretStr
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError
+from opencodeinterpreter.tools.sandbox.e2b.context import E2BContext
 from opencodeinterpreter.tools.sandbox.e2b.files import checked
 from opencodeinterpreter.tools.sandbox.e2b.pool import E2BPool
-from opencodeinterpreter.tools.sandbox.e2b.run import GRACE_SECONDS, Program, run_once
-from opencodeinterpreter.tools.sandbox.e2b.session import Session
+from opencodeinterpreter.tools.sandbox.e2b.program_run import GRACE_SECONDS, RunRequest, run_once
 from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.reservations import Places
+from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
 KEY_VARIABLE = "E2B_API_KEY"
 _ATTEMPTS = 3
@@ -42,9 +42,9 @@ class E2BSandbox:
         self._pool = pool
         self._settings = settings
         self._limits = limits
-        self.reserve = Places(settings.contexts).reserve
+        self.reserve = Reservations(settings.contexts).reserve
         """Keeps room for contexts; see `ContextSandbox`."""
-        self._sessions: dict[str, Session] = {}
+        self._contexts: dict[str, E2BContext] = {}
 
     @property
     def tier(self) -> str:
@@ -71,24 +71,24 @@ class E2BSandbox:
         """Run `code` as the protocol says; waits while there are too many sandboxes."""
         named = {checked(path): data for path, data in (files or {}).items()}
         listener = Listener(on_stdout)
-        program = Program(code, named, stdin, limits or self._limits, collect, seed, listener)
+        request = RunRequest(code, named, stdin, limits or self._limits, collect, seed, listener)
         clock = asyncio.get_running_loop().time
         began = clock()
         if context is None:
-            execution = await self._one_shot(program)
+            execution = await self._one_shot(request)
             tier = self.tier
         else:
-            execution = await self._session(context).run(program)
+            execution = await self._find(context).run(request)
             tier = "e2b"
         told = {"tier": tier, "profile": "proc", "seconds": execution.seconds or clock() - began}
         return execution.model_copy(update=told)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context in a sandbox of its own."""
-        session = Session(self._pool, limits or self._limits, self._settings.call_seconds)
-        context = self._known(session)
+        found = E2BContext(self._pool, limits or self._limits, self._settings.call_seconds)
+        context = self._known(found)
         try:
-            await session.open()
+            await found.open()
         except BaseException:
             await self.remove_context(context)
             raise
@@ -96,46 +96,46 @@ class E2BSandbox:
 
     async def restart_context(self, context: Context) -> None:
         """Empty `context`."""
-        await self._session(context).restart()
+        await self._find(context).restart()
 
     async def remove_context(self, context: Context) -> None:
         """End `context` and its sandbox; one that is gone already is no error."""
-        if session := self._sessions.pop(context.id, None):
-            session.remove()
+        if found := self._contexts.pop(context.id, None):
+            found.remove()
 
     async def fork_context(self, context: Context) -> Context:
         """Make a second context in the same state: E2B copies the sandbox with its memory."""
         self._check_room()
-        return self._known(await self._session(context).fork())
+        return self._known(await self._find(context).fork())
 
     async def read_file(self, context: Context, path: str) -> bytes:
         """Return a file of the context's work folder."""
-        return await self._session(context).read(path)
+        return await self._find(context).read(path)
 
     async def write_file(self, context: Context, path: str, data: bytes) -> None:
         """Write a file into the context's work folder."""
-        await self._session(context).write(path, data)
+        await self._find(context).write(path, data)
 
     async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
         """Return the entries of a folder of the context's work folder, by name."""
-        return await self._session(context).listed(path)
+        return await self._find(context).listed(path)
 
     async def close(self) -> None:
         """End all contexts and sandboxes."""
-        while self._sessions:
-            self._sessions.popitem()[1].remove()
+        while self._contexts:
+            self._contexts.popitem()[1].remove()
         await self._pool.close()
 
-    async def _one_shot(self, program: Program) -> Execution:
+    async def _one_shot(self, request: RunRequest) -> Execution:
         attempts = 1 if self._settings.internet_access else _ATTEMPTS
         while True:
-            lease = await self._pool.take(program.limits.wall_seconds + GRACE_SECONDS)
+            lease = await self._pool.take(request.limits.wall_seconds + GRACE_SECONDS)
             try:
-                ended = await run_once(lease.handle, program, self._settings.call_seconds)
+                ended = await run_once(lease.handle, request, self._settings.call_seconds)
             except BaseException as error:
                 self._pool.end(lease)
                 attempts -= 1
-                again = attempts and not program.listener.told
+                again = attempts and not request.listener.told
                 if again and isinstance(error, E2BTransientError):
                     continue
                 raise
@@ -146,25 +146,25 @@ class E2BSandbox:
             return ended.execution
 
     def _check_room(self) -> None:
-        if len(self._sessions) >= self._settings.contexts:
+        if len(self._contexts) >= self._settings.contexts:
             raise SandboxError(
-                f"{len(self._sessions)} contexts are open, the most that the setting `contexts` "
+                f"{len(self._contexts)} contexts are open, the most that the setting `contexts` "
                 "allows: remove one of them or raise it"
             )
 
-    def _known(self, session: Session) -> Context:
+    def _known(self, found: E2BContext) -> Context:
         self._check_room()
         context = Context(id=uuid.uuid4().hex)
-        self._sessions[context.id] = session
+        self._contexts[context.id] = found
         return context
 
-    def _session(self, context: Context) -> Session:
-        session = self._sessions.get(context.id)
-        if session is None:
+    def _find(self, context: Context) -> E2BContext:
+        found = self._contexts.get(context.id)
+        if found is None:
             raise InputError(
                 f"there is no context {context.id!r} in this sandbox (any more): create another one"
             )
-        return session
+        return found
 
 
 def _sdk() -> Any:

@@ -55,9 +55,9 @@ def live() -> None:
         if request["cell"] is None:
             send(CHANNEL, _once(request))
         else:
-            session = _Session()
+            runner = _CellRunner()
             while True:
-                send(CHANNEL, session.answer(request))
+                send(CHANNEL, runner.answer(request))
                 request = receive(CHANNEL)
     finally:
         leave(0)
@@ -87,7 +87,7 @@ def _guarded(request: dict[str, Any]) -> Told:
     return {"ok": True}
 
 
-class _Session:
+class _CellRunner:
     """Runs cells in one namespace; an interrupt ends a cell, never the session."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ def rehearse(programs: Sequence[str]) -> None:
         frames.send(ours.fileno(), {**message, "code": code})
         request: dict[str, Any] = frames.receive(theirs.fileno())
         frames.pack(_guarded(request))
-        _Session().answer({**request, "cell": 1, "code": f"{code}\n"})
+        _CellRunner().answer({**request, "cell": 1, "code": f"{code}\n"})
     ours.close()
     theirs.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -82,6 +82,6 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(parent)
 
 
-def wearing(ruleset: int) -> syscalls.Call:
+def wearing(ruleset: int) -> syscalls.PreparedCall:
     """Return the call that restricts its process for good; it must have no_new_privs set."""
     return syscalls.prepare("landlock", "landlock_restrict_self", ruleset, 0)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from opencodeinterpreter.tools.sandbox.inside import frames, landlock, profiles, root, syscalls
 from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.inside.cell import CHANNEL
-from opencodeinterpreter.tools.sandbox.inside.syscalls import Call, make, prepare, step
+from opencodeinterpreter.tools.sandbox.inside.syscalls import PreparedCall, make, prepare, step
 
-Program = ctypes.Array[ctypes.c_char]
+FilterProgram = ctypes.Array[ctypes.c_char]
 """A compiled seccomp filter."""
 
 _MIB = 1 << 20
@@ -43,7 +43,7 @@ class Walls:
     """Landlock's descriptor; `None` where there is none, or where each child builds its own."""
     readable: tuple[str, ...]
     """The trees that Landlock lets a run read."""
-    program: Program
+    program: FilterProgram
     """The compiled seccomp filter."""
     address_space: int
     """Bytes of address space that the bare interpreter takes."""
@@ -52,7 +52,7 @@ class Walls:
 
 
 @dataclass(frozen=True)
-class Limits:
+class KernelLimits:
     """The limits that the kernel itself enforces on one child."""
 
     cpu_seconds: float
@@ -66,18 +66,18 @@ class _Header(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Seal:
+class SealCalls:
     """The system calls that lock in a child with certain limits, in their order."""
 
-    work: tuple[Call, ...]
+    work: tuple[PreparedCall, ...]
     """Give it a work folder of its own; empty where it gets one of the host's."""
-    rights: tuple[Call, ...]
+    rights: tuple[PreparedCall, ...]
     """Take its rights to files."""
-    bounds: tuple[Call, ...]
+    bounds: tuple[PreparedCall, ...]
     """Take its descriptors, what it may use, and all other rights."""
 
 
-def prepare_seal(walls: Walls, limits: Limits) -> Seal:
+def prepare_seal(walls: Walls, limits: KernelLimits) -> SealCalls:
     """Return the seal of all children with these limits."""
     layers = walls.build.layers
     rights = [prepare("no_new_privs", "prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)]
@@ -93,10 +93,10 @@ def prepare_seal(walls: Walls, limits: Limits) -> Seal:
         bounds.append(syscalls.without_capabilities())
     if "seccomp" in layers and "pid" in layers:
         bounds.append(_filtering(walls.program))
-    return Seal(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
+    return SealCalls(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
 
 
-def seal(walls: Walls, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
+def seal(walls: Walls, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
     """Lock the calling process in for good; `descriptors` become 0 to 3, all others close.
 
     `folder` is the host's folder to work in where no mounts are made. Raises StepFailedError.
@@ -147,7 +147,7 @@ def _wear_own_rules(walls: Walls, folder: str) -> None:
         make([landlock.wearing(ruleset)])
 
 
-def _work(limits: Limits) -> tuple[Call, ...]:
+def _work(limits: KernelLimits) -> tuple[PreparedCall, ...]:
     user = root.USER
     options = f"size={limits.disk_mb}m,nr_inodes={_FILES},mode=700,uid={user},gid={user}"
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
@@ -179,7 +179,7 @@ def _hand_out_folder() -> None:
     os.close(folder)
 
 
-def _rlimits(walls: Walls, limits: Limits) -> Iterator[Call]:
+def _rlimits(walls: Walls, limits: KernelLimits) -> Iterator[PreparedCall]:
     # The host watches resident memory; this bounds what can be asked for between two looks.
     address_space = walls.address_space + (2 * limits.memory_mb + 64) * _MIB
     bounds = [
@@ -200,14 +200,14 @@ def _rlimits(walls: Walls, limits: Limits) -> Iterator[Call]:
         yield prepare("rlimits", "prlimit64", 0, name, struct.pack("QQ", bound, bound), None)
 
 
-def _for_own_process(program: Program) -> Program:
+def _for_own_process(program: FilterProgram) -> FilterProgram:
     """Return the filter with the calling process's id where it names that."""
     own = struct.pack("<I", os.getpid())
     named = program.raw.replace(struct.pack("<I", profiles.SELF), own)
     return ctypes.create_string_buffer(named, len(named))
 
 
-def _filtering(program: Program) -> Call:
+def _filtering(program: FilterProgram) -> PreparedCall:
     header = _Header(len(program) // 8, ctypes.addressof(program))
     # It holds on to the program, whose address alone would not.
     header.program = program

@@ -82,7 +82,7 @@ def _words(name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(ctypes.c_long(word) if isinstance(word, int) else word for word in words)
 
 
-class Call(NamedTuple):
+class PreparedCall(NamedTuple):
     """A system call with its arguments in the form that libc takes."""
 
     stage: str
@@ -90,12 +90,12 @@ class Call(NamedTuple):
     words: tuple[Any, ...]
 
 
-def prepare(stage: str, name: str, *arguments: Any) -> Call:
+def prepare(stage: str, name: str, *arguments: Any) -> PreparedCall:
     """Return the call that `call` would make."""
-    return Call(stage, _words(name, arguments))
+    return PreparedCall(stage, _words(name, arguments))
 
 
-def make(calls: Iterable[Call]) -> None:
+def make(calls: Iterable[PreparedCall]) -> None:
     """Make `calls` in turn; raises StepFailedError at the first that fails."""
     for stage, words in calls:
         if _libc.syscall(*words) == -1:
@@ -149,7 +149,7 @@ _CAPABILITY_HEADER = _CapabilityHeader(version=0x20080522, pid=0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 
 
-def without_capabilities() -> Call:
+def without_capabilities() -> PreparedCall:
     """Return the call that gives up every capability for good."""
     header, none = ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES)
     return prepare("capset", "capset", header, none)

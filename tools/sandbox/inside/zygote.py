@@ -33,8 +33,8 @@ from opencodeinterpreter.tools.sandbox.inside import (
 from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.inside.seal import (
     LEAST_LANDLOCK,
-    Limits,
-    Seal,
+    KernelLimits,
+    SealCalls,
     Walls,
     prepare_seal,
     readable,
@@ -209,7 +209,7 @@ class Zygote:
         run: int = message["run"]
         try:
             folder = self._folder(run)
-            prepared = self._prepare_seal(Limits(**message["limits"]))
+            prepared = self._prepare_seal(KernelLimits(**message["limits"]))
             child, handle = self._fork(prepared, descriptors, folder)
         except StepFailedError as failure:
             self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
@@ -233,7 +233,9 @@ class Zygote:
             (folder / "tmp").mkdir()
         return str(folder)
 
-    def _fork(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> tuple[int, int]:
+    def _fork(
+        self, prepared: SealCalls, descriptors: Sequence[int], folder: str
+    ) -> tuple[int, int]:
         apart = "pid" in self._build.layers
         with step("fork"):
             if apart:
@@ -247,7 +249,7 @@ class Zygote:
                     syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
             return child, os.pidfd_open(child)
 
-    def _be_child(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
+    def _be_child(self, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
         try:
             forking.be_usual()
             seal(self._walls, prepared, descriptors, folder)

@@ -12,8 +12,12 @@ from typing import Any
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.drain import Drain, FrameReader
 from opencodeinterpreter.tools.sandbox.local.meter import Meter, pid_of
-from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
-from opencodeinterpreter.tools.sandbox.local.zygote_client import Birth, Ending, ZygoteClient
+from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
+from opencodeinterpreter.tools.sandbox.local.zygote_client import (
+    ChildExit,
+    PendingChild,
+    ZygoteClient,
+)
 
 FRAME = 8 << 20
 """Most bytes of one answer."""
@@ -40,16 +44,16 @@ class Child:
         self.answers: deque[dict[str, Any]] = deque()
         self.on_answer: Callable[[], None] | None = None
         self.meter: Meter | None = None
-        self.folder: Folder | None = None
+        self.folder: WorkFolder | None = None
         """Its work folder; `None` until it is sealed."""
-        self.room: Folder | None = None
+        self.room: WorkFolder | None = None
         """All of the host's disk that it may write to; `None` where it has mounts of its own."""
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
         self._frames = FrameReader(FRAME)
-        self._birth = Birth(self._started)
-        self._birth.ended.add_done_callback(self._ended)
+        self._pending = PendingChild(self._started)
+        self._pending.ended.add_done_callback(self._ended)
         try:
             self._fork()
         except BaseException:
@@ -57,9 +61,9 @@ class Child:
             raise
 
     @property
-    def ended(self) -> asyncio.Future[Ending]:
+    def ended(self) -> asyncio.Future[ChildExit]:
         """Its end, by the zygote's word; ZygoteDiedError when that went away."""
-        return self._birth.ended
+        return self._pending.ended
 
     @property
     def overrun(self) -> bool:
@@ -79,7 +83,7 @@ class Child:
             out, their_out = self._pipe(children_ends)
             err, their_err = self._pipe(children_ends)
             given = (self._stdin, their_out, their_err, theirs.fileno())
-            self.zygote.fork(self.limits, given, self._birth)
+            self.zygote.fork(self.limits, given, self._pending)
         # The zygote is at work by now; what follows takes no time from the run.
         self.stdout, self.stderr = self._drain(out), self._drain(err)
         self._listen()
@@ -180,9 +184,9 @@ class Child:
             self.folder = self._hold(descriptor)
         return data
 
-    def _hold(self, descriptor: int) -> Folder:
+    def _hold(self, descriptor: int) -> WorkFolder:
         self._open.callback(os.close, descriptor)
-        return Folder(descriptor)
+        return WorkFolder(descriptor)
 
     def finish(self) -> None:
         """Take what is in the channel, up to an answer, and in the pipes by now."""
@@ -216,10 +220,10 @@ class Child:
     def private_folder(self) -> str:
         """The host's folder that was made for it, empty where it has mounts of its own."""
         base = self.zygote.build.folder
-        return f"{base}/{self._birth.number}" if base else ""
+        return f"{base}/{self._pending.number}" if base else ""
 
     def _ended(self, _: object) -> None:
-        self.failure = self.failure or self._birth.failure
+        self.failure = self.failure or self._pending.failure
         if not self.ready.done():
             self.ready.set_result(None)
 

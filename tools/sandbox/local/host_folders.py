@@ -14,7 +14,7 @@ _LOCK = "owner"
 """A file that its maker keeps locked for as long as it lives; no run can reach it."""
 
 
-class Litter:
+class HostFolders:
     """Makes private folders and removes them, with whatever hostile code left in them."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _UTIME, _CUTIME, _STIME, _CSTIME, _THREADS, _RESIDENT = 11, 13, 12, 14, 17, 21
 
 
-class Usage(NamedTuple):
+class ResourceUsage(NamedTuple):
     """What a run uses at one moment."""
 
     resident: int
@@ -36,13 +36,13 @@ class Meter:
         """Return the processor time that the process alone has used, by its own clock."""
         return time.clock_gettime(self._clock)
 
-    def read(self) -> Usage:
+    def read(self) -> ResourceUsage:
         """Return what the process alone uses."""
         fields = _fields(os.pread(self._stat, 512, 0))
         resident = int(fields[_RESIDENT]) * _PAGE
-        return Usage(resident, self.cpu_seconds(), int(fields[_THREADS]))
+        return ResourceUsage(resident, self.cpu_seconds(), int(fields[_THREADS]))
 
-    def read_all(self) -> Usage:
+    def read_all(self) -> ResourceUsage:
         """Return what the process uses and all that stem from it; slower, so call it in a thread.
 
         A process without a parent belongs to the first one of its namespace, so none is missed.
@@ -57,7 +57,7 @@ class Meter:
                     os.close(descriptor)
                 ticks = sum(int(fields[at]) for at in (_UTIME, _STIME, _CUTIME, _CSTIME))
                 resident, cpu, processes = total
-                total = Usage(
+                total = ResourceUsage(
                     resident + int(fields[_RESIDENT]) * _PAGE,
                     cpu + ticks / _TICKS,
                     processes + int(fields[_THREADS]),

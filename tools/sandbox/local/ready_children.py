@@ -12,7 +12,7 @@ from opencodeinterpreter.tools.sandbox.local.zygote_client import (
 )
 
 
-class Pool:
+class ReadyChildren:
     """Keeps up to `size` children with the limits that were asked for last."""
 
     def __init__(self, size: int, made: Callable[[Child], None]) -> None:

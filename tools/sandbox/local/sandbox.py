@@ -13,28 +13,27 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import get_args
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
-from opencodeinterpreter.tools.sandbox.inside.build import PRELOADS, Build
+from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.contexts import Cell, LocalContext
-from opencodeinterpreter.tools.sandbox.local.host_folders import Litter
+from opencodeinterpreter.tools.sandbox.local.context import CellRequest, LocalContext
+from opencodeinterpreter.tools.sandbox.local.host_folders import HostFolders
 from opencodeinterpreter.tools.sandbox.local.proof import Canary, prove
-from opencodeinterpreter.tools.sandbox.local.ready_children import Pool
+from opencodeinterpreter.tools.sandbox.local.ready_children import ReadyChildren
 from opencodeinterpreter.tools.sandbox.local.refusal import wrong_system
-from opencodeinterpreter.tools.sandbox.local.run import Run
+from opencodeinterpreter.tools.sandbox.local.run import ProgramRun
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.local.zygote_client import (
-    Facts,
     ZygoteClient,
     ZygoteDiedError,
+    ZygoteFacts,
 )
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout, Profile, Tier
+from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import request
-from opencodeinterpreter.tools.sandbox.shared.reservations import Places
+from opencodeinterpreter.tools.sandbox.shared.request import pack_request
+from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
 _ATTEMPTS = 2
 """Code in the sandbox changes nothing outside, so a run whose zygote died is simply done again."""
@@ -59,10 +58,10 @@ class LocalSandbox:
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
         self._most_contexts = contexts
-        self.reserve = Places(contexts).reserve
+        self.reserve = Reservations(contexts).reserve
         """Keeps room for contexts; see `ContextSandbox`."""
-        self._litter = Litter()
-        self._pool = Pool(ready, self._litter.adopt)
+        self._host_folders = HostFolders()
+        self._ready_children = ReadyChildren(ready, self._host_folders.adopt)
         self._closed = False
         self.proof: tuple[Canary, ...] = ()
         """What the throw-away run tried when the sandbox was opened."""
@@ -78,12 +77,7 @@ class LocalSandbox:
         return frozenset(name for name, _ in self._build.modules)
 
     @property
-    def profile(self) -> str:
-        """What code may do in here."""
-        return self._build.profile
-
-    @property
-    def facts(self) -> Facts | None:
+    def facts(self) -> ZygoteFacts | None:
         """What the zygote says of itself; `None` before the first start."""
         return self._zygote.facts if self._zygote else None
 
@@ -113,9 +107,11 @@ class LocalSandbox:
         if context is not None:
             found = self._find(context)
             async with self._slots:
-                return await found.run(Cell(code, given, stdin, seed, limits), collect, listener)
+                return await found.run(
+                    CellRequest(code, given, stdin, seed, limits), collect, listener
+                )
         limits = limits or self._limits
-        frame = request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
+        frame = pack_request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
         for _ in range(_ATTEMPTS):
             try:
                 return await self._once(frame, stdin, limits, collect, listener)
@@ -139,7 +135,7 @@ class LocalSandbox:
     ) -> Execution:
         await self._slots.acquire()
         try:
-            child = self._pool.take(await self._running_zygote(), limits)
+            child = self._ready_children.take(await self._running_zygote(), limits)
         except BaseException:
             self._slots.release()
             raise
@@ -147,7 +143,7 @@ class LocalSandbox:
         child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
-            return await Run(child, limits, cell=False).carry_out(frame, collect, listener)
+            return await ProgramRun(child, limits).carry_out(frame, collect, listener)
         finally:
             child.kill()
             asyncio.get_running_loop().call_soon(self._clear_away, child)
@@ -156,7 +152,7 @@ class LocalSandbox:
         """Do what the caller of a run need not wait for."""
         child.close()
         if child.zygote is self._zygote and not self._closed:
-            self._pool.refill(child.zygote, child.limits)
+            self._ready_children.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
         """Make an empty context."""
@@ -205,7 +201,7 @@ class LocalSandbox:
         self._make_room()
         for _ in range(_ATTEMPTS):
             try:
-                return self._pool.take(await self._running_zygote(), limits)
+                return self._ready_children.take(await self._running_zygote(), limits)
             except ZygoteDiedError:
                 continue
         raise SandboxError("the sandbox's zygote died while a context was made; try again")
@@ -233,11 +229,11 @@ class LocalSandbox:
         self._closed = True
         for context in self._contexts.values():
             context.empty()
-        self._pool.close()
+        self._ready_children.close()
         async with self._starting:
             if self._zygote:
                 await self._zygote.close()
-        await self._litter.clear()
+        await self._host_folders.clear()
 
     async def _running_zygote(self) -> ZygoteClient:
         async with self._starting:
@@ -248,70 +244,34 @@ class LocalSandbox:
                     await self._zygote.close()
                 build = self._build
                 if "mount" not in build.layers:
-                    build = replace(build, folder=await self._litter.make_folder())
+                    build = replace(build, folder=await self._host_folders.make_folder())
                 self._zygote = await ZygoteClient.start(self._interpreter, build)
             return self._zygote
 
 
 @asynccontextmanager
 async def open_local_sandbox(
-    *,
-    interpreter: Path | None = None,
-    limits: SandboxLimits | None = None,
-    concurrency: int | None = None,
-    tier: Tier = "full",
-    profile: Profile = "pure",
-    preload: str | Sequence[str] = "std",
-    ready: int | None = None,
-    contexts: int = 64,
-    modules: Sequence[ModuleType] = (),
+    settings: LocalSandboxSettings | None = None,
 ) -> AsyncIterator[LocalSandbox]:
     """Open the local sandbox and close it at the end.
 
-    `interpreter`: a Python of 3.11 or newer, or a venv's, whose packages runs can then import;
-    by default our own. `limits`: for runs that name none. `concurrency`: most runs at once, by
-    default one per processor. `tier`: exactly this one is given; `reduced` is weaker and only
-    knows the `pure` profile. `preload`: modules that every run finds imported, or the name of a
-    set of them (`std`, `numpy`, `data`). `ready`: children forked ahead, by default as many as
-    runs at once. `contexts`: how many keep their process and memory; beyond that the one that
-    has been idle longest loses its state, as its next result then says. `modules`: of ours, which
-    runs find loaded; each may import the standard library and those before it.
-
-    Raises SandboxError with cause and cure where code can't be isolated so, and InputError for
-    arguments that don't go together; there is no silent fallback.
+    Raises SandboxError, with cause and cure, if this machine cannot isolate code as the settings
+    demand. It never falls back to a weaker sandbox.
     """
     if sys.platform != "linux":
         raise SandboxError(wrong_system(sys.platform))
-    if tier not in get_args(Tier) or profile not in get_args(Profile):
-        raise InputError(
-            f"tier {tier!r} and profile {profile!r}: the tiers are {', '.join(get_args(Tier))}, "
-            f"and the profiles {', '.join(get_args(Profile))}"
-        )
-    if tier == "reduced" and profile != "pure":
-        raise InputError(f"profile {profile}: the reduced tier only knows `pure`; name that")
-    runs = concurrency or len(os.sched_getaffinity(0))
+    settings = settings or LocalSandboxSettings()
+    runs = settings.concurrency or len(os.sched_getaffinity(0))
+    modules = tuple((module.__name__, str(module.__file__)) for module in settings.modules)
     sandbox = LocalSandbox(
-        interpreter or Path(sys.executable),
-        Build(tier, profile, _preload(preload), _files(modules), runs),
-        limits or SandboxLimits(),
-        runs if ready is None else ready,
-        contexts,
+        settings.interpreter or Path(sys.executable),
+        Build(settings.tier, settings.profile, settings.preloaded, modules, runs),
+        settings.limits,
+        runs if settings.ready is None else settings.ready,
+        settings.contexts,
     )
     try:
         await sandbox.open()
         yield sandbox
     finally:
         await sandbox.close()
-
-
-def _files(modules: Sequence[ModuleType]) -> tuple[tuple[str, str], ...]:
-    return tuple((module.__name__, str(module.__file__)) for module in modules)
-
-
-def _preload(preload: str | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(preload, str):
-        return tuple(preload)
-    if preload not in PRELOADS:
-        known = ", ".join(PRELOADS)
-        raise InputError(f"preload {preload!r}: not a set ({known}); list modules instead")
-    return PRELOADS[preload]

@@ -28,7 +28,7 @@ class _GoneError(InputError):
     """There is nothing of that name, or not any more."""
 
 
-class Folder:
+class WorkFolder:
     """An open folder; its owner closes it."""
 
     def __init__(self, descriptor: int) -> None:

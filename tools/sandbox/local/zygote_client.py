@@ -60,7 +60,7 @@ class ZygoteDiedError(Exception):
 
 
 @dataclass(frozen=True)
-class Facts:
+class ZygoteFacts:
     """What a zygote says of itself once it is ready."""
 
     landlock: int
@@ -71,7 +71,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Ending:
+class ChildExit:
     """How a child ended, by its parent's word."""
 
     code: int
@@ -79,11 +79,11 @@ class Ending:
     cpu_seconds: float
 
 
-class Birth:
+class PendingChild:
     """What the zygote will tell of a child that it was asked for."""
 
     def __init__(self, started: Callable[[int], None]) -> None:
-        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[ChildExit] = asyncio.get_running_loop().create_future()
         self.started = started
         """Called with a pidfd, which the callee owns from then on."""
         self.failure = ""
@@ -99,12 +99,12 @@ class ZygoteClient:
         self._control = control
         self.build = build
         self._process: subprocess.Popen[bytes] | None = None
-        self._children: dict[int, Birth] = {}
+        self._children: dict[int, PendingChild] = {}
         self._next = 0
         loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[dict[str, Any]] = loop.create_future()
         self.alive = True
-        self.facts = Facts(0, 0, "")
+        self.facts = ZygoteFacts(0, 0, "")
         control.setblocking(False)
         loop.add_reader(control, self._hear)
 
@@ -128,7 +128,7 @@ class ZygoteClient:
             if isinstance(error, TimeoutError | ZygoteDiedError | OSError):
                 raise SandboxError(_no_start(interpreter, error, said)) from error
             raise
-        client.facts = Facts(hello["landlock"], hello["resident"], hello["python"])
+        client.facts = ZygoteFacts(hello["landlock"], hello["resident"], hello["python"])
         return client
 
     @property
@@ -136,10 +136,12 @@ class ZygoteClient:
         """The process id of the zygote's keeper on the host."""
         return self._process.pid if self._process else 0
 
-    def fork(self, limits: SandboxLimits, descriptors: Sequence[int], birth: Birth) -> None:
+    def fork(
+        self, limits: SandboxLimits, descriptors: Sequence[int], pending: PendingChild
+    ) -> None:
         """Ask for a child with `descriptors` as its 0 to 3; raises ZygoteDiedError."""
         self._next += 1
-        birth.number = self._next
+        pending.number = self._next
         wanted = dict(zip(KERNEL_LIMITS, kernel_limits(limits), strict=True))
         message = json.dumps({"run": self._next, "limits": wanted}).encode()
         try:
@@ -147,7 +149,7 @@ class ZygoteClient:
         except OSError as error:
             self._die()
             raise ZygoteDiedError from error
-        self._children[self._next] = birth
+        self._children[self._next] = pending
 
     def _hear(self) -> None:
         try:
@@ -175,7 +177,7 @@ class ZygoteClient:
         del self._children[run]
         child.failure = message.get("failed", "")
         if not child.ended.done():
-            child.ended.set_result(Ending(message.get("exit", 0), message.get("cpu", 0.0)))
+            child.ended.set_result(ChildExit(message.get("exit", 0), message.get("cpu", 0.0)))
 
     def _die(self) -> None:
         if not self.alive:

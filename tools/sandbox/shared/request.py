@@ -8,7 +8,7 @@ from opencodeinterpreter.tools.sandbox.inside.frames import pack
 Files = Mapping[str, str | bytes]
 
 
-def request(
+def pack_request(
     code: str | None,
     files: Files,
     *,

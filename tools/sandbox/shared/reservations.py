@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from opencodeinterpreter.tools.errors import SandboxError
 
 
-class Places:
+class Reservations:
     """The contexts of a sandbox, as far as they are reserved."""
 
     def __init__(self, most: int) -> None:

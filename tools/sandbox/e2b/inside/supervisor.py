@@ -45,13 +45,13 @@ def main(request: bytes, stdin: bytes, limits: dict[str, Any]) -> None:
     # Whatever the run leaves behind becomes ours, to be killed.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _tell(begun=True)
-    run = Run(limits)
+    run = SupervisedRun(limits)
     run.start(request, work, here / "stdin")
     run.follow()
     _tell(end=run.ending())
 
 
-class Stream:
+class OutputStream:
     """One of the run's standard streams: its beginning is told as it comes, the rest counted."""
 
     def __init__(self, name: str, keep: int) -> None:
@@ -69,7 +69,7 @@ class Stream:
             _tell(**{self._name: text})
 
 
-class Answer:
+class ChildAnswers:
     """What the child says: that it is ready, and then how the code ended."""
 
     def __init__(self) -> None:
@@ -96,14 +96,14 @@ class Answer:
         return found
 
 
-class Run:
+class SupervisedRun:
     """One run and its limits. The reason is recorded before the kill it explains."""
 
     def __init__(self, limits: dict[str, Any]) -> None:
         self._limits = limits
-        self._stdout = Stream("stdout", limits["output_bytes"])
-        self._stderr = Stream("stderr", limits["output_bytes"])
-        self._answer = Answer()
+        self._stdout = OutputStream("stdout", limits["output_bytes"])
+        self._stderr = OutputStream("stderr", limits["output_bytes"])
+        self._answers = ChildAnswers()
         self._sources = selectors.DefaultSelector()
         self._reason = ""
         self._code: int | None = None
@@ -136,7 +136,7 @@ class Run:
         # It reads all of that before the first untrusted line; if it failed before, it said so.
         with contextlib.suppress(OSError):
             channel.sendall(request)
-        self._sources.register(channel.detach(), selectors.EVENT_READ, self._answer)
+        self._sources.register(channel.detach(), selectors.EVENT_READ, self._answers)
 
     def follow(self) -> None:
         """Read and watch until the child has ended, then end all that it left."""
@@ -166,8 +166,8 @@ class Run:
                 self._sources.unregister(key.fd)
                 continue
             key.data.take(data)
-            if key.data.dropped > _DISCARD or (key.data is self._answer and key.data.dropped):
-                self._stop("frame" if key.data is self._answer else "output")
+            if key.data.dropped > _DISCARD or (key.data is self._answers and key.data.dropped):
+                self._stop("frame" if key.data is self._answers else "output")
 
     def _look(self) -> None:
         resident, seconds = _usage(list(_descendants(self._child)))
@@ -189,7 +189,7 @@ class Run:
             self._reason = self._reason or "memory"
         return {
             "reason": self._reason,
-            "answers": self._answer.frames(),
+            "answers": self._answers.frames(),
             "code": self._code,
             "seconds": self._seconds,
             "dropped": [self._stdout.dropped, self._stderr.dropped],

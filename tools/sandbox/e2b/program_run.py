@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Execution, Logs, SandboxLimits, Status
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, Handle, ask
-from opencodeinterpreter.tools.sandbox.e2b.files import Folder
+from opencodeinterpreter.tools.sandbox.e2b.files import RemoteFolder
 from opencodeinterpreter.tools.sandbox.e2b.inside import confinement, supervisor
 from opencodeinterpreter.tools.sandbox.e2b.output import Kept, clean
 from opencodeinterpreter.tools.sandbox.inside import cell, display, frames
 from opencodeinterpreter.tools.sandbox.shared import claims
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import request
+from opencodeinterpreter.tools.sandbox.shared.request import pack_request
+from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
 
 GRACE_SECONDS = 15.0
 """How long past its time a run may be late to say that it was stopped, before we give it up."""
@@ -43,7 +44,7 @@ _MODULES = (supervisor, confinement, cell, display, frames)
 _STATUS_OF: dict[str, Status] = {"wall": "timeout", "cpu": "timeout"}
 
 
-class Program(NamedTuple):
+class RunRequest(NamedTuple):
     """What to run; see `ContextSandbox.run_code`."""
 
     code: str
@@ -55,7 +56,7 @@ class Program(NamedTuple):
     listener: Listener
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run that ended."""
 
     execution: Execution
@@ -63,35 +64,37 @@ class Ended(NamedTuple):
     """Whether its parent in the sandbox saw to its end, so that nothing of it is left."""
 
 
-async def run_once(handle: Handle, program: Program, seconds: float) -> Ended:
+async def run_once(handle: Handle, request: RunRequest, seconds: float) -> FinishedRun:
     """Run `program` in a process of its own; `seconds` bound each call that runs no code.
 
     Raises E2BTransientError where the sandbox is lost, else SandboxError.
     """
     folder = f"{_RUNS}/{uuid.uuid4().hex}"
     archive = f"{folder}/job.pyz"
-    packed = await asyncio.to_thread(_archive, program)
+    packed = await asyncio.to_thread(_archive, request)
     await ask("take a run", handle.files.write(archive, packed), seconds)
-    heard = _Heard(program.limits.output_bytes, program.listener)
+    heard = _SupervisorMessages(request.limits.output_bytes, request.listener)
     try:
         code = await ask(
             "run a program",
             _command(handle, f"python3 -s -X utf8 {archive}", heard),
-            program.limits.wall_seconds + GRACE_SECONDS,
+            request.limits.wall_seconds + GRACE_SECONDS,
         )
     except E2BTransientError as error:
         if not (heard.begun and isinstance(error.__cause__, TimeoutError)):
             raise
         late = Execution(status="timeout", reason="wall", logs=heard.logs())
-        return Ended(late, sound=False)
+        return FinishedRun(late, sound=False)
     execution = heard.execution(code)
-    if heard.end and program.collect:
-        found = await Folder(handle, f"{folder}/work", None, seconds).collected(program.collect)
+    if heard.end and request.collect:
+        found = await RemoteFolder(handle, f"{folder}/work", None, seconds).collected(
+            request.collect
+        )
         execution = execution.model_copy(update={"artifacts": found})
-    return Ended(execution, sound=bool(heard.end))
+    return FinishedRun(execution, sound=bool(heard.end))
 
 
-async def _command(handle: Handle, command: str, heard: "_Heard") -> int:
+async def _command(handle: Handle, command: str, heard: "_SupervisorMessages") -> int:
     """Run a command to its end and return its exit status, negative for a signal."""
     from e2b import CommandExitException
 
@@ -113,17 +116,17 @@ async def _command(handle: Handle, command: str, heard: "_Heard") -> int:
     return int(ended.exit_code)
 
 
-def _archive(program: Program) -> bytes:
+def _archive(request: RunRequest) -> bytes:
     """Return an archive that Python runs: our own modules and what to do."""
-    limits = program.limits.model_dump(mode="json")
+    limits = request.limits.model_dump(mode="json")
     job = {
-        "request": request(
-            program.code,
-            program.files,
-            seed=program.seed,
-            cpu_seconds=program.limits.cpu_seconds,
+        "request": pack_request(
+            request.code,
+            request.files,
+            seed=request.seed,
+            cpu_seconds=request.limits.cpu_seconds,
         ),
-        "stdin": program.stdin.encode("utf-8", "surrogateescape"),
+        "stdin": request.stdin.encode("utf-8", "surrogateescape"),
         "limits.json": json.dumps(limits).encode(),
     }
     packed = io.BytesIO()
@@ -145,7 +148,7 @@ def _sources() -> dict[str, bytes]:
     return sources
 
 
-class _Heard:
+class _SupervisorMessages:
     """What a run's parent told, as far as it can be read, and no more than we keep."""
 
     def __init__(self, keep: int, listener: Listener) -> None:
@@ -221,16 +224,10 @@ class _Heard:
         code = self.end.get("code")
         if isinstance(code, int) and code >= 0:
             return {"status": "exited", "exit_code": code}
-        # Without an end it was its parent that the run killed.
-        return {"status": "crashed", "reason": _signal_name(code)}
-
-
-def _signal_name(code: object) -> str:
-    """Name the signal behind a negative exit status, as far as there is one."""
-    try:
-        return signal.Signals(-code).name if isinstance(code, int) else ""
-    except ValueError:
-        return ""
+        # Without a code, the run killed its supervisor.
+        if isinstance(code, int) and code > -signal.NSIG:
+            return {"status": "crashed", "reason": signal_name(-code)}
+        return {"status": "crashed", "reason": ""}
 
 
 def _number(value: object) -> int:

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.run import Run
-from opencodeinterpreter.tools.sandbox.local.watch import Watch
-from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
+from opencodeinterpreter.tools.sandbox.local.limit_watch import LimitWatch
+from opencodeinterpreter.tools.sandbox.local.run import CellRun
+from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.local.zygote_client import ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import Files, request
+from opencodeinterpreter.tools.sandbox.shared.request import Files, pack_request
 
 Spawn = Callable[[SandboxLimits], Awaitable[Child]]
 """Makes a child, whose zygote it starts if need be."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellRequest:
     """What was asked of a context, kept so that it can be done again."""
 
     code: str | None
@@ -45,13 +45,13 @@ class LocalContext:
         self.limits = limits
         self._turn = asyncio.Lock()
         self._child: Child | None = None
-        self._idle: Watch | None = None
+        self._idle: LimitWatch | None = None
         self._settling: asyncio.Task[None] | None = None
         self._lost = False
         self.used_at = time.monotonic()
         """When its last cell ended, by the monotonic clock."""
         self._count = 0
-        self._history: list[Cell] = []
+        self._history: list[CellRequest] = []
 
     @property
     def alive(self) -> bool:
@@ -64,7 +64,7 @@ class LocalContext:
         return self._turn.locked()
 
     async def run(
-        self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
+        self, cell: CellRequest, collect: Sequence[str] = (), listener: Listener | None = None
     ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
@@ -74,7 +74,7 @@ class LocalContext:
                 self.used_at = time.monotonic()
 
     async def _run(
-        self, cell: Cell, collect: Sequence[str], listener: Listener | None
+        self, cell: CellRequest, collect: Sequence[str], listener: Listener | None
     ) -> Execution:
         child = await self._living()
         lost = self._lost
@@ -86,7 +86,7 @@ class LocalContext:
             cell = replace(cell, seed=secrets.randbits(64))
         count = self._count + (cell.code is not None)
         limits = cell.limits or self.limits
-        frame = request(
+        frame = pack_request(
             cell.code,
             cell.files,
             stdin=cell.stdin,
@@ -96,7 +96,7 @@ class LocalContext:
         )
         if self._idle:
             self._idle.stop()
-        run = Run(child, limits, cell=True)
+        run = CellRun(child, limits)
         try:
             told = await run.carry_out(frame, collect, listener)
         except asyncio.CancelledError:
@@ -132,7 +132,7 @@ class LocalContext:
 
     def _watch_idle(self, child: Child) -> None:
         """Stop what threads do between cells, if it is too much."""
-        self._idle = Watch(child, self.limits, lambda _: child.kill())
+        self._idle = LimitWatch(child, self.limits, lambda _: child.kill())
         self._idle.begin(idle=True)
 
     def lose(self) -> None:
@@ -180,9 +180,9 @@ class LocalContext:
         for entry in await asyncio.to_thread(lambda: list(folder.walk())):
             if entry.kind == "file":
                 content = await asyncio.to_thread(folder.read, entry.path)
-                await twin.run(Cell(None, {entry.path: content}))
+                await twin.run(CellRequest(None, {entry.path: content}))
 
-    async def _folder(self) -> Folder:
+    async def _folder(self) -> WorkFolder:
         child = await self._living()
         await asyncio.shield(child.ready)
         if child.folder is None:
@@ -201,7 +201,7 @@ class LocalContext:
 
     async def write_file(self, path: str, data: bytes) -> None:
         """Write a file; raises InputError where it does not fit, or SandboxError."""
-        told = await self.run(Cell(None, {path: data}))
+        told = await self.run(CellRequest(None, {path: data}))
         if told.status != "ok":
             why = told.error.value if told.error else f"{told.status} {told.reason}"
             raise InputError(f"{path}: cannot be written into the work folder: {why}")

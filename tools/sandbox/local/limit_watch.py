@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.meter import Usage
+from opencodeinterpreter.tools.sandbox.local.meter import ResourceUsage
 
 _LOOK_SECONDS = 0.005
 _LONG_LOOK_SECONDS = 0.05
@@ -14,7 +14,7 @@ _IDLE_FACTOR = 20
 """How much more rarely a context is looked at between its cells."""
 
 
-class Watch:
+class LimitWatch:
     """Watches a child from `begin` until `stop`.
 
     `over` is called with the name of the limit that was passed, once or more.
@@ -92,7 +92,7 @@ class Watch:
             return
         self._later()
 
-    def _weigh(self, usage: Usage) -> None:
+    def _weigh(self, usage: ResourceUsage) -> None:
         limits = self._limits
         if usage.resident - self._child.zygote.facts.resident > limits.memory_mb << 20:
             self._over("memory")

@@ -6,10 +6,10 @@ from typing import Any
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, ask
-from opencodeinterpreter.tools.sandbox.e2b.files import Folder
+from opencodeinterpreter.tools.sandbox.e2b.files import RemoteFolder
 from opencodeinterpreter.tools.sandbox.e2b.kernel import Kernel
 from opencodeinterpreter.tools.sandbox.e2b.pool import E2BPool, Lease
-from opencodeinterpreter.tools.sandbox.e2b.run import Program
+from opencodeinterpreter.tools.sandbox.e2b.program_run import RunRequest
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 
 _WORK = "/home/user/work"
@@ -18,7 +18,7 @@ _USER = "root"
 _ATTEMPTS = 2
 
 
-class Session:
+class E2BContext:
     """Cells of one context, one after the other; a sandbox that is lost is replaced.
 
     Every method raises InputError once the context is removed.
@@ -43,31 +43,31 @@ class Session:
         async with self._turn:
             await self._ready()
 
-    async def run(self, program: Program) -> Execution:
+    async def run(self, request: RunRequest) -> Execution:
         """Run the next cell; raises SandboxError where the sandbox is lost meanwhile."""
         async with self._turn:
-            lease, kernel = await self._ready(program.limits.wall_seconds)
+            lease, kernel = await self._ready(request.limits.wall_seconds)
             try:
-                return await self._cell(lease, kernel, program)
+                return await self._cell(lease, kernel, request)
             except E2BTransientError:
                 self._drop()
                 raise
 
-    async def _cell(self, lease: Lease, kernel: Kernel, program: Program) -> Execution:
-        job: dict[str, Any] = {} if program.seed is None else {"seed": program.seed}
-        if program.stdin or self._fed:
-            job["stdin"] = program.stdin
-            self._fed = bool(program.stdin)
+    async def _cell(self, lease: Lease, kernel: Kernel, request: RunRequest) -> Execution:
+        job: dict[str, Any] = {} if request.seed is None else {"seed": request.seed}
+        if request.stdin or self._fed:
+            job["stdin"] = request.stdin
+            self._fed = bool(request.stdin)
         await kernel.prepare(**job)
         self._note(kernel)
-        for path, data in program.files.items():
+        for path, data in request.files.items():
             await self._folder(lease).write(path, data)
         lost = self._lost
         self._cells += 1
         number = self._cells
-        ended = await kernel.cell(program.code, program.limits, program.listener)
-        if program.collect and not kernel.lost:
-            found = await self._folder(lease).collected(program.collect)
+        ended = await kernel.cell(request.code, request.limits, request.listener)
+        if request.collect and not kernel.lost:
+            found = await self._folder(lease).collected(request.collect)
             ended = ended.model_copy(update={"artifacts": found})
         self._lost = False
         self._note(kernel)
@@ -85,11 +85,11 @@ class Session:
                 self._drop()
             self._cells, self._lost, self._fed = 0, False, False
 
-    async def fork(self) -> "Session":
+    async def fork(self) -> "E2BContext":
         """Return a copy in a sandbox of its own, memory included but for the random numbers."""
         async with self._turn:
             lease, kernel = await self._ready()
-            other = Session(self._pool, self._limits, self._seconds)
+            other = E2BContext(self._pool, self._limits, self._seconds)
             other._lease = await self._pool.fork(lease)
             other._kernel = kernel.twin(other._lease.handle)
             other._cells, other._fed = self._cells, self._fed
@@ -118,8 +118,8 @@ class Session:
             lease, _ = await self._ready()
             return await self._folder(lease).listed(path)
 
-    def _folder(self, lease: Lease) -> Folder:
-        return Folder(lease.handle, _WORK, _USER, self._seconds)
+    def _folder(self, lease: Lease) -> RemoteFolder:
+        return RemoteFolder(lease.handle, _WORK, _USER, self._seconds)
 
     def remove(self) -> None:
         """End the sandbox, at once and whatever it is doing."""
