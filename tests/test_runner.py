@@ -87,7 +87,7 @@ async def test_tests_beside_another_sandbox_take_a_context_of_each() -> None:
 async def test_a_sandbox_with_too_few_contexts_for_tests_is_refused() -> None:
     async with open_local_sandbox(LocalSandboxSettings(contexts=1)) as sandbox:
         with pytest.raises(
-            SandboxError, match=r"2 contexts are needed at once, and this .* keeps 1"
+            SandboxError, match=r"2 contexts are needed at once, but this .* keeps only 1"
         ):
             await SandboxRunner(sandbox).run(DOUBLE)
 

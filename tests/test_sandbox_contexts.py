@@ -1,4 +1,4 @@
-"""Contexts: what stays from cell to cell, what a cell shows, and how a stuck one is stopped."""
+"""Contexts: what is kept between cells, what a cell shows, and how a stuck cell is stopped."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ async def context(sandbox: LocalSandbox) -> AsyncIterator[Context]:
 
 
 def summary(execution: Execution) -> str:
-    """The status and all that explains it, then what was shown and said."""
+    """Return the status with its reason, then the results and the output."""
     error = execution.error.name if execution.error else ""
     shown = " ".join(str(result.text) for result in execution.results)
     parts = (execution.status, execution.reason, error, shown, execution.logs.stdout.strip())
@@ -316,7 +316,7 @@ async def test_a_zygote_that_dies_takes_the_state_and_the_next_result_says_so() 
         assert sandbox.zygote_pid is not None
         os.kill(sandbox.zygote_pid, signal.SIGKILL)
         told = ""
-        # Until the death has spread, a cell may fail, or find all as it was, and lose it.
+        # Until the host notices the death, a cell may fail, or succeed and then lose its state.
         while "False" not in told:
             with suppress(SandboxError):
                 told = summary(await sandbox.run_code("'x' in globals()", context=context))
@@ -343,7 +343,7 @@ async def test_a_context_too_many_is_refused_while_all_are_at_work() -> None:
         one, two = [await sandbox.create_context() for _ in range(2)]
         busy = asyncio.create_task(sandbox.run_code("import time; time.sleep(1)", context=one))
         await asyncio.sleep(0.2)
-        with pytest.raises(SandboxError, match="1 contexts, which is the most, are all at work"):
+        with pytest.raises(SandboxError, match="all 1 contexts of this sandbox are busy"):
             await sandbox.run_code("1", context=two)
         assert summary(await busy) == "ok"
 

@@ -1,4 +1,4 @@
-"""What every sandbox does alike: local in both tiers, and E2B through a server that imitates it."""
+"""What all sandboxes have in common: local in both tiers, and E2B against a fake server."""
 
 import asyncio
 import importlib.util
@@ -38,7 +38,7 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[ContextSandbo
 
 
 def summary(told: Execution) -> str:
-    """The status and all that explains it, then what was said."""
+    """Return the status with its reason, then the output."""
     error = told.error.name if told.error else ""
     parts = (told.status, told.reason, error, told.logs.stdout.strip())
     return " ".join(part for part in parts if part)

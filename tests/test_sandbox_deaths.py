@@ -1,4 +1,4 @@
-"""Deaths of the zygote and of the host: what is done again, and that nothing is left."""
+"""The zygote or the host dies: runs are repeated and nothing is left behind."""
 
 import asyncio
 import os
@@ -90,7 +90,7 @@ async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
 async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_other() -> None:
     command = [sys.executable, "-c", _HOST, "reduced", *map(str, [PYTHON] if PYTHON else [])]
     with tempfile.TemporaryDirectory() as folder:
-        # The runs have another user id where the host is root.
+        # Runs have another user id if the host is root.
         Path(folder).chmod(0o755)
         hosts: list[subprocess.Popen[bytes]] = []
 
@@ -113,5 +113,5 @@ async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_oth
             for host in hosts:
                 host.kill()
                 await asyncio.to_thread(host.communicate)
-            # While they live they may add to the folder that is to go.
+            # While processes run they may still write to the folder that will be removed.
             assert await settle(lambda: not any(map(alive, begun)))

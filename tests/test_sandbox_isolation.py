@@ -1,4 +1,4 @@
-"""What code in the sandbox cannot reach: each test looks at the host for the effect."""
+"""What code in the sandbox cannot reach. Each test checks the effect on the host."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def refused(sandbox: LocalSandbox, code: str) -> str:
-    """Run `code`, which must fail, and return the name of its exception."""
+    """Run `code`, which must fail; return the name of its exception."""
     execution = await sandbox.run_code(code, limits=SandboxLimits(wall_seconds=20))
     assert execution.status == "error", execution
     assert execution.error is not None
@@ -195,7 +195,7 @@ async def test_a_call_by_the_x32_table_kills(sandbox: LocalSandbox) -> None:
 
 
 async def test_a_program_holds_no_privilege(sandbox: LocalSandbox) -> None:
-    """Capabilities as the host sees them, from outside."""
+    """The capabilities, read from the host."""
     code = "import os, time; print(os.getresuid()); time.sleep(1)"
     run = asyncio.create_task(sandbox.run_code(code))
     (init,) = children(sandbox.zygote_pid)

@@ -1,4 +1,4 @@
-"""The life of the sandbox: many runs at once, cancelled ones, children forked ahead."""
+"""Many runs at once, cancelled runs, and children forked ahead."""
 
 import asyncio
 import gc
@@ -105,7 +105,7 @@ async def test_a_run_counts_until_its_process_is_dead() -> None:
 
 
 async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
-    """Its threads and exit handlers come before that; what would go on is killed."""
+    """Threads and exit handlers end before the answer; anything left is killed."""
     code = (
         "import atexit, os, threading, time\n"
         "def go_on():\n"
@@ -129,7 +129,7 @@ async def test_children_forked_ahead_are_used_and_replaced() -> None:
         waiting = await idle(sandbox, ready=2) - {init}
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
         assert len(waiting & await idle(sandbox, ready=2)) == 1
-        # Those born with other limits are of no use.
+        # Children forked with other limits do not fit.
         await sandbox.run_code("pass", limits=SandboxLimits(disk_mb=1))
         assert await settle(lambda: len(descendants(init)) == 2 and not waiting & descendants(init))
 
@@ -141,7 +141,7 @@ async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
             (waiting,) = await idle(sandbox, ready=1) - {init}
             os.kill(waiting, signal.SIGKILL)
             assert await settle(lambda: waiting not in descendants(init))  # noqa: B023
-            # The zygote has reaped it; now the host hears of it.
+            # The zygote has reaped it; now the host is notified.
             await asyncio.sleep(0.2)
             assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 

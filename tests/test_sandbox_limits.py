@@ -1,4 +1,4 @@
-"""What the host sees of limits, in each tier and profile, and how exactly it keeps them."""
+"""Limits in each tier and profile: what the host reports, and how precise they are."""
 
 import asyncio
 import os
@@ -81,7 +81,7 @@ async def test_each_limit_of_the_full_tier_is_named(
 ) -> None:
     execution = await full.run_code(code, limits=SandboxLimits.model_validate(limits))
     told = summary(execution)
-    # A quick run may end before the host looks.
+    # A quick run may end before the first check.
     assert told in (expected, expected.removesuffix(" processes"))
     assert (execution.tier, execution.profile) == ("full", "pure")
 
@@ -249,7 +249,7 @@ async def test_limits_count_all_processes_of_a_run_together(
 
 
 async def test_limits_are_kept_closely(full: LocalSandbox) -> None:
-    """Bounds far from what a quiet machine shows, since this one may be busy."""
+    """Wide bounds, since the machine may be busy."""
     wall = await full.run_code(
         "import time; time.sleep(60)", limits=SandboxLimits(wall_seconds=0.5)
     )

@@ -1,4 +1,4 @@
-"""Opening the sandbox: as root or not, with other interpreters, and where it must refuse."""
+"""Opening the sandbox: as root or not, with other interpreters, and when it must refuse."""
 
 import json
 import os
@@ -44,7 +44,7 @@ async def test_packages_of_a_named_venv_can_be_imported(tmp_path: Path, below_tm
 
 
 def test_a_host_that_is_process_1_of_a_container_gets_the_full_tier() -> None:
-    """Its number is also what a run is to itself, which may signal itself."""
+    """A run is also process 1, in its own namespace, and may signal itself."""
     code = (
         "import asyncio, os\n"
         "from opencodeinterpreter.tools.sandbox.probe import probe\n"
@@ -143,7 +143,7 @@ asyncio.run(main())
 
 
 def confined(denied: list[int], clone: int = 0) -> str:
-    """What a probe, and a sandbox of the reduced tier, say where these calls are denied."""
+    """Return what a probe and a reduced sandbox report if these calls are denied."""
     return subprocess.run(
         [sys.executable, "-c", _CONFINED, json.dumps([denied, clone]), str(DEBIAN)],
         capture_output=True,
@@ -160,13 +160,13 @@ def test_a_filter_like_dockers_gives_a_refusal_and_the_reduced_tier_where_it_is_
     arm = [97, 268, 40, 39, 41, 442, 428, 280, 241]
     on_arm = os.uname().machine == "aarch64"
     told = confined(arm if on_arm else x86, 220 if on_arm else 56)
-    assert told.startswith("None the sandbox can't isolate code here: step `unshare")
+    assert told.startswith("None the sandbox cannot isolate code here: step `unshare")
     assert "name the weaker tier `reduced`" in told
     if landlock.version() < LEAST_LANDLOCK:
-        assert "`reduced` was tried, and does not work either: " in told
-        assert "use Linux 6.2 or newer with Landlock on" in told.splitlines()[-1]
+        assert "the tier `reduced` does not work either: " in told
+        assert "use Linux 6.2 or newer with Landlock enabled" in told.splitlines()[-1]
     else:
-        assert "`reduced` was tried, and works here" in told
+        assert "the tier `reduced` works here" in told
         assert told.endswith("reduced ok 42\n\n")
 
 
@@ -183,14 +183,14 @@ def test_a_container_that_forbids_a_step_is_refused_with_cause_and_cure(
 ) -> None:
     number = numbers[os.uname().machine == "aarch64"]
     told = confined([number])
-    assert told.startswith("None the sandbox can't isolate code here")
+    assert told.startswith("None the sandbox cannot isolate code here")
     assert f"step `{step}" in told
     assert "errno 1" in told
     assert told.count(";") >= 1
 
 
 def test_the_refusal_on_another_system_says_what_to_do() -> None:
-    assert "needs Linux and this is darwin" in refusal.wrong_system("darwin")
+    assert "needs Linux, this is darwin" in refusal.wrong_system("darwin")
 
 
 def test_the_hosts_side_imports_nothing_that_only_linux_has() -> None:

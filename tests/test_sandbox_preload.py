@@ -1,4 +1,4 @@
-"""Modules that runs find imported, figures and frames of data, and what is drawn at random."""
+"""Preloaded modules, figures, data frames and random numbers."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ async def test_open_figures_are_shown_as_images(data: LocalSandbox) -> None:
     for figure in (one, two):
         assert base64.b64decode(figure.png or "").startswith(b"\x89PNG")
         assert not figure.is_main_result
-    # They are shown once.
+    # Figures are shown once.
     (only,) = (await data.run_code("1", context=context)).results
     assert only.text == "1"
 

@@ -1,4 +1,4 @@
-"""A context on E2B: a sandbox of its own with one kernel, and what is known of its state."""
+"""A context on E2B: a sandbox of its own with one kernel."""
 
 import asyncio
 from typing import Any
@@ -14,14 +14,14 @@ from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 
 _WORK = "/home/user/work"
 _USER = "root"
-"""Kernels run as root, and so their files are root's."""
+"""Kernels run as root, so their files belong to root."""
 _ATTEMPTS = 2
 
 
 class E2BContext:
-    """Cells of one context, one after the other; a sandbox that is lost is replaced.
+    """Runs the cells of one context, one at a time, and replaces its sandbox if it is lost.
 
-    Every method raises InputError once the context is removed.
+    Every method raises InputError after the context was removed.
     """
 
     def __init__(self, pool: E2BPool, limits: SandboxLimits, seconds: float) -> None:
@@ -33,18 +33,18 @@ class E2BContext:
         self._kernel: Kernel | None = None
         self._cells = 0
         self._lost = False
-        """Whether state was lost that no execution has told of."""
+        """Whether state was lost and no execution has reported it yet."""
         self._fed = False
-        """Whether there may be stdin left of an earlier cell."""
+        """Whether stdin of an earlier cell may be left."""
         self._removed = False
 
     async def open(self) -> None:
-        """Take a sandbox and start the kernel; raises SandboxError."""
+        """Create a sandbox and start the kernel; raises SandboxError."""
         async with self._turn:
             await self._ready()
 
     async def run(self, request: RunRequest) -> Execution:
-        """Run the next cell; raises SandboxError where the sandbox is lost meanwhile."""
+        """Run the next cell; raises SandboxError if the sandbox is lost during it."""
         async with self._turn:
             lease, kernel = await self._ready(request.limits.wall_seconds)
             try:
@@ -75,18 +75,18 @@ class E2BContext:
         return ended.model_copy(update=told)
 
     async def restart(self) -> None:
-        """Empty the context."""
+        """Clear the context."""
         async with self._turn:
             _, kernel = await self._ready()
             try:
                 await kernel.restart()
             except E2BTransientError:
-                # The next use begins in a new sandbox, which is as empty.
+                # The next call starts in a new sandbox, which is empty too.
                 self._drop()
             self._cells, self._lost, self._fed = 0, False, False
 
     async def fork(self) -> "E2BContext":
-        """Return a copy in a sandbox of its own, memory included but for the random numbers."""
+        """Return a copy in its own sandbox, memory included. Random numbers are reseeded."""
         async with self._turn:
             lease, kernel = await self._ready()
             other = E2BContext(self._pool, self._limits, self._seconds)
@@ -122,12 +122,12 @@ class E2BContext:
         return RemoteFolder(lease.handle, _WORK, _USER, self._seconds)
 
     def remove(self) -> None:
-        """End the sandbox, at once and whatever it is doing."""
+        """End the sandbox at once, even while a cell runs."""
         self._removed = True
         self._drop()
 
     async def _ready(self, seconds: float = 0.0) -> tuple[Lease, Kernel]:
-        """Return a sandbox that lives `seconds` more and a kernel that waits for a cell."""
+        """Return a sandbox that lives `seconds` longer and a kernel that is ready for a cell."""
         attempts = _ATTEMPTS
         while not self._removed:
             try:
@@ -137,7 +137,7 @@ class E2BContext:
                 attempts -= 1
                 if not attempts:
                     raise
-        raise InputError("the context was removed: create another one")
+        raise InputError("the context was removed: create a new one")
 
     async def _restored(self, seconds: float) -> tuple[Lease, Kernel]:
         if self._lease is None:
@@ -147,7 +147,7 @@ class E2BContext:
             self._kernel = await Kernel.start(lease.handle, self._limits, self._seconds)
         else:
             await self._pool.extend(lease, seconds)
-            # E2B may have ended it at any time; to ask is cheaper than to lose a cell.
+            # E2B may have ended it; asking is cheaper than losing a cell.
             if not await ask("reach a sandbox", lease.handle.is_running(), self._seconds):
                 raise E2BTransientError("the sandbox is gone from E2B")
         kernel = self._kernel
@@ -158,7 +158,7 @@ class E2BContext:
         return lease, kernel
 
     def _note(self, kernel: Kernel) -> None:
-        """Take note of what the kernel lost."""
+        """Record whether the kernel lost its state."""
         if kernel.lost:
             kernel.lost = False
             self._lose()

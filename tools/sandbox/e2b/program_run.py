@@ -1,4 +1,4 @@
-"""One one-shot run in an E2B sandbox: send it there, hear how it goes, say how it ended."""
+"""One run of a program in an E2B sandbox: send it, follow it, and report how it ended."""
 
 import asyncio
 import io
@@ -24,11 +24,11 @@ from opencodeinterpreter.tools.sandbox.shared.request import pack_request
 from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
 
 GRACE_SECONDS = 15.0
-"""How long past its time a run may be late to say that it was stopped, before we give it up."""
+"""How long after its time limit a run may take to report its end before it is given up."""
 _RUNS = ".opencodeinterpreter"
-"""Where runs have their folders, in the home of the sandbox's user."""
+"""Parent folder of the runs' folders, in the sandbox user's home."""
 _LINE = 1 << 24
-"""Most characters of one line that a run's parent tells."""
+"""Maximum number of characters of a supervisor's message."""
 _COMPLAINT = 2000
 _WORD = 20
 _LATEST = 1e6
@@ -57,17 +57,17 @@ class RunRequest(NamedTuple):
 
 
 class FinishedRun(NamedTuple):
-    """A run that ended."""
+    """A finished run."""
 
     execution: Execution
     sound: bool
-    """Whether its parent in the sandbox saw to its end, so that nothing of it is left."""
+    """Whether its supervisor reported the end, so that no process of the run is left."""
 
 
 async def run_once(handle: Handle, request: RunRequest, seconds: float) -> FinishedRun:
-    """Run `program` in a process of its own; `seconds` bound each call that runs no code.
+    """Run a program in its own process; `seconds` bound each call that runs no code.
 
-    Raises E2BTransientError where the sandbox is lost, else SandboxError.
+    Raises E2BTransientError if the sandbox is lost, else SandboxError.
     """
     folder = f"{_RUNS}/{uuid.uuid4().hex}"
     archive = f"{folder}/job.pyz"
@@ -95,18 +95,18 @@ async def run_once(handle: Handle, request: RunRequest, seconds: float) -> Finis
 
 
 async def _command(handle: Handle, command: str, heard: "_SupervisorMessages") -> int:
-    """Run a command to its end and return its exit status, negative for a signal."""
+    """Run a command to its end and return its exit status; negative for a signal."""
     from e2b import CommandExitException
 
     try:
         ended = await handle.commands.run(
             command,
-            # As in local runs: the same hashes each time, and no threads that we don't know of.
+            # As in local runs: fixed hashes, and no hidden threads.
             envs={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             on_stdout=heard.take,
             on_stderr=heard.complain,
-            # Our deadline is around this. With one of its own to open the stream, the SDK leaves
-            # a task behind whenever a run is cancelled.
+            # `ask` sets the deadline. With a timeout of its own for opening the stream, the SDK
+            # leaves a task behind whenever a run is cancelled.
             timeout=0,
             request_timeout=0,
             retain_output=False,
@@ -117,7 +117,7 @@ async def _command(handle: Handle, command: str, heard: "_SupervisorMessages") -
 
 
 def _archive(request: RunRequest) -> bytes:
-    """Return an archive that Python runs: our own modules and what to do."""
+    """Return an archive that Python can run: our modules and the request."""
     limits = request.limits.model_dump(mode="json")
     job = {
         "request": pack_request(
@@ -138,7 +138,7 @@ def _archive(request: RunRequest) -> bytes:
 
 @cache
 def _sources() -> dict[str, bytes]:
-    """Return the archive's files: our modules and the packages around them, which are empty."""
+    """Return the archive's modules, with empty packages around them."""
     sources = {"__main__.py": _MAIN.encode()}
     for module in _MODULES:
         path = module.__name__.replace(".", "/")
@@ -149,7 +149,7 @@ def _sources() -> dict[str, bytes]:
 
 
 class _SupervisorMessages:
-    """What a run's parent told, as far as it can be read, and no more than we keep."""
+    """Reads the supervisor's messages and keeps a bounded part of them."""
 
     def __init__(self, keep: int, listener: Listener) -> None:
         self.begun = False
@@ -159,7 +159,7 @@ class _SupervisorMessages:
         self._complaint = ""
 
     def take(self, text: str) -> None:
-        """Take a piece of what was told."""
+        """Add a piece of the supervisor's stdout."""
         *lines, self._rest = (self._rest + text).split("\n")
         self._rest = self._rest[:_LINE]
         for line in lines:
@@ -171,7 +171,7 @@ class _SupervisorMessages:
                 self._hear(message)
 
     def complain(self, text: str) -> None:
-        """Take what came on stderr, where nothing should come."""
+        """Add a piece of the supervisor's stderr, which is empty unless something failed."""
         self._complaint = (self._complaint + text)[-_COMPLAINT:]
 
     def _hear(self, message: dict[str, Any]) -> None:
@@ -182,7 +182,7 @@ class _SupervisorMessages:
             kept.take(clean(message.get(name)))
 
     def logs(self) -> Logs:
-        """What the run printed."""
+        """Return what the run printed."""
         dropped = self.end.get("dropped")
         counts = [*dropped, 0, 0] if isinstance(dropped, list) else [0, 0]
         return Logs(
@@ -193,15 +193,15 @@ class _SupervisorMessages:
         )
 
     def execution(self, code: int) -> Execution:
-        """Return how the run ended; `code` is its parent's exit status.
+        """Return how the run ended; `code` is the supervisor's exit status.
 
-        Raises SandboxError where the code never began.
+        Raises SandboxError if the program never started.
         """
         if not self.begun or self.end.get("answers") == []:
             said = (self._complaint or self._kept["stderr"].text()).strip().splitlines()
             raise SandboxError(
                 f"E2B's sandbox could not start a run (exit status {code}): "
-                f"{said[-1] if said else 'it said nothing'}; "
+                f"{said[-1] if said else 'no error message'}; "
                 "its template must have Python 3.11 or newer as python3"
             )
         seconds = self.end.get("seconds")

@@ -1,4 +1,4 @@
-"""The host's side of one sealed process: its pipes, its channel, and the power to end it."""
+"""The host's side of one child process: its pipes, its channel and its signals."""
 
 import asyncio
 import os
@@ -20,34 +20,35 @@ from opencodeinterpreter.tools.sandbox.local.zygote_client import (
 )
 
 FRAME = 8 << 20
-"""Most bytes of one answer."""
+"""Maximum size of one answer in bytes."""
 _CHUNK = 1 << 16
 
 
 class Child:
-    """A process forked and sealed for one run or one context; it takes a request once it is.
+    """A process forked for one run or one context, which seals itself and then takes requests.
 
-    Whoever makes it must `close` it, which also ends the process. Raises ZygoteDiedError.
+    The creator must `close` it, which also kills the process. Creating it raises ZygoteDiedError
+    if the zygote is gone.
     """
 
     def __init__(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
         self.zygote = zygote
         self.limits = limits
-        """Those that it was born with."""
+        """The limits that it was forked with."""
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self._loop.create_future()
-        """Done when it is sealed and can be watched, and when it ended without ever being so."""
+        """Done when it is sealed and can be watched, or when it ended before that."""
         self.failure = ""
-        """Why it could not be set up."""
+        """Why it could not be set up; empty if it could."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        """Done when its owner has closed it."""
+        """Done when its owner closed it."""
         self.answers: deque[dict[str, Any]] = deque()
         self.on_answer: Callable[[], None] | None = None
         self.meter: Meter | None = None
         self.folder: WorkFolder | None = None
         """Its work folder; `None` until it is sealed."""
         self.room: WorkFolder | None = None
-        """All of the host's disk that it may write to; `None` where it has mounts of its own."""
+        """All of the host's disk that it may write to; `None` if it has its own mounts."""
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
@@ -62,19 +63,19 @@ class Child:
 
     @property
     def ended(self) -> asyncio.Future[ChildExit]:
-        """Its end, by the zygote's word; ZygoteDiedError when that went away."""
+        """How it ended, as the zygote reports; ZygoteDiedError if the zygote died."""
         return self._pending.ended
 
     @property
     def overrun(self) -> bool:
-        """Whether it answered more than a frame may hold."""
+        """Whether its answer was longer than a frame may be."""
         return self._frames.overrun
 
     def _fork(self) -> None:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._open.enter_context(self.channel)
         self.channel.setblocking(False)
-        # asyncio describes a socket whenever it looks for one, a number costs nothing.
+        # asyncio formats a socket object for every look-up; a number is cheap.
         self._line = self.channel.fileno()
         with ExitStack() as children_ends:
             children_ends.enter_context(theirs)
@@ -84,7 +85,7 @@ class Child:
             err, their_err = self._pipe(children_ends)
             given = (self._stdin, their_out, their_err, theirs.fileno())
             self.zygote.fork(self.limits, given, self._pending)
-        # The zygote is at work by now; what follows takes no time from the run.
+        # The zygote forks meanwhile, so what follows does not delay the run.
         self.stdout, self.stderr = self._drain(out), self._drain(err)
         self._listen()
         self._open.callback(self._listen_no_more)
@@ -101,7 +102,7 @@ class Child:
         return drain
 
     def give_stdin(self, text: str) -> None:
-        """Make `text` what the process reads from its descriptor 0, for good; do it once."""
+        """Set what the process reads from descriptor 0. Can be called once."""
         import fcntl  # not on Windows
 
         rest = memoryview(text.encode("utf-8", "surrogatepass"))
@@ -109,14 +110,14 @@ class Child:
         at = 0
         while at < len(rest):
             at += os.pwrite(self._stdin, rest[at:], at)
-        # Else a run could keep memory there that no limit counts.
+        # Sealed, so that a run cannot store data there, which no limit would count.
         seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
         fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)
 
     def send(self, frame: bytes) -> asyncio.Task[None] | None:
-        """Send a request; return the task that sends the rest of a long one, to be cancelled.
+        """Send a request; return the task that sends the rest of a long one, or `None`.
 
-        One that the process does not read any more is no error.
+        The caller cancels the task when the run ends. A process that no longer reads is no error.
         """
         try:
             sent = self.channel.send(frame)
@@ -133,7 +134,7 @@ class Child:
             await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
     def expect(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at the next answer; one that came unasked is forgotten."""
+        """Call `heard` at the next answer. Earlier, unrequested answers are dropped."""
         self.answers.clear()
         self.on_answer = heard
         if not self._listening:
@@ -149,7 +150,7 @@ class Child:
 
     def _hear(self) -> bool:
         if self.answers:
-            # One is all that is ever read; hostile code may send millions.
+            # Read one answer only; hostile code may send millions.
             self._listen_no_more()
             return False
         try:
@@ -177,7 +178,7 @@ class Child:
     def _receive(self) -> bytes:
         if self._said_ready:
             return self.channel.recv(_CHUNK)
-        # Untrusted code has not begun, so this is the work folder.
+        # Untrusted code has not started yet, so this descriptor is the work folder.
         cloexec = socket.MSG_CMSG_CLOEXEC
         data, descriptors, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, cloexec)
         for descriptor in descriptors:
@@ -189,7 +190,7 @@ class Child:
         return WorkFolder(descriptor)
 
     def finish(self) -> None:
-        """Take what is in the channel, up to an answer, and in the pipes by now."""
+        """Read what is in the pipes and, up to the first answer, in the channel."""
         for drain in (self.stdout, self.stderr):
             drain.finish(1 << 20)
         while not self.answers and not self.overrun and self._hear():
@@ -218,7 +219,7 @@ class Child:
 
     @property
     def private_folder(self) -> str:
-        """The host's folder that was made for it, empty where it has mounts of its own."""
+        """The host's folder made for it; empty if it has its own mounts."""
         base = self.zygote.build.folder
         return f"{base}/{self._pending.number}" if base else ""
 
@@ -229,15 +230,15 @@ class Child:
 
     @property
     def sealed(self) -> bool:
-        """Whether it said that it is sealed."""
+        """Whether it reported that it is sealed."""
         return self._said_ready
 
     def kill(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self._signal(signal.SIGKILL)
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in the cell that is running."""
+        """Raise KeyboardInterrupt in the running cell."""
         self._signal(signal.SIGINT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -246,7 +247,7 @@ class Child:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def close(self) -> None:
-        """End the process and let go of everything; once or more."""
+        """Kill the process and release everything. Can be called more than once."""
         if self.closed.done():
             return
         self.closed.set_result(None)

@@ -1,8 +1,8 @@
-"""The local sandbox: untrusted Python on this machine's own kernel, no account, no daemon.
+"""The local sandbox: untrusted Python on this machine's kernel, without account or daemon.
 
-A warm interpreter (the zygote) lives in namespaces of its own with a read-only root. Each run
-is a child forked from it, sealed before its first line (see `seal`), and killed with all it
-started when it ends.
+A warm interpreter (the zygote) runs in its own namespaces with a read-only root. Each run is a
+child forked from it, which seals itself before the first untrusted line (see `inside.seal`). When
+a run ends, its child and all processes of it are killed.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from opencodeinterpreter.tools.sandbox.shared.request import pack_request
 from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
 _ATTEMPTS = 2
-"""Code in the sandbox changes nothing outside, so a run whose zygote died is simply done again."""
+"""A run whose zygote died is repeated: code in the sandbox changes nothing outside."""
 
 
 class LocalSandbox:
@@ -59,31 +59,31 @@ class LocalSandbox:
         self._contexts: dict[str, LocalContext] = {}
         self._most_contexts = contexts
         self.reserve = Reservations(contexts).reserve
-        """Keeps room for contexts; see `ContextSandbox`."""
+        """Reserve contexts; see `ContextSandbox.reserve`."""
         self._host_folders = HostFolders()
         self._ready_children = ReadyChildren(ready, self._host_folders.adopt)
         self._closed = False
         self.proof: tuple[Canary, ...] = ()
-        """What the throw-away run tried when the sandbox was opened."""
+        """The ways to escape that the test run tried when the sandbox was opened."""
 
     @property
     def tier(self) -> str:
-        """The isolation that the throw-away run proved."""
+        """The isolation that the test run proved."""
         return self._build.named
 
     @property
     def holds(self) -> frozenset[str]:
-        """Names of our modules that every run finds loaded."""
+        """Names of modules of this package that every run finds loaded."""
         return frozenset(name for name, _ in self._build.modules)
 
     @property
     def facts(self) -> ZygoteFacts | None:
-        """What the zygote says of itself; `None` before the first start."""
+        """What the zygote reported at its start; `None` before the first start."""
         return self._zygote.facts if self._zygote else None
 
     @property
     def zygote_pid(self) -> int | None:
-        """Process id of the zygote's keeper, whose death ends all runs; `None` if not started."""
+        """Process id of the zygote's parent, whose death ends all runs; `None` if not started."""
         return self._zygote.pid if self._zygote else None
 
     async def run_code(
@@ -98,9 +98,9 @@ class LocalSandbox:
         seed: int | None = None,
         on_stdout: OnStdout | None = None,
     ) -> Execution:
-        """Run `code` as the protocol says; waits while too many runs are under way.
+        """Run `code`; see `ContextSandbox.run_code`. Waits while `concurrency` runs are active.
 
-        Raises SandboxError when the sandbox breaks or is closed.
+        Raises SandboxError if the sandbox fails or is closed.
         """
         given = dict(files or {})
         listener = Listener(on_stdout)
@@ -118,11 +118,12 @@ class LocalSandbox:
             except ZygoteDiedError:
                 if listener.told:
                     raise SandboxError(
-                        "the sandbox's zygote died under a run that was listened to: start it again"
+                        "the sandbox's zygote died during a run whose output was passed on; "
+                        "run it again"
                     ) from None
         raise SandboxError(
-            f"the sandbox's zygote died {_ATTEMPTS} times under one run: "
-            "is the machine out of memory? See the kernel's log"
+            f"the sandbox's zygote died {_ATTEMPTS} times during one run: "
+            "is the machine out of memory? See the kernel log"
         )
 
     async def _once(
@@ -139,7 +140,7 @@ class LocalSandbox:
         except BaseException:
             self._slots.release()
             raise
-        # It counts until it is dead, though its caller does not wait for that.
+        # The slot is free when the child is dead; the caller does not wait for that.
         child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
@@ -149,37 +150,37 @@ class LocalSandbox:
             asyncio.get_running_loop().call_soon(self._clear_away, child)
 
     def _clear_away(self, child: Child) -> None:
-        """Do what the caller of a run need not wait for."""
+        """Clean up after a run and fork for the next ones; the caller does not wait for it."""
         child.close()
         if child.zygote is self._zygote and not self._closed:
             self._ready_children.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
-        """Make an empty context."""
+        """Create an empty context."""
         return self._keep(LocalContext(self._spawn, limits or self._limits))
 
     async def restart_context(self, context: Context) -> None:
-        """Empty `context`; raises InputError if there is none such."""
+        """Clear `context`; raises InputError if it does not exist."""
         self._find(context).empty()
 
     async def remove_context(self, context: Context) -> None:
-        """End `context`; one that is gone already is no error."""
+        """End `context`. Does nothing if it was removed before."""
         found = self._contexts.pop(context.id, None)
         if found:
             found.empty()
 
     async def fork_context(self, context: Context) -> Context:
-        """Make a second context in the same state; raises InputError or SandboxError."""
+        """Create a copy of `context`; raises InputError or SandboxError."""
         found = self._find(context)
         async with self._slots:
             return self._keep(await found.fork())
 
     async def read_file(self, context: Context, path: str) -> bytes:
-        """Return a file's bytes; raises InputError."""
+        """Return a file's content; raises InputError."""
         return await self._find(context).read_file(path)
 
     async def write_file(self, context: Context, path: str, data: bytes) -> None:
-        """Write a file; raises InputError where it does not fit."""
+        """Write a file; raises InputError if it cannot be written."""
         await self._find(context).write_file(path, data)
 
     async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
@@ -194,7 +195,7 @@ class LocalSandbox:
     def _find(self, context: Context) -> LocalContext:
         found = self._contexts.get(context.id)
         if found is None:
-            raise InputError(f"context {context.id}: not open in this sandbox; create one")
+            raise InputError(f"context {context.id}: not open in this sandbox; create a new one")
         return found
 
     async def _spawn(self, limits: SandboxLimits) -> Child:
@@ -204,28 +205,28 @@ class LocalSandbox:
                 return self._ready_children.take(await self._running_zygote(), limits)
             except ZygoteDiedError:
                 continue
-        raise SandboxError("the sandbox's zygote died while a context was made; try again")
+        raise SandboxError("the sandbox's zygote died while a context was created; try again")
 
     def _make_room(self) -> None:
-        """For a context at work, end the one longest idle if there are too many processes."""
+        """If there are too many context processes, end the one that is idle longest."""
         contexts = self._contexts.values()
         if sum(context.alive or context.busy for context in contexts) <= self._most_contexts:
             return
         idle = [context for context in contexts if context.alive and not context.busy]
         if not idle:
             raise SandboxError(
-                f"{self._most_contexts} contexts, which is the most, are all at work: "
+                f"all {self._most_contexts} contexts of this sandbox are busy: "
                 "wait for one of them, or open the sandbox with more `contexts`"
             )
         min(idle, key=lambda context: context.used_at).lose()
 
     async def open(self) -> None:
-        """Start the zygote and prove that it isolates; raises SandboxError."""
+        """Start the zygote and prove that it isolates; raises SandboxError if not."""
         zygote = await self._running_zygote()
         self.proof = await prove(self, self._build, zygote.pid)
 
     async def close(self) -> None:
-        """End the zygote and every run in it."""
+        """End the zygote and all its runs."""
         self._closed = True
         for context in self._contexts.values():
             context.empty()
@@ -238,7 +239,7 @@ class LocalSandbox:
     async def _running_zygote(self) -> ZygoteClient:
         async with self._starting:
             if self._closed:
-                raise SandboxError("the sandbox is closed: open another one")
+                raise SandboxError("the sandbox is closed: open a new one")
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote:
                     await self._zygote.close()
