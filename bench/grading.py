@@ -32,6 +32,7 @@ from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, loa
 from opencodeinterpreter.tools.benchmarks.truth import TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 WORKERS = 2
 SAMPLES = 400
@@ -79,7 +80,9 @@ def processor_seconds() -> float:
 
 
 def _sandbox() -> AbstractAsyncContextManager[LocalSandbox]:
-    return open_local_sandbox(concurrency=WORKERS, preload="numpy", modules=MODULES)
+    return open_local_sandbox(
+        LocalSandboxSettings(concurrency=WORKERS, preload="numpy", modules=MODULES)
+    )
 
 
 async def grade_all(benchmark: Benchmark, samples: list[Sample]) -> tuple[Cost, int]:

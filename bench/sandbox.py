@@ -1,13 +1,12 @@
-"""What a run in the local sandbox costs, as ratios within one interleaved run.
+"""Measure the time of a run in the local sandbox, as ratios within one interleaved run.
 
-The floor is the same warmed interpreter that forks a child which leaves at once. A caller who
-asks a model in between finds the machine idle: `alone` is a run after a pause. One who grades
-runs program after program: `in a row` are the runs that follow at once. A run is timed until its
-caller has the result; `ready child` is one that was forked in the pause. Variants take turns in
-random order, so that whatever else the machine does hits all of them alike.
+The floor is the same warmed interpreter forking a child that exits at once. `alone` is a run after
+a pause, as when a model is called in between; `in a row` are runs without a pause, as in grading. A
+run is timed until its caller has the result. `ready child`: a child was forked during the pause.
+Variants take turns in random order, so that other load affects all of them alike.
 
-Bubblewrap is measured where it is installed, and Docker where BENCH_IMAGE names an image that is
-there and has python3.
+Bubblewrap is measured if it is installed, and Docker if BENCH_IMAGE names a local image with
+python3.
 """
 
 import asyncio
@@ -27,12 +26,13 @@ from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.inside import frames
 from opencodeinterpreter.tools.sandbox.inside.build import PRELOADS
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 PAUSE = 0.008
-"""Seconds before each turn, in which a child can be forked ahead."""
+"""Pause in seconds before each turn, in which a child can be forked ahead."""
 ROW = 4
-"""Measurements without a pause after the one that had it."""
+"""Number of measurements without a pause after the one with it."""
 
 _FLOOR = """
 import gc, importlib, os, sys, time
@@ -53,10 +53,10 @@ Seconds = dict[str, list[float]]
 
 
 class Floor:
-    """A process that forks on demand and tells how long it took."""
+    """A process that forks on request and reports how long it took."""
 
     def __init__(self, modules: tuple[str, ...]) -> None:
-        """Start it with `modules` imported beside those that every zygote imports."""
+        """Start it with `modules` imported, in addition to those of every zygote."""
         from opencodeinterpreter.tools.sandbox.inside.preload import STANDARD
 
         code = _FLOOR.format(modules=(*STANDARD, *modules))
@@ -70,7 +70,7 @@ class Floor:
         )
 
     async def once(self) -> float:
-        """Return the seconds of one fork, exit and wait."""
+        """Return the time of one fork, exit and wait in seconds."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -96,7 +96,7 @@ def _program(*command: str) -> Variant:
 
 
 async def _cell_without_loop(stack: AsyncExitStack, sandbox: LocalSandbox) -> Variant:
-    """Return a cell asked over its channel by blocking calls: the least that a cell costs."""
+    """Return a variant that runs a cell by blocking calls: the minimum time of a cell."""
     child = await sandbox._spawn(SandboxLimits())
     stack.callback(child.close)
     child.give_stdin("")
@@ -122,7 +122,9 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
         stack.callback(floor.close)
         variants[f"{name}: floor"] = floor.once
         for kind, ready in (("run", 0), ("ready child", 1)):
-            sandbox = await stack.enter_async_context(open_local_sandbox(preload=name, ready=ready))
+            sandbox = await stack.enter_async_context(
+                open_local_sandbox(LocalSandboxSettings(preload=name, ready=ready))
+            )
             variants[f"{name}: {kind}"] = _runs(sandbox)
         context = await sandbox.create_context()
         await sandbox.run_code("x = 0", context=context)
@@ -141,7 +143,7 @@ async def _variants(stack: AsyncExitStack) -> dict[str, Variant]:
 
 
 async def main() -> None:
-    """Measure all variants in turn and print the table."""
+    """Measure all variants and print the table."""
     async with AsyncExitStack() as stack:
         variants = await _variants(stack)
         for measure in variants.values():

@@ -1,4 +1,4 @@
-"""Attacks on the sandbox, as a table: each a program that tries to reach the host."""
+"""A table of attacks on the sandbox: programs that try to reach the host."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 _FOLDER = Path(__file__).parent / "attacks"
 _MARK = "# -- "
-# Everything that an attacker could know is in H.
+# H holds everything that an attacker could know.
 _START = """
 import ctypes, fcntl, json, mmap, os, resource, select, signal, socket, struct, sys, threading, time
 H = json.load(sys.stdin)
@@ -31,7 +31,7 @@ def attempt(action):
 
 
 class Attack(NamedTuple):
-    """One program; `slow` ones run into a limit."""
+    """One program; a `slow` one runs into a limit."""
 
     name: str
     code: str
@@ -83,6 +83,6 @@ SLOW_LIMITS = SandboxLimits(wall_seconds=0.5, memory_mb=96, output_bytes=1 << 16
 
 
 async def launch(sandbox: LocalSandbox, attack: Attack, told: dict[str, object]) -> Execution:
-    """Run one attack that knows all of `told`."""
+    """Run one attack with the knowledge in `told`."""
     limits = SLOW_LIMITS if attack.slow else LIMITS
     return await sandbox.run_code(_START + attack.code, stdin=json.dumps(told), limits=limits)

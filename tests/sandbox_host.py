@@ -1,4 +1,4 @@
-"""Things on the host that hostile code may try to reach, and a look at what became of them."""
+"""Targets on the host that hostile code may try to reach, and checks of what it reached."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from opencodeinterpreter.tools.sandbox.inside.seal import LEAST_LANDLOCK
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 DEBIAN = Path("/usr/bin/python3")
-"""An interpreter that every user can read."""
+"""An interpreter that all users can read."""
 needs_reduced = pytest.mark.skipif(
     landlock.version() < LEAST_LANDLOCK,
     reason=f"the tier `reduced` needs Landlock {LEAST_LANDLOCK}, which came with Linux 6.2",
@@ -36,7 +36,7 @@ def readable_by_all(path: Path) -> bool:
 
 
 def serves(interpreter: Path) -> bool:
-    """Whether `interpreter` is there and new enough."""
+    """Return whether `interpreter` exists and is new enough."""
     if not interpreter.exists():
         return False
     check = [str(interpreter), "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
@@ -44,7 +44,7 @@ def serves(interpreter: Path) -> bool:
 
 
 def descendants(pid: int) -> set[int]:
-    """The processes of the host that stem from `pid`."""
+    """Return the descendants of `pid` on the host."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -73,13 +73,13 @@ def user_of(pid: int) -> int:
 
 
 class Host:
-    """Canaries for one sandbox; `effects` says which were touched, and sets them up again."""
+    """Targets for one sandbox; `effects` returns which were reached and restores them."""
 
     def __init__(self, folder: Path, user: int) -> None:
         self._open = ExitStack()
         self._folder = folder
         self._user = user
-        """Who the code in the sandbox is on the host: nothing but the walls keeps it out."""
+        """The user id of sandboxed code on the host; it owns the targets."""
         self.secret = secrets.token_hex(16)
         self.mark = secrets.token_hex(4)
         folder.chmod(0o777)
@@ -140,7 +140,7 @@ class Host:
         return subprocess.Popen([python, "-c", _SLEEPER], stdin=subprocess.PIPE, **other)  # type: ignore[call-overload, no-any-return]
 
     def told(self) -> dict[str, object]:
-        """All that an attack needs to know: as much as the best informed attacker."""
+        """Return all that an attack needs to know, as much as the best informed attacker has."""
         return {
             "tcp": self.tcp.getsockname()[1],
             "udp": self.udp.getsockname()[1],
@@ -155,7 +155,7 @@ class Host:
         }
 
     def effects(self, output: str) -> set[str]:
-        """What was reached since the last look, `output` being all that the code gave back."""
+        """Return what was reached since the last call; `output` is all that the code returned."""
         found = {name for name, seen in self._files().items() if seen != self._before[name]}
         if self.secret in output:
             found.add("secret told")
@@ -187,9 +187,9 @@ class Host:
         return heard
 
     def _left_running(self) -> bool:
-        """Whether a process goes by the name that daemons of attacks give themselves.
+        """Return whether a process has the name that daemons of attacks give themselves.
 
-        One that was killed with its run may take a moment to be gone.
+        A process killed with its run may take a moment to end.
         """
         deadline = time.monotonic() + _DYING_SECONDS
         while left := self._daemons():
@@ -223,13 +223,13 @@ class Host:
         self._before = self._files()
 
     def close(self) -> None:
-        """Let go of all canaries."""
+        """Close all targets."""
         self.victim.communicate()
         self._open.close()
 
 
 async def start_sibling(sandbox: LocalSandbox, host: Host) -> asyncio.Task[object]:
-    """Start a run that goes on while others attack, with a secret in its folder."""
+    """Start a run with a secret in its folder that goes on while others attack."""
     keeper = sandbox.zygote_pid
     assert keeper is not None
     before = descendants(keeper)
@@ -241,7 +241,7 @@ async def start_sibling(sandbox: LocalSandbox, host: Host) -> asyncio.Task[objec
     sibling: asyncio.Task[object] = asyncio.create_task(sandbox.run_code(code, limits=limits))
     until = time.monotonic() + _START_SECONDS
     while not host.sibling and not sibling.done():
-        # Root needs the right to look into processes of others, which containers withhold.
+        # In some containers, root may not inspect processes of other users.
         assert time.monotonic() < until, "no process is seen in a folder with the sibling's file"
         await asyncio.sleep(0.02)
         for pid in descendants(keeper) - before:

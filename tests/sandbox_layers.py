@@ -1,6 +1,6 @@
-"""Which layer of the `full` tier contains which attack when all others are off.
+"""Find which layer of the `full` tier contains which attack when all others are off.
 
-Run as a program, it prints the table for `docs/security.md`.
+Run as a program, this prints the table for `docs/security.md`.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ PLAYED = (
     "kernel: a daemon",
     "kernel: another program",
     "kernel: a sibling's mounts",
-    # Last, since it may well leave nobody alive.
+    # Last, since it may kill everything.
     "signal: the own group",
 )
-# These two guard the run's own mounts, so they are tried with these.
+# These two protect the run's own mounts, so they are tried together with mount.
 _WITH_MOUNTS = ("capabilities", "user")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -38,11 +38,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _SETTLE_SECONDS = 0.2
 Contained = dict[str, dict[str, bool]]
-"""By attack, then by column: whether the host was left alone."""
+"""By attack, then by column: whether the attack was contained."""
 
 
 async def play(standing: Iterable[str]) -> dict[str, bool]:
-    """Launch every attack at a sandbox of these layers alone; return which it contained."""
+    """Launch every attack at a sandbox with only these layers; return which it contained."""
     without = tuple(layer for layer in LAYERS if layer not in set(standing))
     attacks = {attack.name: attack for attack in ATTACKS}
     sandbox = LocalSandbox(DEBIAN, Build(runs=3, without=without), LIMITS)
@@ -56,10 +56,10 @@ async def play(standing: Iterable[str]) -> dict[str, bool]:
             contained = {}
             for name in PLAYED:
                 told = ""
-                # An attack may well take the zygote with it.
+                # An attack may kill the zygote.
                 with suppress(SandboxError):
                     told = (await launch(sandbox, attacks[name], host.told())).model_dump_json()
-                # A signal takes a moment to do its work.
+                # A signal takes a moment to arrive.
                 await asyncio.sleep(_SETTLE_SECONDS)
                 contained[name] = not host.effects(told)
             sibling.cancel()
@@ -85,7 +85,7 @@ async def play_all() -> Contained:
 
 
 def table(contained: Contained) -> str:
-    """Return it as the documentation has it."""
+    """Return the table as Markdown, as in the documentation."""
     lines = [f"| attack | {' | '.join(COLUMNS)} |", "| --- " * (len(COLUMNS) + 1) + "|"]
     for attack, columns in contained.items():
         marks = " | ".join("held" if columns[name] else "-" for name in COLUMNS)

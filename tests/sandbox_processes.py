@@ -1,4 +1,4 @@
-"""Looking at a sandbox's processes from the host."""
+"""Inspect a sandbox's processes from the host."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 from tests.sandbox_host import DEBIAN, descendants, serves
 
 PYTHON = DEBIAN if serves(DEBIAN) else None
-"""An interpreter that serves in every tier, `None` for our own."""
+"""An interpreter that works in every tier; `None` for our own."""
 
 
 def descriptors(pid: str) -> int:
@@ -27,7 +27,7 @@ async def settle(condition: Callable[[], bool], seconds: float = 10) -> bool:
 
 
 def init_of(keeper: int) -> int:
-    """The zygote itself, which is process 1 of its namespace."""
+    """Return the zygote itself, process 1 of its namespace."""
     (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
     return int(child)
 
@@ -38,7 +38,7 @@ def pid_of(sandbox: LocalSandbox) -> int:
 
 
 async def idle(sandbox: LocalSandbox, ready: int = 0) -> set[int]:
-    """The sandbox's processes once those of past runs are dead, `ready` of them forked ahead."""
+    """Return the sandbox's processes once past runs are dead; `ready` children are forked ahead."""
     keeper = pid_of(sandbox)
     found: set[int] = set()
 

@@ -2,13 +2,11 @@
 
 import json
 import lzma
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.benchmarks.grading import grade_samples
 from opencodeinterpreter.tools.benchmarks.journal import Journal
@@ -17,17 +15,15 @@ from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, loa
 from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
 from opencodeinterpreter.tools.benchmarks.verdicts import SetVerdict, grade_solution
 from opencodeinterpreter.tools.errors import BenchmarkError
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(preload="numpy") as opened:
-        yield opened
+SANDBOX_SETTINGS = LocalSandboxSettings(preload="numpy")
 
 
 def task(reference: str, *base: list[Any], atol: float = 0, plus: Any = ()) -> InputTask:

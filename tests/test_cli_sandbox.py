@@ -16,6 +16,7 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.sandbox.inside.build import LAYERS, Build
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, named_sandbox, open_sandbox
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.command import Command, warm
@@ -63,19 +64,19 @@ async def test_doctor_runs_a_line_on_e2b(fake: FakeE2B, tmp_path: Path) -> None:
     done = await asyncio.to_thread(command, "doctor", "--sandbox", "e2b")
     assert (done.status, done.stderr) == (0, "")
     assert "sandbox: e2b\n" in done.stdout
-    assert "code ran in a sandbox of its own" in done.stdout
+    assert "code ran in its own sandbox" in done.stdout
     assert fake.alive == []
     wrong = command.with_environment(E2B_API_KEY="e2b_" + "0" * 40)
     done = await asyncio.to_thread(wrong, "doctor", "--sandbox", "e2b")
     assert done.status == 3
-    assert "is the key of this account valid?" in done.stdout
+    assert "check that the API key is valid" in done.stdout
 
 
 def test_e2b_without_a_key_is_refused_in_one_line(tmp_path: Path) -> None:
     done = solve(Command(tmp_path, warm), "--sandbox", "e2b")
     assert (done.status, done.stdout) == (2, "")
     last = done.stderr.splitlines()[-1]
-    assert "E2B needs the key of an account: set E2B_API_KEY" in last
+    assert "E2B needs an API key: set E2B_API_KEY" in last
     assert "--sandbox e2b" in done.stderr, "what to resume with names the sandbox too"
 
 
@@ -126,7 +127,7 @@ def test_an_unknown_name_in_the_environment_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SANDBOX_VARIABLE, "none")
-    with pytest.raises(InputError, match="sandbox 'none': there is none of that name; the names"):
+    with pytest.raises(InputError, match="unknown sandbox 'none'; use one of full, reduced, e2b"):
         named_sandbox()
     done = Command(tmp_path, warm, {SANDBOX_VARIABLE: "none"})("doctor")
     assert done.status == 2
@@ -135,14 +136,14 @@ def test_an_unknown_name_in_the_environment_is_refused(
 
 @pytest.mark.parametrize("name", ["Full", "E2B", "reduced ", ""])
 async def test_a_program_that_misspells_it_gets_no_sandbox(name: Any) -> None:
-    with pytest.raises(InputError, match="there is none of that name"):
+    with pytest.raises(InputError, match="unknown sandbox"):
         async with open_sandbox(name):
             raise AssertionError("opened")
     with pytest.raises(InputError, match="the tiers are full, reduced"):
-        async with open_local_sandbox(tier=name):
+        async with open_local_sandbox(LocalSandboxSettings(tier=name)):
             raise AssertionError("opened")
     with pytest.raises(InputError, match="the profiles pure, proc"):
-        async with open_local_sandbox(profile=name):
+        async with open_local_sandbox(LocalSandboxSettings(profile=name)):
             raise AssertionError("opened")
     assert Build(tier=name).layers == frozenset(LAYERS)
 

@@ -1,22 +1,13 @@
 """Assertions across the boundary: what crosses to the tests and back."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
 
 
 async def told(sandbox: LocalSandbox, code: str, tests: str) -> list[tuple[str, str]]:

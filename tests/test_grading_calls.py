@@ -4,12 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.benchmarks.calls import Answers, CallLimits, CallSet, as_texts, call
 from opencodeinterpreter.tools.benchmarks.grading import MODULES
@@ -21,14 +20,12 @@ from opencodeinterpreter.tools.grading.inside import wire
 from opencodeinterpreter.tools.grading.shipping import ship
 from opencodeinterpreter.tools.grading.tests import PythonTests
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(concurrency=1) as opened:
-        yield opened
+SANDBOX_SETTINGS = LocalSandboxSettings(concurrency=1)
 
 
 def calls(inputs: Sequence[Any], each: float, total: float) -> CallSet:
@@ -142,7 +139,9 @@ async def test_a_sandbox_that_holds_the_graders_modules_is_not_sent_them(interpr
     if not Path(interpreter).exists():
         pytest.skip(f"there is no {interpreter}")
     code = "import sys\ndef f(x):\n    return x, sys.version_info[:2] > (3, 10)\n"
-    async with open_local_sandbox(interpreter=Path(interpreter), modules=MODULES) as own:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=Path(interpreter), modules=MODULES)
+    ) as own:
         program = await ship(own, wire, callee)
         (answers,) = await call(own, code, "f", [calls([1], 1.0, 9.0)])
         tests = PythonTests(
@@ -157,7 +156,7 @@ async def test_a_sandbox_that_holds_the_graders_modules_is_not_sent_them(interpr
 
 
 async def test_a_sandbox_that_lacks_one_of_them_is_sent_all(sandbox: LocalSandbox) -> None:
-    async with open_local_sandbox(modules=[wire]) as own:
+    async with open_local_sandbox(LocalSandboxSettings(modules=[wire])) as own:
         assert await ship(own, wire, callee) == await ship(sandbox, wire, callee)
         (answers,) = await call(own, "f = abs", "f", [calls([-1], 1.0, 9.0)])
     assert values(answers, 1) == [1]
@@ -198,7 +197,7 @@ async def test_a_forged_line_of_no_call_is_passed_over(sandbox: LocalSandbox, li
 
 
 async def test_a_run_that_was_heard_of_is_not_done_again() -> None:
-    async with open_local_sandbox(concurrency=1) as own:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as own:
 
         def end_all(_: Sequence[Answers]) -> bool:
             os.kill(own.zygote_pid or 0, signal.SIGKILL)

@@ -1,23 +1,15 @@
 """Input/output cases: calls compared on the host's side, and programs that read and print."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
 
 
 def calls(*pairs: tuple[list[Any], Any]) -> CaseTests:

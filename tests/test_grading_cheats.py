@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,12 +65,6 @@ def honest(path: Path) -> Honest:
     found = re.match(r'"""Kind: (.*)\. Honest: (\w+), (\w+)\."""', path.read_text("utf-8"))
     assert found, f"{path.name} does not say what it is"
     return Honest(*found.groups())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,14 +1,11 @@
 """Tests written in Python: what becomes of right, wrong, hanging and crashing candidates."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,12 +35,6 @@ def test_close():
 """
 RIGHT = "def add(a, b):\n    return a + b\n"
 WRONG = "def add(a, b):\n    return a - b\n"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
 
 
 async def graded(

@@ -1,4 +1,4 @@
-"""No attack of the table reaches the host: in each tier and profile, as root and as a user.
+"""No attack reaches the host, in any tier and profile, as root or as an ordinary user.
 
 Each is judged by what became of the host's files, sockets and processes, never by what the
 code says of itself.
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import Profile, Tier
 from tests.sandbox_attacks import ATTACKS, LIMITS, Attack, launch
 from tests.sandbox_host import (
@@ -33,7 +34,7 @@ _ALL = [pytest.param(*s, marks=[needs_reduced] * (s[0] == "reduced")) for s in _
 
 
 def _quickly(*quick: str) -> list[object]:
-    """All settings, of which only one is tried by every `make test`."""
+    """Yield all settings; `make test` runs only the first."""
     slow = pytest.mark.slow
     return [
         pytest.param(*setting.values, marks=[*setting.marks, *[slow] * (setting.values != quick)])
@@ -42,10 +43,12 @@ def _quickly(*quick: str) -> list[object]:
 
 
 async def assault(tier: Tier, profile: Profile, attacks: Iterable[Attack]) -> dict[str, str]:
-    """Launch all attacks; return those that had an effect on the host, with it."""
+    """Launch all attacks; return those that had an effect on the host, with the effect."""
     escaped: dict[str, str] = {}
     async with open_local_sandbox(
-        interpreter=DEBIAN, tier=tier, profile=profile, concurrency=3, limits=LIMITS
+        LocalSandboxSettings(
+            interpreter=DEBIAN, tier=tier, profile=profile, concurrency=3, limits=LIMITS
+        )
     ) as sandbox:
         keeper = sandbox.zygote_pid
         assert keeper is not None
@@ -65,7 +68,7 @@ async def assault(tier: Tier, profile: Profile, attacks: Iterable[Attack]) -> di
                         found.add("tier")
                     if found:
                         escaped[attack.name] = ", ".join(sorted(found))
-                # A signal takes a moment to do its work.
+                # A signal takes a moment to arrive.
                 await asyncio.sleep(0.5)
                 if late := host.effects(""):
                     escaped["one of them"] = ", ".join(sorted(late))
@@ -80,7 +83,7 @@ async def _all(tier: Tier, profile: Profile, *, slow: bool) -> dict[str, str]:
 
 
 def as_user(tier: Tier, profile: Profile, *, slow: bool) -> dict[str, str]:
-    """Do it in another process that is no longer root."""
+    """Launch the attacks in another process, which is not root."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user; this process is one already")
     if not readable_by_all(Path(__file__)) or not serves(DEBIAN):
@@ -94,7 +97,7 @@ def as_user(tier: Tier, profile: Profile, *, slow: bool) -> dict[str, str]:
     return dict(json.loads(told.stdout))
 
 
-# Everything is imported before root is given up: the environment may be root's alone.
+# Import everything before giving up root: the environment may be readable by root alone.
 _AS_USER = """
 import asyncio, concurrent.futures.thread, json, os, sys
 sys.path.insert(0, os.getcwd())

@@ -1,4 +1,4 @@
-"""Contexts: what stays from cell to cell, what a cell shows, and how a stuck one is stopped."""
+"""Contexts: what is kept between cells, what a cell shows, and how a stuck cell is stopped."""
 
 import asyncio
 import base64
@@ -14,16 +14,11 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT = SandboxLimits(wall_seconds=0.4)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -34,7 +29,7 @@ async def context(sandbox: LocalSandbox) -> AsyncIterator[Context]:
 
 
 def summary(execution: Execution) -> str:
-    """The status and all that explains it, then what was shown and said."""
+    """Return the status with its reason, then the results and the output."""
     error = execution.error.name if execution.error else ""
     shown = " ".join(str(result.text) for result in execution.results)
     parts = (execution.status, execution.reason, error, shown, execution.logs.stdout.strip())
@@ -315,13 +310,13 @@ async def test_a_context_that_is_gone_is_named(sandbox: LocalSandbox) -> None:
 
 
 async def test_a_zygote_that_dies_takes_the_state_and_the_next_result_says_so() -> None:
-    async with open_local_sandbox(concurrency=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as sandbox:
         context = await sandbox.create_context()
         await sandbox.run_code("x = 1", context=context)
         assert sandbox.zygote_pid is not None
         os.kill(sandbox.zygote_pid, signal.SIGKILL)
         told = ""
-        # Until the death has spread, a cell may fail, or find all as it was, and lose it.
+        # Until the host notices the death, a cell may fail, or succeed and then lose its state.
         while "False" not in told:
             with suppress(SandboxError):
                 told = summary(await sandbox.run_code("'x' in globals()", context=context))
@@ -329,7 +324,7 @@ async def test_a_zygote_that_dies_takes_the_state_and_the_next_result_says_so() 
 
 
 async def test_beyond_the_most_contexts_the_one_longest_idle_loses_its_state() -> None:
-    async with open_local_sandbox(concurrency=2, contexts=2) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, contexts=2)) as sandbox:
         one, two, three = [await sandbox.create_context() for _ in range(3)]
         for context in (one, two):
             await sandbox.run_code("x = 1; open('file', 'w').close()", context=context)
@@ -344,18 +339,18 @@ async def test_beyond_the_most_contexts_the_one_longest_idle_loses_its_state() -
 
 
 async def test_a_context_too_many_is_refused_while_all_are_at_work() -> None:
-    async with open_local_sandbox(concurrency=2, contexts=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, contexts=1)) as sandbox:
         one, two = [await sandbox.create_context() for _ in range(2)]
         busy = asyncio.create_task(sandbox.run_code("import time; time.sleep(1)", context=one))
         await asyncio.sleep(0.2)
-        with pytest.raises(SandboxError, match="1 contexts, which is the most, are all at work"):
+        with pytest.raises(SandboxError, match="all 1 contexts of this sandbox are busy"):
             await sandbox.run_code("1", context=two)
         assert summary(await busy) == "ok"
 
 
 async def test_threads_that_spin_between_cells_end_the_context() -> None:
     limits = SandboxLimits(cpu_seconds=0.3)
-    async with open_local_sandbox(concurrency=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as sandbox:
         context = await sandbox.create_context(limits=limits)
         code = (
             "import threading\ndef spin():\n    while True: pass\n"

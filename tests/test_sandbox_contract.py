@@ -1,4 +1,4 @@
-"""What every sandbox does alike: local in both tiers, and E2B through a server that imitates it."""
+"""What all sandboxes have in common: local in both tiers, and E2B against a fake server."""
 
 import asyncio
 import importlib.util
@@ -11,6 +11,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 from tests.e2b_fake import FakeE2B, opened
 from tests.sandbox_host import DEBIAN, REDUCED, serves
@@ -30,12 +31,14 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[ContextSandbo
         else:
             if not serves(DEBIAN):
                 pytest.skip("needs a system Python of 3.11 or newer")
-            local = open_local_sandbox(interpreter=DEBIAN, tier=request.param, concurrency=2)
+            local = open_local_sandbox(
+                LocalSandboxSettings(interpreter=DEBIAN, tier=request.param, concurrency=2)
+            )
             yield await stack.enter_async_context(local)
 
 
 def summary(told: Execution) -> str:
-    """The status and all that explains it, then what was said."""
+    """Return the status with its reason, then the output."""
     error = told.error.name if told.error else ""
     parts = (told.status, told.reason, error, told.logs.stdout.strip())
     return " ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Deaths of the zygote and of the host: what is done again, and that nothing is left."""
+"""The zygote or the host dies: runs are repeated and nothing is left behind."""
 
 import asyncio
 import os
@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 from tests.sandbox_host import REDUCED, alive, descendants, needs_reduced
 from tests.sandbox_processes import PYTHON, idle, pid_of, settle
 
 
 async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
-    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, ready=0)) as sandbox:
         first = pid_of(sandbox)
         before = await idle(sandbox)
         run = asyncio.create_task(sandbox.run_code("import time; time.sleep(0.3); print('done')"))
@@ -30,7 +31,9 @@ async def test_a_run_whose_zygote_is_killed_is_done_again() -> None:
 
 @pytest.mark.parametrize("tier", ["full", REDUCED])
 async def test_runs_die_with_their_zygote(tier: Tier) -> None:
-    async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=2, ready=0) as sandbox:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=PYTHON, tier=tier, concurrency=2, ready=0)
+    ) as sandbox:
         keeper = pid_of(sandbox)
         (init,) = await idle(sandbox)
         run = asyncio.create_task(sandbox.run_code("import time; time.sleep(600)"))
@@ -42,7 +45,7 @@ async def test_runs_die_with_their_zygote(tier: Tier) -> None:
 
 
 async def test_a_zygote_that_dies_between_runs_is_replaced() -> None:
-    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1, ready=0)) as sandbox:
         (init,) = await idle(sandbox)
         os.kill(init, signal.SIGKILL)
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
@@ -52,12 +55,14 @@ _HOST = """
 import asyncio, sys
 from pathlib import Path
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 async def main():
     python = Path(sys.argv[2]) if sys.argv[2:] else None
-    async with open_local_sandbox(
+    settings = LocalSandboxSettings(
         tier=sys.argv[1], interpreter=python, concurrency=2, ready=0
-    ) as sandbox:
+    )
+    async with open_local_sandbox(settings) as sandbox:
         runs = [asyncio.create_task(sandbox.run_code("while True: pass")) for _ in range(2)]
         print(sandbox.zygote_pid, flush=True)
         await asyncio.gather(*runs)
@@ -85,7 +90,7 @@ async def test_killing_the_host_leaves_nothing_running(tier: Tier) -> None:
 async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_other() -> None:
     command = [sys.executable, "-c", _HOST, "reduced", *map(str, [PYTHON] if PYTHON else [])]
     with tempfile.TemporaryDirectory() as folder:
-        # The runs have another user id where the host is root.
+        # Runs have another user id if the host is root.
         Path(folder).chmod(0o755)
         hosts: list[subprocess.Popen[bytes]] = []
 
@@ -108,5 +113,5 @@ async def test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_oth
             for host in hosts:
                 host.kill()
                 await asyncio.to_thread(host.communicate)
-            # While they live they may add to the folder that is to go.
+            # While processes run they may still write to the folder that will be removed.
             assert await settle(lambda: not any(map(alive, begun)))

@@ -1,4 +1,4 @@
-"""Contexts on E2B: a kernel whose state stays, and what is told when it could not."""
+"""Contexts on E2B keep their state, and report when it was lost."""
 
 import asyncio
 import importlib.util
@@ -37,7 +37,7 @@ async def context(sandbox: E2BSandbox) -> Context:
 
 
 async def shown(sandbox: E2BSandbox, context: Context, code: str) -> str:
-    """Run a cell that must end well; return what it shows."""
+    """Run a cell that must succeed; return what it shows."""
     told = await sandbox.run_code(code, context=context)
     assert told.status == "ok", told
     assert not told.state_lost

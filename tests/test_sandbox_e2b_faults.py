@@ -1,4 +1,4 @@
-"""What E2B does wrong: got over where that is safe, else told with its owner; nothing hangs."""
+"""Faults of E2B: retried if that is safe, else reported as E2B's; nothing hangs."""
 
 import asyncio
 import importlib.util
@@ -56,7 +56,7 @@ async def test_no_answer_is_given_up_at_our_own_deadline(fake: FakeE2B, route: s
     async with opened(fake, call_seconds=seconds) as sandbox:
         running = asyncio.create_task(sandbox.run_code("print(1)"))
         if route == "start":
-            # That deadline is the run's own, and long; here it is enough that we can leave.
+            # That deadline is the run's own, and long; here only cancelling matters.
             await fake.until(lambda: "start" in fake.asked)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -169,7 +169,7 @@ def test_an_sdk_of_another_version_is_told_at_once_with_the_way_out() -> None:
     error = told("make a sandbox", TypeError("unexpected keyword argument 'x'"), 1.0)
     assert str(error) == (
         "E2B's SDK could not make a sandbox: unexpected keyword argument 'x'; "
-        "install a version that the extra `e2b` names"
+        "install a version that the extra `e2b` allows"
     )
     assert type(error) is SandboxError
 

@@ -1,4 +1,4 @@
-"""Opening E2B: what it needs is named, and nothing is imported before it is used."""
+"""Opening E2B: errors name what is missing, and the SDK is imported only when used."""
 
 import importlib.util
 import os
@@ -18,7 +18,7 @@ installed = pytest.mark.skipif(
 
 
 def in_a_process(code: str) -> str:
-    """Run code in a Python of its own, without a key; return what it prints."""
+    """Run code in another Python process, without an API key; return its output."""
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     told = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True

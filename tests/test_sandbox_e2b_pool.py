@@ -1,4 +1,4 @@
-"""How many sandboxes there are at E2B, how fast they are made, and that none stays behind."""
+"""The number of E2B sandboxes, how fast they are created, and that none is left behind."""
 
 import asyncio
 import importlib.util
@@ -34,7 +34,7 @@ async def test_tokens_come_no_faster_than_the_rate() -> None:
     await asyncio.gather(*(rate.take() for _ in range(6)))
     assert clock() - began >= 0.099
     await asyncio.sleep(0.1)
-    # Time that nobody used is not saved up.
+    # Unused time does not accumulate tokens.
     began = clock()
     for _ in range(3):
         await rate.take()
@@ -48,7 +48,7 @@ async def test_sandboxes_are_made_no_faster_than_the_plan_allows_refused_ones_in
     async with opened(fake, creations_per_second=10.0) as sandbox:
         await asyncio.gather(*(sandbox.run_code("pass") for _ in range(3)))
     assert len(fake.created_at) == 4
-    # The requests leave at the rate, and may arrive a little closer together.
+    # Requests leave at the rate; they may arrive slightly closer together.
     assert fake.created_at[-1] - fake.created_at[0] >= 0.25
 
 
@@ -117,7 +117,7 @@ async def test_cancelling_at_any_moment_leaves_nothing(fake: FakeE2B) -> None:
             await asyncio.sleep(moments.uniform(0, 0.05))
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
-        # It still works, and every place is free again.
+        # It still works, and all slots are free again.
         again = [sandbox.run_code("pass") for _ in range(6)]
         assert {told.status for told in await asyncio.gather(*again)} == {"ok"}
         assert (await sandbox.run_code("1", context=context)).status == "ok"

@@ -1,4 +1,4 @@
-"""One-shot runs on E2B: what a program did is told as on the local sandbox."""
+"""Runs on E2B report what a program did as the local sandbox does."""
 
 import importlib.util
 from collections.abc import AsyncIterator

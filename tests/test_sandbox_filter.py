@@ -1,4 +1,4 @@
-"""The compiled filter decides each call just as the table says, by running its program."""
+"""The compiled filter, when interpreted, decides each call as the table says."""
 
 import struct
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
 def decide(program: bytes, call: int, arguments: tuple[int, ...], architecture: int) -> int:
-    """Run a seccomp program on one call, as the kernel would."""
+    """Interpret a seccomp program for one call, as the kernel does."""
     data = struct.pack("<IIQ6Q", call, architecture, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6])
     code = list(struct.iter_unpack("<HBBI", program))
     at = accumulator = 0
@@ -45,7 +45,7 @@ def decide(program: bytes, call: int, arguments: tuple[int, ...], architecture: 
 
 
 def meant(actions: Mapping[int, Action], call: int, arguments: tuple[int, ...]) -> int:
-    """What the table says about a call."""
+    """Return what the table says about a call."""
     action = actions.get(call, EPERM)
     if isinstance(action, int):
         return action
@@ -70,7 +70,7 @@ actions = st.dictionaries(
 words = st.integers(0, 8) | st.integers(0, 2**64 - 1)
 
 
-# The machine may be busy: how long an example takes says nothing.
+# No deadline: the machine may be busy.
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(actions, st.integers(0, 700), st.tuples(words, words, words, words, words, words))
 def test_the_program_decides_as_the_table_says(

@@ -1,17 +1,16 @@
-"""Whatever bytes come out of a run, the host answers in time, and it is never the host's fault."""
+"""Whatever bytes a run sends, the host answers in time and blames the run."""
 
 import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.inside.frames import pack
 from opencodeinterpreter.tools.sandbox.local.drain import FrameReader
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANSWER = pack({"ok": True, "results": [{"text": "1", "is_main_result": True}]})
@@ -24,14 +23,11 @@ ENDINGS = {
 AT_ONCE = asyncio.Semaphore(16)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(concurrency=8) as opened:
-        yield opened
+SANDBOX_SETTINGS = LocalSandboxSettings(concurrency=8)
 
 
 async def answer(sandbox: LocalSandbox, sent: bytes, ending: str, *, cell: bool) -> Execution:
-    """Run code that sends `sent` in place of an answer, and then ends so."""
+    """Run code that sends `sent` instead of an answer, then `ending`."""
     code = (
         "import base64, os, time\n"
         f"os.write(3, base64.b64decode({base64.b64encode(sent).decode()!r}))\n{ending}"
@@ -48,7 +44,7 @@ async def answer(sandbox: LocalSandbox, sent: bytes, ending: str, *, cell: bool)
 
 
 def fits(told: Execution) -> bool:
-    """Whether it came in time (a busy machine given some), with a status that blames the code."""
+    """Return whether the answer came in time, with a status that blames the code."""
     in_time = told.seconds < WALL + 2 * 0.25 + 1.5
     return in_time and told.status in ("ok", "exited", "timeout", "crashed", "limit")
 
@@ -70,7 +66,7 @@ async def test_a_cut_at_every_offset_of_a_frame_is_answered(
 async def test_random_bytes_are_answered(sandbox: LocalSandbox, ending: str, cell: bool) -> None:
     chance = random.Random(5)
     sent = [chance.randbytes(chance.randrange(1, 300)) for _ in range(6)]
-    # Lengths that are small enough to be believed.
+    # Plausible lengths.
     sent += [b"\0\0" + chance.randbytes(chance.randrange(2, 300)) for _ in range(6)]
     sent += [ANSWER[: chance.randrange(len(ANSWER))] for _ in range(4)]
     runs = (answer(sandbox, data, ENDINGS[ending], cell=cell) for data in sent)
@@ -80,7 +76,7 @@ async def test_random_bytes_are_answered(sandbox: LocalSandbox, ending: str, cel
 
 
 async def test_an_answer_by_the_deadline_and_a_tenth_of_a_second(sandbox: LocalSandbox) -> None:
-    """The best of several, since the machine may be busy."""
+    """Return the best of several times, since the machine may be busy."""
     late = []
     for _ in range(6):
         told = await answer(sandbox, ANSWER[:7], ENDINGS["hangs"], cell=False)
@@ -116,7 +112,7 @@ async def test_a_frame_that_is_too_long_is_an_overrun() -> None:
 async def test_answers_that_nobody_asked_for_neither_lift_a_limit_nor_block_the_host(
     sandbox: LocalSandbox, times: int
 ) -> None:
-    """A thread sends them between the cells; the next cell is then stopped in time all the same."""
+    """A thread sends answers between cells; the next cell is still stopped in time."""
     context = await sandbox.create_context()
     code = (
         "import os, threading, time\n"

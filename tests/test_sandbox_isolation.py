@@ -1,30 +1,22 @@
-"""What code in the sandbox cannot reach: each test looks at the host for the effect."""
+"""What code in the sandbox cannot reach. Each test checks the effect on the host."""
 
 import asyncio
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import SandboxLimits
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
-
-
 async def refused(sandbox: LocalSandbox, code: str) -> str:
-    """Run `code`, which must fail, and return the name of its exception."""
+    """Run `code`, which must fail; return the name of its exception."""
     execution = await sandbox.run_code(code, limits=SandboxLimits(wall_seconds=20))
     assert execution.status == "error", execution
     assert execution.error is not None
@@ -203,7 +195,7 @@ async def test_a_call_by_the_x32_table_kills(sandbox: LocalSandbox) -> None:
 
 
 async def test_a_program_holds_no_privilege(sandbox: LocalSandbox) -> None:
-    """Capabilities as the host sees them, from outside."""
+    """The capabilities, read from the host."""
     code = "import os, time; print(os.getresuid()); time.sleep(1)"
     run = asyncio.create_task(sandbox.run_code(code))
     (init,) = children(sandbox.zygote_pid)

@@ -1,4 +1,4 @@
-"""Each layer of the full tier holds something by itself, and the documentation says what."""
+"""Each layer of the full tier contains some attack alone, as `docs/security.md` says."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.sandbox_host import DEBIAN, serves
 from tests.sandbox_layers import COLUMNS, Contained, play_all, table
 
 WHOLE_LANDLOCK = 6
-"""The first version that keeps a run from abstract sockets and from signals; TCP came with 4."""
+"""The first version that blocks abstract sockets and signals; TCP is blocked from 4 on."""
 DOCUMENT = Path(__file__).parent.parent / "docs" / "security.md"
 
 pytestmark = pytest.mark.skipif(
@@ -23,7 +23,7 @@ async def test_an_attack_reaches_the_host_without_a_layer_and_not_with_it() -> N
     assert not any(columns["none"] for columns in contained.values()), table(contained)
     assert all(columns["all"] for columns in contained.values()), table(contained)
     for layer in LAYERS:
-        # What stands beside a layer does not hold by itself what the layer holds.
+        # The layer that it is tried with does not contain the attack alone.
         beside = "mount" if len(COLUMNS[layer]) > 1 else "none"
         assert any(c[layer] and not c[beside] for c in contained.values()), layer
     if not DOCUMENT.exists():
@@ -32,12 +32,12 @@ async def test_an_attack_reaches_the_host_without_a_layer_and_not_with_it() -> N
     if landlock.version() >= WHOLE_LANDLOCK:
         assert table(contained) in document, table(contained)
     else:
-        # It holds less here; the other layers hold what they do anywhere.
+        # An older Landlock contains less; the other layers do not depend on it.
         assert without_landlock(contained) == without_landlock(rows(document)), table(contained)
 
 
 def rows(document: str) -> Contained:
-    """Return the documentation's rows of marks, by attack."""
+    """Return the rows of the documentation's table, by attack."""
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in document.splitlines()]
     return {
         attack: {name: mark == "held" for name, mark in zip(COLUMNS, marks, strict=True)}

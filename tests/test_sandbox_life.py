@@ -1,4 +1,4 @@
-"""The life of the sandbox: many runs at once, cancelled ones, children forked ahead."""
+"""Many runs at once, cancelled runs, and children forked ahead."""
 
 import asyncio
 import gc
@@ -14,27 +14,28 @@ from blockbuster import blockbuster_ctx
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 from tests.sandbox_host import REDUCED, alive, descendants
 from tests.sandbox_processes import PYTHON, descriptors, idle, init_of, pid_of, settle
 
 
 async def test_twenty_runs_at_once_each_get_their_own_answer() -> None:
-    async with open_local_sandbox(concurrency=4) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=4)) as sandbox:
         runs = (sandbox.run_code(f"print(input(), {n})", stdin=str(n)) for n in range(20))
         told = [run.logs.stdout for run in await asyncio.gather(*runs)]
         assert told == [f"{n} {n}\n" for n in range(20)]
 
 
 async def test_no_more_runs_than_allowed_are_under_way() -> None:
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2)) as sandbox:
         began = time.monotonic()
         await asyncio.gather(*(sandbox.run_code("import time; time.sleep(0.2)") for _ in range(6)))
         assert time.monotonic() - began >= 0.6
 
 
 async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
-    async with open_local_sandbox(concurrency=8, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=8, ready=0)) as sandbox:
         await idle(sandbox)
         gc.collect()
         open_before = descriptors("self")
@@ -54,7 +55,7 @@ async def test_cancelled_runs_leave_no_process_and_no_descriptor() -> None:
 
 
 async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
-    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, ready=0)) as sandbox:
         keeper = pid_of(sandbox)
         await idle(sandbox)
         running = asyncio.create_task(sandbox.run_code("import time; time.sleep(60)"))
@@ -68,7 +69,7 @@ async def test_closing_ends_every_process_and_later_runs_are_refused() -> None:
 
 
 async def test_a_run_never_blocks_the_event_loop() -> None:
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2)) as sandbox:
         with blockbuster_ctx():
             run = await sandbox.run_code("print(input())", files={"a": "b"}, stdin="x")
             limits = SandboxLimits(wall_seconds=0.2)
@@ -77,7 +78,7 @@ async def test_a_run_never_blocks_the_event_loop() -> None:
 
 
 async def test_many_runs_leave_no_trace() -> None:
-    async with open_local_sandbox(concurrency=2, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, ready=0)) as sandbox:
         await sandbox.run_code("pass")
         (init,) = await idle(sandbox)
 
@@ -93,7 +94,7 @@ async def test_many_runs_leave_no_trace() -> None:
 
 
 async def test_a_run_counts_until_its_process_is_dead() -> None:
-    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1, ready=0)) as sandbox:
         (init,) = await idle(sandbox)
         runs = asyncio.gather(*(sandbox.run_code("pass") for _ in range(20)))
         most = 0
@@ -104,7 +105,7 @@ async def test_a_run_counts_until_its_process_is_dead() -> None:
 
 
 async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
-    """Its threads and exit handlers come before that; what would go on is killed."""
+    """Threads and exit handlers end before the answer; anything left is killed."""
     code = (
         "import atexit, os, threading, time\n"
         "def go_on():\n"
@@ -115,7 +116,7 @@ async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
         "atexit.register(print, 'exit')\n"
         "print('end')"
     )
-    async with open_local_sandbox(concurrency=1, ready=0) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1, ready=0)) as sandbox:
         run = await sandbox.run_code(code, collect=["count"])
         assert (run.status, run.logs.stdout) == ("ok", "end\nthread\nexit\n")
         assert [artifact.path for artifact in run.artifacts] == ["count"]
@@ -123,24 +124,24 @@ async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
 
 
 async def test_children_forked_ahead_are_used_and_replaced() -> None:
-    async with open_local_sandbox(concurrency=2, ready=2) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2, ready=2)) as sandbox:
         init = init_of(pid_of(sandbox))
         waiting = await idle(sandbox, ready=2) - {init}
         assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
         assert len(waiting & await idle(sandbox, ready=2)) == 1
-        # Those born with other limits are of no use.
+        # Children forked with other limits do not fit.
         await sandbox.run_code("pass", limits=SandboxLimits(disk_mb=1))
         assert await settle(lambda: len(descendants(init)) == 2 and not waiting & descendants(init))
 
 
 async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
-    async with open_local_sandbox(concurrency=1, ready=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1, ready=1)) as sandbox:
         init = init_of(pid_of(sandbox))
         for _ in range(3):
             (waiting,) = await idle(sandbox, ready=1) - {init}
             os.kill(waiting, signal.SIGKILL)
             assert await settle(lambda: waiting not in descendants(init))  # noqa: B023
-            # The zygote has reaped it; now the host hears of it.
+            # The zygote has reaped it; now the host is notified.
             await asyncio.sleep(0.2)
             assert (await sandbox.run_code("print(1)")).logs.stdout == "1\n"
 
@@ -149,7 +150,9 @@ async def test_a_child_that_dies_while_it_waits_is_not_used() -> None:
 @pytest.mark.parametrize("tier", ["full", REDUCED])
 async def test_two_hundred_runs_cancelled_at_any_moment_leave_nothing(tier: Tier) -> None:
     chance = random.Random(11)
-    async with open_local_sandbox(interpreter=PYTHON, tier=tier, concurrency=4) as sandbox:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=PYTHON, tier=tier, concurrency=4)
+    ) as sandbox:
         await sandbox.run_code("pass")
         await settle(lambda: False, 1)
         keeper = pid_of(sandbox)
@@ -176,7 +179,7 @@ async def test_ten_thousand_runs_leave_no_trace() -> None:
     def resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4
 
-    async with open_local_sandbox(concurrency=2) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=2)) as sandbox:
         keeper = pid_of(sandbox)
         init = init_of(keeper)
 

@@ -1,4 +1,4 @@
-"""What the host sees of limits, in each tier and profile, and how exactly it keeps them."""
+"""Limits in each tier and profile: what the host reports, and how precise they are."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from tests.sandbox_host import DEBIAN, descendants, needs_reduced, serves
 
 pytestmark = [
@@ -25,20 +26,24 @@ THREADS = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def full() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(interpreter=DEBIAN, concurrency=2) as opened:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=DEBIAN, concurrency=2)
+    ) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reduced() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(interpreter=DEBIAN, tier="reduced", concurrency=2) as opened:
+    async with open_local_sandbox(
+        LocalSandboxSettings(interpreter=DEBIAN, tier="reduced", concurrency=2)
+    ) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proc() -> AsyncIterator[LocalSandbox]:
     async with open_local_sandbox(
-        interpreter=DEBIAN, profile="proc", concurrency=2, ready=0
+        LocalSandboxSettings(interpreter=DEBIAN, profile="proc", concurrency=2, ready=0)
     ) as opened:
         yield opened
 
@@ -76,7 +81,7 @@ async def test_each_limit_of_the_full_tier_is_named(
 ) -> None:
     execution = await full.run_code(code, limits=SandboxLimits.model_validate(limits))
     told = summary(execution)
-    # A quick run may end before the host looks.
+    # A quick run may end before the first check.
     assert told in (expected, expected.removesuffix(" processes"))
     assert (execution.tier, execution.profile) == ("full", "pure")
 
@@ -155,8 +160,8 @@ async def test_what_the_reduced_tier_denies_is_denied_and_the_rest_works(
 
 
 async def test_the_reduced_tier_knows_no_processes() -> None:
-    with pytest.raises(InputError, match="profile proc: the reduced tier only knows `pure`"):
-        async with open_local_sandbox(tier="reduced", profile="proc"):
+    with pytest.raises(InputError, match="profile proc: the reduced tier has only"):
+        async with open_local_sandbox(LocalSandboxSettings(tier="reduced", profile="proc")):
             raise AssertionError("opened")
 
 
@@ -244,7 +249,7 @@ async def test_limits_count_all_processes_of_a_run_together(
 
 
 async def test_limits_are_kept_closely(full: LocalSandbox) -> None:
-    """Bounds far from what a quiet machine shows, since this one may be busy."""
+    """Wide bounds, since the machine may be busy."""
     wall = await full.run_code(
         "import time; time.sleep(60)", limits=SandboxLimits(wall_seconds=0.5)
     )

@@ -1,4 +1,4 @@
-"""Opening the sandbox: as root or not, with other interpreters, and where it must refuse."""
+"""Opening the sandbox: as root or not, with other interpreters, and when it must refuse."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from opencodeinterpreter.tools.sandbox.inside import landlock
 from opencodeinterpreter.tools.sandbox.inside.seal import LEAST_LANDLOCK
 from opencodeinterpreter.tools.sandbox.local import refusal
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 from tests.sandbox_host import DEBIAN, readable_by_all, serves
 
@@ -33,7 +34,9 @@ async def test_packages_of_a_named_venv_can_be_imported(tmp_path: Path, below_tm
     try:
         (site,) = venv.glob("lib/python3.*/site-packages")
         (site / "planted.py").write_text("word = 'found'")
-        async with open_local_sandbox(interpreter=venv / "bin/python", concurrency=1) as sandbox:
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=venv / "bin/python", concurrency=1)
+        ) as sandbox:
             code = "import planted, tempfile; tempfile.TemporaryFile(); print(planted.word)"
             assert (await sandbox.run_code(code)).logs.stdout == "found\n"
     finally:
@@ -41,7 +44,7 @@ async def test_packages_of_a_named_venv_can_be_imported(tmp_path: Path, below_tm
 
 
 def test_a_host_that_is_process_1_of_a_container_gets_the_full_tier() -> None:
-    """Its number is also what a run is to itself, which may signal itself."""
+    """A run is also process 1, in its own namespace, and may signal itself."""
     code = (
         "import asyncio, os\n"
         "from opencodeinterpreter.tools.sandbox.probe import probe\n"
@@ -55,7 +58,7 @@ def test_a_host_that_is_process_1_of_a_container_gets_the_full_tier() -> None:
 
 
 async def test_this_project_is_not_importable_in_a_run() -> None:
-    async with open_local_sandbox(concurrency=1) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as sandbox:
         execution = await sandbox.run_code("import opencodeinterpreter")
     assert execution.error is not None
     assert execution.error.name == "ModuleNotFoundError"
@@ -64,7 +67,7 @@ async def test_this_project_is_not_importable_in_a_run() -> None:
 @pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/etc/passwd"])
 async def test_an_interpreter_that_does_not_start_is_named(interpreter: str) -> None:
     with pytest.raises(SandboxError, match=rf"{interpreter} did not start.*name a working Python"):
-        async with open_local_sandbox(interpreter=Path(interpreter)):
+        async with open_local_sandbox(LocalSandboxSettings(interpreter=Path(interpreter))):
             raise AssertionError("opened")
 
 
@@ -72,6 +75,7 @@ _AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
@@ -79,7 +83,7 @@ os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 
 async def main():
     report = await probe(Path(sys.argv[1]))
     print(report.tier, report.refusal)
-    async with open_local_sandbox(interpreter=Path(sys.argv[1])) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(interpreter=Path(sys.argv[1]))) as sandbox:
         run = await sandbox.run_code("import os; print(os.getuid(), os.access('/etc/shadow', 4))")
         print(run.status, run.logs.stdout)
         run = await sandbox.run_code("import socket; socket.socket()")
@@ -104,6 +108,7 @@ import asyncio, ctypes, json, struct, sys
 from pathlib import Path
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.probe import probe
 
 def load(*steps):
@@ -125,8 +130,9 @@ if clone:
 async def main():
     report = await probe(Path(sys.argv[2]))
     print(report.tier, report.refusal)
+    settings = LocalSandboxSettings(interpreter=Path(sys.argv[2]), tier="reduced")
     try:
-        async with open_local_sandbox(interpreter=Path(sys.argv[2]), tier="reduced") as sandbox:
+        async with open_local_sandbox(settings) as sandbox:
             run = await sandbox.run_code("print(6 * 7)")
             print(run.tier, run.status, run.logs.stdout)
     except SandboxError as refused:
@@ -137,7 +143,7 @@ asyncio.run(main())
 
 
 def confined(denied: list[int], clone: int = 0) -> str:
-    """What a probe, and a sandbox of the reduced tier, say where these calls are denied."""
+    """Return what a probe and a reduced sandbox report if these calls are denied."""
     return subprocess.run(
         [sys.executable, "-c", _CONFINED, json.dumps([denied, clone]), str(DEBIAN)],
         capture_output=True,
@@ -154,13 +160,13 @@ def test_a_filter_like_dockers_gives_a_refusal_and_the_reduced_tier_where_it_is_
     arm = [97, 268, 40, 39, 41, 442, 428, 280, 241]
     on_arm = os.uname().machine == "aarch64"
     told = confined(arm if on_arm else x86, 220 if on_arm else 56)
-    assert told.startswith("None the sandbox can't isolate code here: step `unshare")
+    assert told.startswith("None the sandbox cannot isolate code here: step `unshare")
     assert "name the weaker tier `reduced`" in told
     if landlock.version() < LEAST_LANDLOCK:
-        assert "`reduced` was tried, and does not work either: " in told
-        assert "use Linux 6.2 or newer with Landlock on" in told.splitlines()[-1]
+        assert "the tier `reduced` does not work either: " in told
+        assert "use Linux 6.2 or newer with Landlock enabled" in told.splitlines()[-1]
     else:
-        assert "`reduced` was tried, and works here" in told
+        assert "the tier `reduced` works here" in told
         assert told.endswith("reduced ok 42\n\n")
 
 
@@ -177,14 +183,14 @@ def test_a_container_that_forbids_a_step_is_refused_with_cause_and_cure(
 ) -> None:
     number = numbers[os.uname().machine == "aarch64"]
     told = confined([number])
-    assert told.startswith("None the sandbox can't isolate code here")
+    assert told.startswith("None the sandbox cannot isolate code here")
     assert f"step `{step}" in told
     assert "errno 1" in told
     assert told.count(";") >= 1
 
 
 def test_the_refusal_on_another_system_says_what_to_do() -> None:
-    assert "needs Linux and this is darwin" in refusal.wrong_system("darwin")
+    assert "needs Linux, this is darwin" in refusal.wrong_system("darwin")
 
 
 def test_the_hosts_side_imports_nothing_that_only_linux_has() -> None:

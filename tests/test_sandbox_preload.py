@@ -1,4 +1,4 @@
-"""Modules that runs find imported, figures and frames of data, and what is drawn at random."""
+"""Preloaded modules, figures, data frames and random numbers."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ import pytest_asyncio
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 needs_data = pytest.mark.skipif(
@@ -20,12 +21,14 @@ needs_data = pytest.mark.skipif(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def data() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox(preload="data", concurrency=2) as opened:
+    async with open_local_sandbox(LocalSandboxSettings(preload="data", concurrency=2)) as opened:
         yield opened
 
 
 async def test_named_modules_are_there_before_a_run_asks_for_them() -> None:
-    async with open_local_sandbox(preload=["sqlite3", "html.parser"]) as sandbox:
+    async with open_local_sandbox(
+        LocalSandboxSettings(preload=["sqlite3", "html.parser"])
+    ) as sandbox:
         told = await sandbox.run_code("import sys; print('sqlite3' in sys.modules)")
     assert told.logs.stdout == "True\n"
 
@@ -35,13 +38,13 @@ async def test_named_modules_are_there_before_a_run_asks_for_them() -> None:
 )
 async def test_a_module_that_cannot_be_imported_is_named(module: str, why: str) -> None:
     with pytest.raises(SandboxError, match=rf"step `import {module}` failed.*{why}"):
-        async with open_local_sandbox(preload=[module]):
+        async with open_local_sandbox(LocalSandboxSettings(preload=[module])):
             raise AssertionError("opened")
 
 
 async def test_an_unknown_set_is_named() -> None:
     with pytest.raises(InputError, match=r"preload 'nump': not a set \(std, numpy, data\)"):
-        async with open_local_sandbox(preload="nump"):
+        async with open_local_sandbox(LocalSandboxSettings(preload="nump")):
             raise AssertionError("opened")
 
 
@@ -58,7 +61,7 @@ async def test_open_figures_are_shown_as_images(data: LocalSandbox) -> None:
     for figure in (one, two):
         assert base64.b64decode(figure.png or "").startswith(b"\x89PNG")
         assert not figure.is_main_result
-    # They are shown once.
+    # Figures are shown once.
     (only,) = (await data.run_code("1", context=context)).results
     assert only.text == "1"
 

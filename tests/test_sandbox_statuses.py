@@ -1,24 +1,15 @@
-"""What a run's execution says: each status, each limit, streams, files."""
-
-from collections.abc import AsyncIterator
+"""What an execution reports: each status, each limit, streams, files."""
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
-from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[LocalSandbox]:
-    async with open_local_sandbox() as opened:
-        yield opened
-
-
 def summary(execution: Execution) -> str:
-    """The status and all that explains it, in one line."""
+    """Return the status with its reason, in one line."""
     error = execution.error.name if execution.error else ""
     parts = (execution.status, execution.reason, execution.exit_code, error)
     return " ".join(str(part) for part in parts if part not in ("", None))
@@ -199,7 +190,7 @@ async def test_asyncio_threads_and_scratch_files_work(sandbox: LocalSandbox) -> 
 
 
 async def test_a_forged_answer_is_taken_for_what_it_is_a_claim(sandbox: LocalSandbox) -> None:
-    """A run may lie about its ending, but not break or outlast the host's reading of it."""
+    """A run may lie about its end, but can neither break nor stall the host's reading."""
     frame = r"b'\x00\x00\x00\x0c{\"ok\": true}'"
     code = f"import os, time\nos.write(3, {frame})\ntime.sleep(60)"
     execution = await sandbox.run_code(code)

@@ -1,7 +1,7 @@
-"""Opening a sandbox by its name: a tier of the local one, or E2B.
+"""Open a sandbox by name: a tier of the local sandbox, or E2B.
 
-The name is the word of whoever runs the code, where it runs. It is in no run's settings, so that
-neither a stored run nor a trace from elsewhere can choose a weaker sandbox.
+Whoever starts a run chooses its sandbox. The choice is never stored with the run, so that neither
+a stored run nor an imported trace can choose a weaker sandbox.
 """
 
 import os
@@ -12,29 +12,33 @@ from typing import Literal, cast, get_args
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 SandboxName = Literal["full", "reduced", "e2b"]
 
 DEFAULT_SANDBOX: SandboxName = "full"
 SANDBOX_VARIABLE = "OPENCODEINTERPRETER_SANDBOX"
-"""Names the sandbox of the command and of the server where they are told of none."""
+"""Environment variable that names the sandbox if the command or the server is given none."""
 
 
 def usual_sandbox() -> str:
-    """Return the name that stands for the sandbox where none is given; it may be unknown."""
+    """Return the sandbox name to use if none is given. The name is not checked."""
     return os.environ.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
 
 
 def named_sandbox() -> SandboxName:
-    """Return the sandbox that the environment names; raises InputError for an unknown name."""
+    """Return the sandbox that the environment or the default names.
+
+    Raises InputError for an unknown name.
+    """
     return _checked(usual_sandbox())
 
 
 def _checked(name: str) -> SandboxName:
     if name not in get_args(SandboxName):
         known = ", ".join(get_args(SandboxName))
-        raise InputError(f"sandbox {name!r}: there is none of that name; the names are {known}")
+        raise InputError(f"unknown sandbox {name!r}; use one of {known}")
     return cast(SandboxName, name)
 
 
@@ -46,11 +50,11 @@ async def open_sandbox(
     preload: str = "std",
     modules: Sequence[ModuleType] = (),
 ) -> AsyncIterator[ContextSandbox]:
-    """Open a sandbox with the defaults of its kind and close it at the end.
+    """Open a sandbox with the default settings of its kind and close it at the end.
 
-    `concurrency`: most runs at once. `preload` and `modules`: see `open_local_sandbox`; on E2B
-    packages come from its template and modules with each program. Raises InputError for an
-    unknown name, and SandboxError where there is no such sandbox.
+    `concurrency`: most runs at once. `preload` and `modules`: see `LocalSandboxSettings`. On E2B
+    they have no effect: packages come from the template, modules with each program. Raises
+    InputError for an unknown name, and SandboxError if the sandbox cannot be opened.
     """
     _checked(name)
     if name == "e2b":
@@ -62,6 +66,8 @@ async def open_sandbox(
             yield remote
     else:
         async with open_local_sandbox(
-            tier=name, concurrency=concurrency, preload=preload, modules=modules
+            LocalSandboxSettings(
+                tier=name, concurrency=concurrency, preload=preload, modules=modules
+            )
         ) as local:
             yield local

@@ -1,4 +1,4 @@
-"""What `opencodeinterpreter doctor` says about a sandbox: tried on this machine, or at E2B."""
+"""Try a sandbox on this machine, or on E2B, for `opencodeinterpreter doctor`."""
 
 import os
 import sys
@@ -7,12 +7,13 @@ from pathlib import Path
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.opening import open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
 
 
 class Check(Frozen):
-    """One thing that was tried."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -20,20 +21,22 @@ class Check(Frozen):
 
 
 class Report(Frozen):
-    """What was tried, what held, and what that comes to."""
+    """The results of all checks of a sandbox."""
 
     tier: str | None
-    """The isolation that was proved, or `e2b`; `None` where the sandbox refuses."""
+    """The isolation that was proved, or `e2b`; `None` if the sandbox cannot be opened."""
     checks: tuple[Check, ...]
     refusal: str = ""
-    """Cause and cure where it refuses."""
+    """Why the sandbox cannot be opened, and what to do; empty if it can."""
 
 
 async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
-    """Open a sandbox of this tier, let a throw-away run try to get out, and report."""
+    """Open a local sandbox of this tier, which proves its isolation, and report."""
     system = Check(name="system", ok=sys.platform == "linux", detail=_system())
     try:
-        async with open_local_sandbox(interpreter=interpreter, tier=tier, concurrency=1) as sandbox:
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=interpreter, tier=tier, concurrency=1)
+        ) as sandbox:
             return Report(tier=tier, checks=(system, *_checks(sandbox, tier)))
     except SandboxError as refusal:
         weaker = f"; {await _reduced_works(interpreter)}" if tier == "full" else ""
@@ -41,33 +44,35 @@ async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
 
 
 async def probe_e2b() -> Report:
-    """Run one line at E2B, in a sandbox made for it, and report."""
+    """Run one line in a new E2B sandbox and report."""
     checks: list[Check] = []
     try:
         async with open_sandbox("e2b") as sandbox:
-            checks.append(Check(name="account", ok=True, detail="E2B answers and knows the key"))
+            checks.append(Check(name="account", ok=True, detail="E2B accepts the key"))
             ran = await sandbox.run_code("print(6 * 7)")
         if ran.logs.stdout != "42\n":
-            raise SandboxError(f"E2B did not run code as it should: {ran.status} {ran.reason}")
+            raise SandboxError(f"E2B did not run the test program: {ran.status} {ran.reason}")
     except (InputError, SandboxError) as refusal:
         return Report(tier=None, checks=tuple(checks), refusal=str(refusal))
-    detail = f"code ran in a sandbox of its own, {ran.seconds:.1f} s"
+    detail = f"code ran in its own sandbox, {ran.seconds:.1f} s"
     checks.append(Check(name="run", ok=True, detail=detail))
     return Report(tier=sandbox.tier, checks=tuple(checks))
 
 
 async def _reduced_works(interpreter: Path | None) -> str:
     try:
-        async with open_local_sandbox(interpreter=interpreter, tier="reduced", concurrency=1):
-            return "`reduced` was tried, and works here"
+        async with open_local_sandbox(
+            LocalSandboxSettings(interpreter=interpreter, tier="reduced", concurrency=1)
+        ):
+            return "the tier `reduced` works here"
     except SandboxError as refusal:
-        return f"`reduced` was tried, and does not work either: {refusal}"
+        return f"the tier `reduced` does not work either: {refusal}"
 
 
 def _checks(sandbox: LocalSandbox, tier: Tier) -> tuple[Check, ...]:
     facts = sandbox.facts
     version = facts.landlock if facts else 0
-    landlock = f"version {version}" if version else "not in this kernel; the other walls stand"
+    landlock = f"version {version}" if version else "not in this kernel; the other layers hold"
     return (
         Check(name="user", ok=True, detail=_user(tier)),
         Check(name="landlock", ok=version > 0, detail=landlock),
@@ -85,7 +90,7 @@ def _system() -> str:
 
 def _user(tier: Tier) -> str:
     if os.geteuid() == 0:
-        return "root; runs get a user id that owns nothing"
+        return "root; runs get a user id that owns no files"
     if tier == "reduced":
-        return f"user {os.geteuid()}, and so are the runs"
-    return f"user {os.geteuid()}, through a user namespace"
+        return f"user {os.geteuid()}; runs have the same user id"
+    return f"user {os.geteuid()}; runs are in a user namespace"

@@ -1,7 +1,7 @@
-"""The sandbox seam, in E2B's terms: code in, an `Execution` out.
+"""The sandbox interface, in E2B's terms: code in, an `Execution` out.
 
-Whatever an execution holds is a claim by hostile code: bounded, shown and stored, never trusted.
-Only a failure of the sandbox itself raises (`SandboxError`).
+An execution holds claims by hostile code: they are bounded, shown and stored, never trusted. What
+the code does never raises; a failure of the sandbox itself raises SandboxError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,36 +14,39 @@ from opencodeinterpreter.tools.frozen import Frozen
 Tier = Literal["full", "reduced"]
 OnStdout = Callable[[str], None]
 Profile = Literal["pure", "proc"]
-"""`pure`: no process beside the code's own; `proc`: programs may be started in the sandbox."""
+"""`pure`: the code cannot start processes. `proc`: it may start processes and programs."""
 
 
 class FileInfo(Frozen):
-    """An entry of a context's work folder."""
+    """A file or folder in a context's work folder."""
 
     path: str
-    """Relative to the work folder."""
+    """Path relative to the work folder."""
     kind: Literal["file", "folder", "other"]
     size: int = 0
     """Bytes; 0 for a folder."""
 
 
 class Context(Frozen):
-    """A handle of an interpreter whose variables, imports and files stay between runs."""
+    """A handle to an interpreter that keeps variables, imports and files between runs."""
 
     id: str
 
 
 class Sandbox(Protocol):
-    """A place where untrusted code runs; without a context each run is one-shot."""
+    """Runs untrusted code, each time in a new process and an empty work folder."""
 
     @property
     def tier(self) -> str:
-        """The isolation that a throw-away run proved when the sandbox was opened."""
+        """The isolation, proved by a test run when the sandbox was opened."""
         ...
 
     @property
     def holds(self) -> frozenset[str]:
-        """Names of this package's modules that every run finds loaded: no program brings them."""
+        """Names of modules of this package that every run finds loaded.
+
+        A program need not bring them.
+        """
         ...
 
     async def run_code(
@@ -55,27 +58,27 @@ class Sandbox(Protocol):
         limits: SandboxLimits | None = None,
         on_stdout: OnStdout | None = None,
     ) -> Execution:
-        """Run `code` as `__main__` in an empty work folder that holds `files`.
+        """Run `code` as `__main__` in a new work folder that holds `files`.
 
-        `files` maps relative paths to text. Nothing that the run starts outlives it, and it ends
-        when it is cancelled. `on_stdout` is told what is printed and kept, in pieces, as it comes.
-        Raises SandboxError when the sandbox itself fails.
+        `files` maps relative paths to text. All processes of the run end with it; cancelling the
+        call ends the run. `on_stdout` is called with each piece of stdout that is kept, as it
+        arrives. Raises SandboxError if the sandbox itself fails.
         """
         ...
 
 
 class ContextSandbox(Sandbox, Protocol):
-    """A sandbox that can also keep state between runs and hand files in and out.
+    """A sandbox that can also keep state between runs and exchange files.
 
-    Every method raises SandboxError when the sandbox itself fails, and InputError for a context
-    that it does not have (any more) or a path that leaves the work folder.
+    Every method raises SandboxError if the sandbox itself fails, and InputError for an unknown or
+    removed context and for a path outside the work folder.
     """
 
     def reserve(self, count: int) -> AbstractAsyncContextManager[None]:
-        """Wait until `count` contexts fit beside all that are reserved, and keep room for them.
+        """Reserve `count` contexts; wait until that many are free.
 
-        With more contexts than a sandbox keeps, one loses its state or is refused. Raises
-        SandboxError where that many never fit.
+        A sandbox keeps a limited number of contexts: beyond it, a context is refused or another
+        loses its state. Raises SandboxError if `count` is more than the sandbox keeps at all.
         """
         ...
 
@@ -91,44 +94,44 @@ class ContextSandbox(Sandbox, Protocol):
         seed: int | None = None,
         on_stdout: OnStdout | None = None,
     ) -> Execution:
-        """Run `code`, one-shot, or as the next cell of `context`.
+        """Run `code` in a new process, or as the next cell of `context`.
 
-        A cell's last expression is shown (`results`), and so are the figures it leaves open. One
-        that overruns its time is interrupted and keeps its variables, and is killed only if it
-        won't stop; cells of one context run one after the other. `collect` holds patterns
-        (`*.png`, `out/*`) of files to return; `seed` fixes the random numbers of `random` and
-        of a preloaded numpy, which else differ from run to run.
+        A cell's `results` hold the value of its last expression and its open figures. A cell that
+        exceeds its time is interrupted and keeps its variables; it is killed only if it does not
+        stop. Cells of one context run one at a time. `collect`: patterns (`*.png`, `out/*`) of
+        files to return. `seed`: seed of `random` and of a preloaded numpy; `None` makes random
+        numbers differ from run to run.
         """
         ...
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
-        """Make an empty context; `limits` bound its memory, disk and processes for its life."""
+        """Create an empty context; `limits` bound its memory, disk and processes."""
         ...
 
     async def restart_context(self, context: Context) -> None:
-        """Empty `context`: no variables, no files; its next cell is number 1."""
+        """Clear the variables and files of `context`; its next cell is number 1."""
         ...
 
     async def remove_context(self, context: Context) -> None:
-        """End `context` and all it started; a context that is gone already is no error."""
+        """End `context` and its processes. Does nothing if it was removed before."""
         ...
 
     async def fork_context(self, context: Context) -> Context:
-        """Make a second context in the same state, each going its own way from there.
+        """Create an independent copy of `context`.
 
-        Its successful cells are run again, then the files are copied: what a failed cell changed
-        in memory is not there, and what a cell did at random or by the clock may differ.
+        Its successful cells are run again, then its files are copied. Changes that a failed cell
+        made in memory are missing, and results that depend on chance or the clock may differ.
         """
         ...
 
     async def read_file(self, context: Context, path: str) -> bytes:
-        """Return a file of the work folder; raises InputError where there is none."""
+        """Return the content of a file in the work folder; raises InputError if it is missing."""
         ...
 
     async def write_file(self, context: Context, path: str, data: bytes) -> None:
-        """Write a file into the work folder, making its parent folders."""
+        """Write a file in the work folder; create its parent folders."""
         ...
 
     async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
-        """Return the entries of a folder of the work folder, by name."""
+        """Return the entries of a folder in the work folder, sorted by name."""
         ...

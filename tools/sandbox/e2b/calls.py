@@ -1,6 +1,6 @@
-"""Every call to E2B goes through `ask`: a deadline of our own, and our errors.
+"""Call E2B through `ask`, which adds a deadline and converts errors to ours.
 
-E2B's are of many kinds: its own tree, errors beside it, and those of three HTTP libraries.
+The SDK raises its own errors and those of three HTTP libraries.
 """
 
 import asyncio
@@ -11,20 +11,20 @@ from opencodeinterpreter.tools.errors import SandboxError
 
 T = TypeVar("T")
 Handle = Any
-"""A running sandbox as the SDK knows it (`AsyncSandbox`), which ships no types."""
+"""A running sandbox: the SDK's `AsyncSandbox`, which has no type information."""
 _REFUSED = range(400, 500)
 _PASSING = (408, 409, 425, 429)
-"""The refusals that another try may get round."""
+"""HTTP statuses that may succeed when tried again."""
 
 
 class E2BTransientError(SandboxError):
-    """A sandbox is gone, or E2B is busy or out of reach: the same may work another time."""
+    """The sandbox is gone, or E2B is busy or unreachable; another attempt may succeed."""
 
 
 async def ask(doing: str, call: Awaitable[T], seconds: float) -> T:
-    """Await one call of the SDK for at most `seconds`; `doing` names it in errors.
+    """Await one SDK call for at most `seconds`; `doing` names it in errors.
 
-    Raises E2BTransientError where another try makes sense, else SandboxError.
+    Raises E2BTransientError if another attempt may succeed, else SandboxError.
     """
     task = asyncio.current_task()
     assert task
@@ -34,7 +34,7 @@ async def ask(doing: str, call: Awaitable[T], seconds: float) -> T:
         async with deadline:
             value = await call
     except Exception as error:
-        # The SDK may turn a cancellation, ours or another's, into an error or an answer.
+        # The SDK may turn a cancellation into an error or a result.
         if task.cancelling() > cancelled:
             raise asyncio.CancelledError from error
         cause = TimeoutError() if deadline.expired() else error
@@ -45,7 +45,7 @@ async def ask(doing: str, call: Awaitable[T], seconds: float) -> T:
 
 
 def told(doing: str, error: Exception, seconds: float) -> SandboxError:
-    """Return our error for whatever the SDK raised."""
+    """Return our error for an exception of the SDK."""
     from e2b import AuthenticationException, InvalidArgumentException, RateLimitException
 
     if isinstance(error, SandboxError):
@@ -54,7 +54,7 @@ def told(doing: str, error: Exception, seconds: float) -> SandboxError:
         return E2BTransientError(f"E2B did not {doing} within {seconds:g} s")
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, AuthenticationException):
-        return SandboxError(f"E2B refused to {doing}: {said}; is the key of this account valid?")
+        return SandboxError(f"E2B refused to {doing}: {said}; check that the API key is valid")
     if isinstance(error, RateLimitException):
         return E2BTransientError(
             f"E2B refused to {doing}: {said}; the account's limit is reached: lower `concurrency` "
@@ -62,7 +62,7 @@ def told(doing: str, error: Exception, seconds: float) -> SandboxError:
         )
     if isinstance(error, TypeError | AttributeError | NameError):
         return SandboxError(
-            f"E2B's SDK could not {doing}: {said}; install a version that the extra `e2b` names"
+            f"E2B's SDK could not {doing}: {said}; install a version that the extra `e2b` allows"
         )
     if isinstance(error, InvalidArgumentException) or _final(error):
         return SandboxError(f"E2B refused to {doing}: {said}")

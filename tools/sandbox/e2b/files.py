@@ -1,4 +1,4 @@
-"""A folder of an E2B sandbox, and the files in it by paths relative to it."""
+"""Read and write the files of a folder in an E2B sandbox."""
 
 import base64
 import hashlib
@@ -15,47 +15,49 @@ from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 
 _ARTIFACT = 2 << 20
 _ARTIFACTS = 4 << 20
-"""Most bytes of one artifact, and of all of a run."""
+"""Maximum number of bytes of one artifact, and of all artifacts of a run."""
 _FILE = 64 << 20
-"""Most bytes of a file that is read by name."""
+"""Maximum number of bytes of a file that is read by name."""
 _DEPTH = 32
 
 
 def checked(path: str) -> str:
-    """Return `path` in its plain form; raises InputError where it leaves the work folder."""
+    """Return the normalised path; raises InputError if it leaves the work folder."""
     plain = PurePosixPath(path)
     if plain.is_absolute() or ".." in plain.parts or "\0" in path:
-        raise InputError(f"{path!r} leaves the work folder: name a path inside it")
+        raise InputError(f"{path!r} is outside the work folder: name a path inside it")
     return str(plain)
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Where it is, and who reads and writes there; `seconds` bound each call."""
+class RemoteFolder:
+    """A folder, the user who reads and writes there, and the time limit of each call."""
 
     handle: Handle
     path: str
     """Absolute, or relative to the user's home."""
     user: str | None
-    """`None` for the sandbox's own."""
+    """`None`: the sandbox's default user."""
     seconds: float
 
     async def read(self, path: str) -> bytes:
-        """Return a file; raises InputError where there is none, or it is too big."""
+        """Return a file's content; raises InputError if it does not exist or is too large."""
         data = await self._read(f"{self.path}/{checked(path)}", _FILE)
         if data is None:
-            raise InputError(f"{path!r} is bigger than the {_FILE >> 20} MiB that can be read")
+            raise InputError(
+                f"{path!r} is larger than {_FILE >> 20} MiB, the most that can be read"
+            )
         return data
 
     async def write(self, path: str, data: str | bytes) -> None:
-        """Write a file, with its parent folders."""
+        """Write a file and create its parent folders."""
         at = f"{self.path}/{checked(path)}"
         raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         call = self.handle.files.write(at, raw, user=self.user)
         await ask("write a file", call, self.seconds)
 
     async def listed(self, path: str) -> tuple[FileInfo, ...]:
-        """Return the entries of a folder by name; raises InputError where there is none."""
+        """Return a folder's entries, sorted by name; raises InputError if it does not exist."""
         found = await self._entries(f"{self.path}/{checked(path)}", 1)
         return tuple(
             FileInfo(
@@ -67,7 +69,7 @@ class Folder:
         )
 
     async def collected(self, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        """Return the files that match a pattern, by name; a `*` also matches `/`."""
+        """Return the files that match a pattern, sorted by path; `*` also matches `/`."""
         room = _ARTIFACTS
         found = []
         for entry in await self._entries(self.path, _DEPTH):
@@ -95,14 +97,14 @@ class Folder:
         return sorted(found, key=lambda entry: str(entry.path))
 
     async def _read(self, path: str, most: int) -> bytes | None:
-        """Return a file's bytes, `None` where there are more than `most`."""
+        """Return a file's content, or `None` if it has more than `most` bytes."""
         try:
             return await ask("read a file", self._stream(path, most), self.seconds)
         except E2BTransientError as error:
             raise _missing(path, error) from error
 
     async def _stream(self, path: str, most: int) -> bytes | None:
-        # In pieces: what is no plain file may never end.
+        # Read in pieces: a special file may never end.
         data = bytearray()
         async with await self.handle.files.read(path, format="stream", user=self.user) as pieces:
             async for piece in pieces:
@@ -116,7 +118,7 @@ class Folder:
 
 
 def _missing(path: str, error: E2BTransientError) -> Exception:
-    """Return what to raise: a sandbox without such a file is in order."""
+    """Return the error to raise: a missing file is not a failure of the sandbox."""
     from e2b import FileNotFoundException
 
     if isinstance(error.__cause__, FileNotFoundException):

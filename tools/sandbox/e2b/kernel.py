@@ -1,4 +1,4 @@
-"""A kernel in an E2B sandbox: cells one after the other, stopped in time, brought back in order."""
+"""A kernel in an E2B sandbox: run cells, stop them in time, and recover the kernel after that."""
 
 import asyncio
 import json
@@ -17,21 +17,21 @@ _PROBE_SECONDS = 1.0
 _DISCARD = 16 << 20
 """Bytes of output that are dropped before a cell is stopped."""
 _RESULTS = 8 << 20
-"""Most characters of all that a cell shows."""
+"""Maximum number of characters of all results of a cell."""
 _DIED = ("ContextRestarting", "UnexpectedEndOfExecution", "WebSocketError", "ExecutionAborted")
-"""What the server calls the end of a kernel; such an error has no traceback."""
+"""Names of the server's errors for a kernel that ended; they have no traceback."""
 
 
 class Kernel:
-    """A kernel and its memory; whoever uses it lets one call end before the next."""
+    """A kernel with its state. Its methods must not run concurrently."""
 
     def __init__(self, handle: Handle, context: Any, limits: SandboxLimits, seconds: float) -> None:
         self.busy = False
-        """Whether a cell may still be at work that nobody waits for any more."""
+        """Whether an abandoned cell may still be running."""
         self.lost = False
-        """Whether it lost its memory unasked; whoever hears of it sets it back."""
+        """Whether it lost its state; the caller resets this when it has noted it."""
         self._bare = True
-        """Whether it just started, with neither its work folder nor its limits."""
+        """Whether it just started and has no work folder and limits yet."""
         self._handle = handle
         self._context = context
         self._limits = limits
@@ -39,21 +39,21 @@ class Kernel:
 
     @classmethod
     async def start(cls, handle: Handle, limits: SandboxLimits, seconds: float) -> "Kernel":
-        """Start one in a sandbox; `limits` are for its life, `seconds` for calls without code."""
-        # Its own: the server's default context can't be restarted.
+        """Start a kernel with `limits`; `seconds` bound each call that runs no code."""
+        # The server's default context cannot be restarted, so create another.
         context = await ask("make a context", handle.create_code_context(), seconds)
         return cls(handle, context, limits, seconds)
 
     def twin(self, handle: Handle) -> "Kernel":
-        """Return the same kernel in a copy of its sandbox."""
+        """Return this kernel as it is in a copy of its sandbox."""
         other = Kernel(handle, self._context, self._limits, self._seconds)
         other._bare = self._bare
         return other
 
     async def prepare(self, **job: Any) -> None:
-        """Do unseen what `kernel_setup.prepare` does; a bare kernel first gets what it lacks.
+        """Run `kernel_setup.prepare` with the fields of `job`; set up a kernel that just started.
 
-        Code may have left a kernel in which that fails; then it is restarted.
+        The kernel is restarted if earlier code broke it so that this fails.
         """
         if self._bare:
             limits = self._limits.model_dump(mode="json")
@@ -78,11 +78,11 @@ class Kernel:
             await self.prepare(**job)
 
     async def cell(self, code: str, limits: SandboxLimits, listener: Listener) -> Execution:
-        """Run a cell to its end or its limits.
+        """Run a cell until it ends or passes a limit.
 
-        Raises E2BTransientError where the sandbox is lost, else SandboxError.
+        Raises E2BTransientError if the sandbox is lost, else SandboxError.
         """
-        heard = _Heard(limits, listener)
+        heard = _CellOutput(limits, listener)
         self.busy = True
         try:
             told = await ask("run a cell", self._run(code, heard), limits.wall_seconds)
@@ -95,16 +95,16 @@ class Kernel:
             return stopped.model_copy(update={"reason": "output" if over else "wall"})
         self.busy = False
         if told.execution_count is None:
-            raise E2BTransientError("E2B's answer to a cell was empty")
+            raise E2BTransientError("E2B returned an empty answer to a cell")
         if told.error is None:
             return heard.execution("ok").model_copy(update={"exit_code": 0})
         return self._failed(heard, told.error)
 
     async def recover(self) -> None:
-        """Make a kernel ready whose cell was left: it has been interrupted, which may not work.
+        """Make the kernel ready after a cell was abandoned, which interrupted it.
 
-        A cell that comes right after an interrupt may be lost and never answered, so one that
-        doesn't matter is sent first. Only a restart frees a kernel that ignores the interrupt.
+        A cell sent right after an interrupt may be lost, so an empty cell is sent first as a
+        probe. A kernel that ignores the interrupt is restarted.
         """
         for _ in range(_PROBES):
             try:
@@ -121,23 +121,23 @@ class Kernel:
         self.lost = True
 
     async def restart(self) -> None:
-        """Empty the kernel."""
+        """Clear the kernel's state."""
         call = self._handle.restart_code_context(self._context)
         await ask("restart a context", call, self._seconds)
         self._bare, self.busy = True, False
 
-    async def _run(self, code: str, heard: "_Heard | None" = None) -> Any:
+    async def _run(self, code: str, heard: "_CellOutput | None" = None) -> Any:
         return await self._handle.run_code(
             code,
             context=self._context,
             on_stdout=heard and heard.print,
             on_stderr=heard and heard.complain,
             on_result=heard and heard.show,
-            # Its own deadline comes late, and takes with it what was printed.
+            # The SDK's own deadline fires late and discards the output.
             timeout=0,
         )
 
-    def _failed(self, heard: "_Heard", told: Any) -> Execution:
+    def _failed(self, heard: "_CellOutput", told: Any) -> Execution:
         if _died(told):
             self.lost = self._bare = True
             return heard.execution("crashed")
@@ -150,7 +150,7 @@ class Kernel:
 
 
 def _died(told: Any) -> bool:
-    """Whether an error is the server's, and not one that code raised under that name."""
+    """Return whether an error is the server's, not one that code raised under that name."""
     return told is not None and told.name in _DIED and not told.traceback
 
 
@@ -160,11 +160,11 @@ def _setup() -> str:
 
 
 class _TooMuchError(Exception):
-    """A cell printed more than is even dropped."""
+    """A cell printed more than is kept and dropped."""
 
 
-class _Heard:
-    """What a cell printed and showed, as much of it as is kept."""
+class _CellOutput:
+    """The output and results of a cell, bounded."""
 
     def __init__(self, limits: SandboxLimits, listener: Listener) -> None:
         self._stdout = Kept(limits.output_bytes, listener.hear)
@@ -174,11 +174,11 @@ class _Heard:
         self._limits_hit: tuple[str, ...] = ()
 
     def print(self, message: Any) -> None:
-        """Take a piece of stdout."""
+        """Add a piece of stdout."""
         self._take(self._stdout, message.line)
 
     def complain(self, message: Any) -> None:
-        """Take a piece of stderr."""
+        """Add a piece of stderr."""
         self._take(self._stderr, message.line)
 
     def _take(self, kept: Kept, text: str) -> None:
@@ -187,7 +187,7 @@ class _Heard:
             raise _TooMuchError
 
     def show(self, shown: Any) -> None:
-        """Take a result."""
+        """Add a result."""
         taken = result_told(shown)
         self._room -= len(taken.model_dump_json())
         if self._room >= 0:
@@ -196,7 +196,7 @@ class _Heard:
             self._limits_hit = ("results",)
 
     def execution(self, status: Any) -> Execution:
-        """Return what is known, with the status."""
+        """Return the execution so far, with `status`."""
         logs = Logs(
             stdout=self._stdout.text(),
             stderr=self._stderr.text(),
@@ -212,7 +212,7 @@ class _Heard:
 
 
 def _exit_code(value: str) -> int:
-    """Return the exit status that `SystemExit` with this text means."""
+    """Return the exit status for the text of a SystemExit."""
     if value in ("", "None"):
         return 0
     return int(value) & 0xFF if value.lstrip("-").isdecimal() else 1

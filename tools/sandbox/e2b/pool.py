@@ -1,4 +1,4 @@
-"""A pool of E2B sandboxes: bounded in number and in how fast they are made, none left behind."""
+"""A pool of E2B sandboxes that limits their number and creation rate and ends all of them."""
 
 import asyncio
 import hashlib
@@ -21,21 +21,21 @@ from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 
 _LABEL = "opencodeinterpreter"
 _MARGIN_SECONDS = 30
-"""How much longer than it is needed a sandbox shall live."""
+"""How much longer a sandbox lives than it is needed."""
 _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
 _KILL_TRIES = 3
 
 
 class Rate:
-    """A token bucket of one token: no more than `per_second`, and never two at once."""
+    """A token bucket that holds one token and refills at `per_second`."""
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second
         self._next = -math.inf
 
     async def take(self) -> None:
-        """Wait for a token; those who wait get theirs in turn."""
+        """Wait for a token; waiting callers are served in order."""
         now = asyncio.get_running_loop().time()
         at = max(now, self._next)
         self._next = at + self._interval
@@ -44,18 +44,18 @@ class Rate:
 
 @dataclass(eq=False)
 class Lease:
-    """A sandbox that one run or context has to itself."""
+    """A sandbox that one run or context uses alone."""
 
     handle: Handle
     expires: float
-    """The loop's time at which E2B ends it."""
+    """When E2B ends it, in the event loop's time."""
     counted: bool = False
-    """Whether it takes one of the places for runs."""
+    """Whether it counts towards `concurrency`."""
     runs: int = 0
 
 
 class E2BPool:
-    """Makes, lends and ends sandboxes; see `open_e2b_sandbox`."""
+    """Creates, lends and ends sandboxes; see `open_e2b_sandbox`."""
 
     def __init__(self, settings: E2BSettings, key: SecretStr, sdk: Any) -> None:
         self._sandbox = sdk
@@ -73,7 +73,7 @@ class E2BPool:
         }
 
     async def take(self, seconds: float) -> Lease:
-        """Take a sandbox for a run of `seconds`; waits for a place. Raises SandboxError."""
+        """Return a sandbox for a run of `seconds`; wait for a free slot. Raises SandboxError."""
         await self._places.acquire()
         try:
             lease = await self._used(seconds) or await self.make(seconds)
@@ -84,7 +84,7 @@ class E2BPool:
         return lease
 
     def give_back(self, lease: Lease) -> None:
-        """Take back a run's sandbox that is in order."""
+        """Take back an intact sandbox after a run."""
         lease.runs += 1
         if lease.runs >= self._settings.runs_per_sandbox:
             self.end(lease)
@@ -94,13 +94,13 @@ class E2BPool:
             self._places.release()
 
     async def make(self, seconds: float) -> Lease:
-        """Make a sandbox that lives `seconds` or longer, for as long as our patience lasts.
+        """Create a sandbox that lives `seconds` or longer; retry for `patience_seconds`.
 
-        Whoever asked ends it. Raises SandboxError.
+        The caller ends it. Raises SandboxError.
         """
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._settings.patience_seconds
-        # The same for each try, so that an answer that got lost leaves no second sandbox.
+        # The same for each attempt, so that a lost answer does not leave a second sandbox.
         key = str(uuid.uuid4())
         pause = _PAUSE_SECONDS
         while True:
@@ -114,12 +114,12 @@ class E2BPool:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def fork(self, lease: Lease) -> Lease:
-        """Make a sandbox that is a copy of `lease`'s, memory included."""
+        """Create a copy of `lease`'s sandbox, memory included."""
         await self._rate.take()
         return await self._kept(self._copy(lease))
 
     async def extend(self, lease: Lease, seconds: float) -> None:
-        """Let a sandbox live `seconds` more; raises E2BTransientError where it is gone."""
+        """Extend a sandbox's life by `seconds`; raises E2BTransientError if it is gone."""
         now = asyncio.get_running_loop().time()
         lifetime = self._lifetime(seconds)
         if now >= lease.expires:
@@ -130,7 +130,7 @@ class E2BPool:
             lease.expires = now + lifetime
 
     def end(self, lease: Lease) -> None:
-        """End a sandbox without waiting for it; its place is free when it is gone."""
+        """End a sandbox without waiting; its slot is free when it is gone."""
         if lease not in self._alive:
             return
         self._alive.remove(lease)
@@ -139,7 +139,7 @@ class E2BPool:
             killing.add_done_callback(lambda _: self._places.release())
 
     async def close(self) -> None:
-        """End all sandboxes, those in use included, and wait until they are gone."""
+        """End all sandboxes, including those in use, and wait until they are gone."""
         self._closed = True
         self._idle.clear()
         while self._alive or self._tasks:
@@ -148,7 +148,7 @@ class E2BPool:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reap(self) -> None:
-        """End the sandboxes of programs on this machine that died; raises SandboxError."""
+        """End sandboxes that dead processes of this machine left running; raises SandboxError."""
         from e2b import SandboxQuery
 
         place = await asyncio.to_thread(_place)
@@ -161,7 +161,7 @@ class E2BPool:
                     await ask("end a forgotten sandbox", call, self._settings.call_seconds)
 
     async def _used(self, seconds: float) -> Lease | None:
-        """Return a sandbox that has been used and lives `seconds` more, if there is one."""
+        """Return an idle, used sandbox that lives `seconds` longer, or `None`."""
         while self._idle:
             lease = self._idle.pop()
             try:
@@ -177,10 +177,10 @@ class E2BPool:
         return max(self._settings.lifetime_seconds, math.ceil(seconds) + _MARGIN_SECONDS)
 
     async def _kept(self, making: Coroutine[Any, Any, Lease]) -> Lease:
-        """Await a sandbox being made; if we are cancelled, it is ended once it is there."""
+        """Await the creation of a sandbox; if cancelled, end the sandbox when it exists."""
         if self._closed:
             making.close()
-            raise SandboxError("the sandbox is closed: open another one")
+            raise SandboxError("the sandbox is closed: open a new one")
         task = self._spawn(making)
         try:
             lease: Lease = await asyncio.shield(task)
@@ -207,7 +207,7 @@ class E2BPool:
             metadata={_LABEL: await asyncio.to_thread(_place), "process": str(os.getpid())},
             allow_internet_access=self._settings.internet_access,
             idempotency_key=key,
-            # Its own retries would go past our rate.
+            # The SDK's retries would exceed our rate.
             retries=0,
             **self._connection,
         )
@@ -223,7 +223,7 @@ class E2BPool:
         return self._known(copy, expires)
 
     async def _kill(self, handle: Handle) -> None:
-        # What can't be ended now ends with its lifetime.
+        # A sandbox that cannot be ended now ends with its lifetime.
         for _ in range(_KILL_TRIES):
             with suppress(SandboxError):
                 await ask("end a sandbox", handle.kill(), self._settings.call_seconds)
@@ -237,7 +237,7 @@ class E2BPool:
 
 
 def _place() -> str:
-    """Name where process ids mean what they mean here: this boot and this pid namespace."""
+    """Return an id of this boot and pid namespace, within which process ids are valid."""
     parts = [platform.node()]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         with suppress(OSError):
@@ -247,7 +247,7 @@ def _place() -> str:
 
 
 def _dead(process: str) -> bool:
-    """Whether the process of this number is gone; one whose number is in use again is not."""
+    """Return whether no process has this id; an id that is in use again counts as alive."""
     if not process.isdecimal():
         return False
     try:

@@ -1,7 +1,7 @@
-"""E2B's cloud sandboxes behind the same door as the local one (extra `e2b`).
+"""E2B's cloud sandboxes, with the interface of the local sandbox (extra `e2b`).
 
-A one-shot run is a process of its own in a sandbox that nothing else has used and nothing else
-will; a context is a kernel in a sandbox that it has to itself. See `docs/e2b.md`.
+A run without a context is a process in a sandbox of its own, which is not used again; a context is
+a kernel in a sandbox of its own. See `docs/e2b.md`.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from pydantic import SecretStr
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError
+from opencodeinterpreter.tools.sandbox.e2b.context import E2BContext
 from opencodeinterpreter.tools.sandbox.e2b.files import checked
 from opencodeinterpreter.tools.sandbox.e2b.pool import E2BPool
-from opencodeinterpreter.tools.sandbox.e2b.run import GRACE_SECONDS, Program, run_once
-from opencodeinterpreter.tools.sandbox.e2b.session import Session
+from opencodeinterpreter.tools.sandbox.e2b.program_run import GRACE_SECONDS, RunRequest, run_once
 from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
 from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.reservations import Places
+from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
 KEY_VARIABLE = "E2B_API_KEY"
 _ATTEMPTS = 3
-"""Code in the sandbox changes nothing outside, so a run whose sandbox was lost is done again."""
+"""A run whose sandbox was lost is repeated: code in the sandbox changes nothing outside."""
 _EXTRA = (
     "the e2b sandbox needs the extra `e2b`: pip install 'opencodeinterpreter[e2b]' "
     "(or uv pip install 'opencodeinterpreter[e2b]'); or use the local sandbox"
@@ -42,18 +42,18 @@ class E2BSandbox:
         self._pool = pool
         self._settings = settings
         self._limits = limits
-        self.reserve = Places(settings.contexts).reserve
-        """Keeps room for contexts; see `ContextSandbox`."""
-        self._sessions: dict[str, Session] = {}
+        self.reserve = Reservations(settings.contexts).reserve
+        """Reserve contexts; see `ContextSandbox.reserve`."""
+        self._contexts: dict[str, E2BContext] = {}
 
     @property
     def tier(self) -> str:
-        """`e2b`, or `e2b shared` where one-shot runs are not kept apart from each other."""
+        """`e2b`, or `e2b shared` if runs share sandboxes, which does not isolate them."""
         return "e2b" if self._settings.runs_per_sandbox == 1 else "e2b shared"
 
     @property
     def holds(self) -> frozenset[str]:
-        """None of our modules: each program brings what it needs."""
+        """Always empty: each program brings the modules that it needs."""
         return frozenset()
 
     async def run_code(
@@ -68,74 +68,74 @@ class E2BSandbox:
         seed: int | None = None,
         on_stdout: OnStdout | None = None,
     ) -> Execution:
-        """Run `code` as the protocol says; waits while there are too many sandboxes."""
+        """Run `code`; see `ContextSandbox.run_code`. Waits while `concurrency` runs are active."""
         named = {checked(path): data for path, data in (files or {}).items()}
         listener = Listener(on_stdout)
-        program = Program(code, named, stdin, limits or self._limits, collect, seed, listener)
+        request = RunRequest(code, named, stdin, limits or self._limits, collect, seed, listener)
         clock = asyncio.get_running_loop().time
         began = clock()
         if context is None:
-            execution = await self._one_shot(program)
+            execution = await self._one_shot(request)
             tier = self.tier
         else:
-            execution = await self._session(context).run(program)
+            execution = await self._find(context).run(request)
             tier = "e2b"
         told = {"tier": tier, "profile": "proc", "seconds": execution.seconds or clock() - began}
         return execution.model_copy(update=told)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
-        """Make an empty context in a sandbox of its own."""
-        session = Session(self._pool, limits or self._limits, self._settings.call_seconds)
-        context = self._known(session)
+        """Create an empty context in its own sandbox."""
+        found = E2BContext(self._pool, limits or self._limits, self._settings.call_seconds)
+        context = self._known(found)
         try:
-            await session.open()
+            await found.open()
         except BaseException:
             await self.remove_context(context)
             raise
         return context
 
     async def restart_context(self, context: Context) -> None:
-        """Empty `context`."""
-        await self._session(context).restart()
+        """Clear `context`."""
+        await self._find(context).restart()
 
     async def remove_context(self, context: Context) -> None:
-        """End `context` and its sandbox; one that is gone already is no error."""
-        if session := self._sessions.pop(context.id, None):
-            session.remove()
+        """End `context` and its sandbox. Does nothing if it was removed before."""
+        if found := self._contexts.pop(context.id, None):
+            found.remove()
 
     async def fork_context(self, context: Context) -> Context:
-        """Make a second context in the same state: E2B copies the sandbox with its memory."""
+        """Create a copy of `context`: E2B copies the sandbox with its memory."""
         self._check_room()
-        return self._known(await self._session(context).fork())
+        return self._known(await self._find(context).fork())
 
     async def read_file(self, context: Context, path: str) -> bytes:
-        """Return a file of the context's work folder."""
-        return await self._session(context).read(path)
+        """Return the content of a file in the context's work folder."""
+        return await self._find(context).read(path)
 
     async def write_file(self, context: Context, path: str, data: bytes) -> None:
         """Write a file into the context's work folder."""
-        await self._session(context).write(path, data)
+        await self._find(context).write(path, data)
 
     async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
-        """Return the entries of a folder of the context's work folder, by name."""
-        return await self._session(context).listed(path)
+        """Return the entries of a folder in the context's work folder, sorted by name."""
+        return await self._find(context).listed(path)
 
     async def close(self) -> None:
         """End all contexts and sandboxes."""
-        while self._sessions:
-            self._sessions.popitem()[1].remove()
+        while self._contexts:
+            self._contexts.popitem()[1].remove()
         await self._pool.close()
 
-    async def _one_shot(self, program: Program) -> Execution:
+    async def _one_shot(self, request: RunRequest) -> Execution:
         attempts = 1 if self._settings.internet_access else _ATTEMPTS
         while True:
-            lease = await self._pool.take(program.limits.wall_seconds + GRACE_SECONDS)
+            lease = await self._pool.take(request.limits.wall_seconds + GRACE_SECONDS)
             try:
-                ended = await run_once(lease.handle, program, self._settings.call_seconds)
+                ended = await run_once(lease.handle, request, self._settings.call_seconds)
             except BaseException as error:
                 self._pool.end(lease)
                 attempts -= 1
-                again = attempts and not program.listener.told
+                again = attempts and not request.listener.told
                 if again and isinstance(error, E2BTransientError):
                     continue
                 raise
@@ -146,25 +146,23 @@ class E2BSandbox:
             return ended.execution
 
     def _check_room(self) -> None:
-        if len(self._sessions) >= self._settings.contexts:
+        if len(self._contexts) >= self._settings.contexts:
             raise SandboxError(
-                f"{len(self._sessions)} contexts are open, the most that the setting `contexts` "
+                f"{len(self._contexts)} contexts are open, the most that the setting `contexts` "
                 "allows: remove one of them or raise it"
             )
 
-    def _known(self, session: Session) -> Context:
+    def _known(self, found: E2BContext) -> Context:
         self._check_room()
         context = Context(id=uuid.uuid4().hex)
-        self._sessions[context.id] = session
+        self._contexts[context.id] = found
         return context
 
-    def _session(self, context: Context) -> Session:
-        session = self._sessions.get(context.id)
-        if session is None:
-            raise InputError(
-                f"there is no context {context.id!r} in this sandbox (any more): create another one"
-            )
-        return session
+    def _find(self, context: Context) -> E2BContext:
+        found = self._contexts.get(context.id)
+        if found is None:
+            raise InputError(f"context {context.id}: not open in this sandbox; create a new one")
+        return found
 
 
 def _sdk() -> Any:
@@ -180,11 +178,12 @@ async def open_e2b_sandbox(
     key: SecretStr | None = None,
     limits: SandboxLimits | None = None,
 ) -> AsyncIterator[E2BSandbox]:
-    """Open E2B and end all of its sandboxes at the end, with those that dead programs left.
+    """Open an E2B sandbox; end all E2B sandboxes that it used when the block ends.
 
-    `key`: of an E2B account, by default the value of `E2B_API_KEY`. `limits`: for runs and
-    contexts that name none. Raises InputError without the extra or a key, and SandboxError where
-    E2B can't be reached or refuses the key.
+    Sandboxes that dead processes of this machine left running are ended at the start. `key`: an
+    E2B API key, by default the value of `E2B_API_KEY`. `limits`: for runs and contexts that name
+    none. Raises InputError without the extra or a key, and SandboxError if E2B cannot be reached
+    or refuses the key.
     """
     settings = settings or E2BSettings()
     key = key or SecretStr(os.environ.get(KEY_VARIABLE, ""))
@@ -192,10 +191,10 @@ async def open_e2b_sandbox(
         raise InputError(_EXTRA)
     if not key.get_secret_value():
         raise InputError(
-            f"E2B needs the key of an account: set {KEY_VARIABLE} (https://e2b.dev/dashboard), "
+            f"E2B needs an API key: set {KEY_VARIABLE} (https://e2b.dev/dashboard), "
             "or use the local sandbox"
         )
-    # Half a second of imports, which must not hold the loop up.
+    # In a thread: the import takes half a second, which would block the loop.
     pool = E2BPool(settings, key, await asyncio.to_thread(_sdk))
     sandbox = E2BSandbox(pool, settings, limits or SandboxLimits())
     try:

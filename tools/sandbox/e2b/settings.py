@@ -1,4 +1,4 @@
-"""How E2B is used: everything but the key, which is never part of settings."""
+"""Settings of the E2B sandbox. The API key is never part of them."""
 
 from pydantic import Field
 
@@ -6,31 +6,31 @@ from opencodeinterpreter.tools.frozen import Frozen
 
 
 class E2BSettings(Frozen):
-    """What the sandboxes are like, and how many there may be."""
+    """What the E2B sandboxes are like, and how many there may be."""
 
     template: str = "code-interpreter-v1"
-    """What sandboxes are made from: it has the code interpreter and Python 3.11 or newer."""
+    """E2B template; it must have the code interpreter and Python 3.11 or newer."""
     internet_access: bool = False
-    """Whether code may reach the internet. A run that may is never done twice."""
+    """Whether code can reach the internet. If so, a run is never repeated."""
     concurrency: int = Field(default=4, ge=1)
-    """Most sandboxes for one-shot runs at once; E2B's free plan allows 20, contexts included."""
+    """Most runs at once. E2B's free plan allows 20 sandboxes, contexts included."""
     contexts: int = Field(default=4, ge=0)
-    """Most contexts at once, each of which has a sandbox to itself."""
+    """Most contexts at once; each has its own sandbox."""
     creations_per_second: float = Field(default=1.0, gt=0)
-    """What the plan allows: 1 on the free one, 5 on the next."""
+    """Most sandboxes created per second. E2B's plans allow 1 (free) or 5."""
     runs_per_sandbox: int = Field(default=1, ge=1)
-    """How many one-shot runs share a sandbox, one after the other.
+    """Number of runs that share a sandbox, one after another.
 
-    Only 1 keeps runs apart: hostile code may change a sandbox for those that come after it.
+    Only 1 isolates runs from each other: hostile code can change a sandbox for later runs.
     """
     lifetime_seconds: int = Field(default=300, ge=30)
-    """When E2B ends a sandbox that we don't use or forgot; a context unused so long is lost."""
+    """When E2B ends an unused sandbox. A context unused for so long is lost."""
     call_seconds: float = Field(default=30.0, gt=0)
-    """Most time for one call that runs no code."""
+    """Time limit of a call that runs no code."""
     patience_seconds: float = Field(default=120.0, ge=0)
-    """How long to try for a new sandbox while E2B is busy."""
+    """How long to retry the creation of a sandbox while E2B is busy."""
     domain: str | None = None
-    """Of a self-hosted E2B or another service with its API."""
+    """Domain of a self-hosted E2B, or of another service with its API."""
     api_url: str | None = None
-    """Where the API is, where it isn't at `api.DOMAIN`; like `sandbox_url` for tests."""
+    """URL of the API, if not `api.DOMAIN`; for tests, like `sandbox_url`."""
     sandbox_url: str | None = None

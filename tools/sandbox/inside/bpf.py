@@ -1,7 +1,7 @@
 """Compile a table of allowed system calls into a seccomp filter.
 
-The filter is a balanced tree over the call's number: the kernel runs it once for every
-call, and once for every number when it is loaded, so depth is what it costs.
+The filter is a balanced tree over the call number. The kernel runs it for every call, and for
+every number when it loads the filter, so its cost is the depth of the tree.
 """
 
 import struct
@@ -17,9 +17,9 @@ ENOSYS = _ERRNO | 38
 _LOAD, _AND, _JUMP, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x05, 0x15, 0x35, 0x06
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
-"""Numbers from here on are the x32 table of x86-64, which nothing honest uses."""
+"""Numbers from here on belong to the x32 ABI of x86-64, which is not supported."""
 _ELSE = -1
-"""A jump to whatever comes after the current alternative."""
+"""A jump to the end of the current alternative."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Where:
 
 
 Conditions = tuple[tuple[Where, ...], ...]
-"""Alternatives; the call is allowed if every condition of one of them holds."""
+"""Alternatives: the call is allowed if all conditions of one of them hold."""
 Action = int | Conditions
 _Instruction = tuple[int, int, int, int]
 
 
 def compile_filter(actions: Mapping[int, Action], machine: str) -> bytes:
-    """Return the filter's program: `actions` by number, everything else fails with EPERM.
+    """Return the filter program for `actions` by call number; other calls fail with EPERM.
 
-    Calls of another architecture kill the process.
+    A call of another architecture kills the process.
     """
     program: list[_Instruction] = [
         (_LOAD, 0, 0, 4),
@@ -53,7 +53,7 @@ def compile_filter(actions: Mapping[int, Action], machine: str) -> bytes:
 
 
 def _segments(actions: Mapping[int, Action]) -> list[tuple[int, Action]]:
-    """Cut the number line into ranges of one action, each given by its start."""
+    """Split the numbers into ranges with one action each, given by their start."""
     starts: dict[int, Action] = {0: EPERM, _X32: KILL}
     for number in sorted(actions):
         starts[number] = actions[number]

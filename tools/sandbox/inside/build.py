@@ -1,7 +1,4 @@
-"""What a sandbox is built of: the plan that the host hands to its zygote.
-
-Only the standard library is imported here: the zygote may be an interpreter without our packages.
-"""
+"""How a sandbox is built: the plan that the host passes to its zygote."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 LAYERS = ("mount", "pid", "net", "user", "setsid", "capabilities", "landlock", "seccomp")
-"""The walls of the `full` tier, each of which can be left out where a test shows what it holds."""
+"""The layers of the `full` tier. Tests leave some out to show what each one contains."""
 _REDUCED = ("setsid", "capabilities", "landlock", "seccomp")
 
 PRELOADS: Mapping[str, tuple[str, ...]] = {
@@ -18,39 +15,39 @@ PRELOADS: Mapping[str, tuple[str, ...]] = {
     "numpy": ("numpy",),
     "data": ("numpy", "pandas", "matplotlib.pyplot"),
 }
-"""The named sets of modules that are imported once, before the first run."""
+"""Named sets of modules that the zygote imports before the first run."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One kind of zygote."""
+    """The plan of one zygote."""
 
     tier: str = "full"
     profile: str = "pure"
     preload: tuple[str, ...] = ()
-    """Modules beside the standard library's that every run finds imported."""
+    """Modules, besides the standard ones, that every run finds imported."""
     modules: tuple[tuple[str, str], ...] = ()
-    """Name and file of modules of ours that every run finds loaded."""
+    """Name and file of each module of this package that every run finds loaded."""
     runs: int = 1
-    """How many children may live at once."""
+    """Maximum number of children at once."""
     without: tuple[str, ...] = ()
-    """Layers that are left out; never anything but empty outside of the tests."""
+    """Layers that are left out; always empty outside tests."""
     folder: str = ""
-    """A private folder of the host for work folders; empty where mounts hide the host's files."""
+    """A private host folder for work folders; empty if the mount layer is on."""
 
     @cached_property
     def layers(self) -> frozenset[str]:
-        """The walls that stand."""
+        """The active layers."""
         standing = _REDUCED if self.tier == "reduced" else LAYERS
         return frozenset(standing) - frozenset(self.without)
 
     @property
     def named(self) -> str:
-        """The tier as results tell it, which says what is missing from it."""
+        """The tier as results report it, with the layers that are missing."""
         return f"{self.tier} without {', '.join(self.without)}" if self.without else self.tier
 
     def to_json(self) -> str:
-        """Return the plan as one line."""
+        """Return the plan as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod

@@ -1,8 +1,9 @@
-"""Inside a sealed child: run untrusted code as `__main__` and tell the host how it ended.
+"""Run untrusted code as `__main__` in a sealed child and report to the host how it ended.
 
-Everything here shares a process with hostile code, so what it tells is a claim. A request holds
-`code` (`None`: only write files), `files`, `stdin`, `seed`, and `cell`: the cell's number in its
-context, or `None` for a program that runs once and reads its descriptor 0, for `cpu_seconds`.
+This code shares its process with hostile code, so every report is a claim. The fields of a
+request: `code` (`None`: write files only), `files`, `stdin` (cells only; a program reads
+descriptor 0), `seed`, `cpu_seconds` (programs only), and `cell`, the cell's number in its context
+or `None` for a program.
 """
 
 import ast
@@ -29,42 +30,45 @@ from typing import Any
 from opencodeinterpreter.tools.sandbox.inside import display, frames
 
 CHANNEL = 3
-"""The descriptor that leads to the host."""
+"""The descriptor of the socket to the host."""
 _NAME = "main.py"
-"""What tracebacks call the program."""
+"""The program's file name in tracebacks."""
 _READY = frames.pack({"ready": True})
 REHEARSAL = ("x = 1", "1 / 0", *["pass"] * 20)
-"""Programs for the zygote: an interpreter adapts what ran this often, and then no child need."""
+"""Programs that the zygote runs often enough for the interpreter to specialise their bytecode.
+
+Otherwise each child would specialise it again, and copy the memory that this changes.
+"""
 _FRAMES = 50
 _TEXT = 8000
-"""Most frames and characters of a traceback."""
+"""Maximum number of frames and of characters in a traceback."""
 
 Told = dict[str, object]
 
 
 def live() -> None:
-    """Take requests from the channel, run them, answer, and end the process."""
+    """Read requests from the channel, run and answer them, and end the process."""
     os.write(CHANNEL, _READY)
     if not select.select([CHANNEL], [], [], 0)[0]:
-        # Forked ahead: what it does now, the run need not.
+        # No request yet: this child was forked ahead and has time to warm up.
         rehearse(["pass"])
-    # Saved before untrusted code can replace them.
+    # Kept in local names, since untrusted code can replace the globals.
     send, receive, leave = frames.send, frames.receive, os._exit
     request: dict[str, Any] = receive(CHANNEL)
     try:
         if request["cell"] is None:
             send(CHANNEL, _once(request))
         else:
-            session = _Session()
+            runner = _CellRunner()
             while True:
-                send(CHANNEL, session.answer(request))
+                send(CHANNEL, runner.answer(request))
                 request = receive(CHANNEL)
     finally:
         leave(0)
 
 
 def _once(request: dict[str, Any]) -> Told:
-    """Run a program to its end; return how it ended: `ok`, `exit` or `error`."""
+    """Run a program to its end and return how it ended: `ok`, `exit` or `error`."""
     seconds = math.ceil(request["cpu_seconds"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     told = _guarded(request)
@@ -87,20 +91,20 @@ def _guarded(request: dict[str, Any]) -> Told:
     return {"ok": True}
 
 
-class _Session:
-    """Runs cells in one namespace; an interrupt ends a cell, never the session."""
+class _CellRunner:
+    """Runs cells in one namespace. An interrupt ends a cell, never the process."""
 
     def __init__(self) -> None:
         self._main = _fresh_main()
         self._running = False
 
     def answer(self, request: dict[str, Any]) -> Told:
-        """Run one cell; return how it ended and what it shows."""
+        """Run one cell and return how it ended and its results."""
         try:
             signal.signal(signal.SIGINT, self._interrupt)
             told = self._guarded(request)
         except KeyboardInterrupt as error:
-            # It came while the cell's own ending was being told.
+            # The interrupt came while the end of the cell was being reported.
             told = {"error": describe(error)}
         self._running = False
         for stream in (sys.stdout, sys.stderr):
@@ -146,9 +150,9 @@ class _Session:
 
 
 def rehearse(programs: Sequence[str]) -> None:
-    """Run `programs` as a child would, and go on as before.
+    """Run `programs` as a child would, then restore the process's state.
 
-    Memory that a child changes must first be copied, and a first time is slower than the next.
+    This warms caches: a first run is slower, and memory that a child changes is copied first.
     """
     standard_input = sys.stdin
     kept, path = sys.modules["__main__"], list(sys.path)
@@ -158,7 +162,7 @@ def rehearse(programs: Sequence[str]) -> None:
         frames.send(ours.fileno(), {**message, "code": code})
         request: dict[str, Any] = frames.receive(theirs.fileno())
         frames.pack(_guarded(request))
-        _Session().answer({**request, "cell": 1, "code": f"{code}\n"})
+        _CellRunner().answer({**request, "cell": 1, "code": f"{code}\n"})
     ours.close()
     theirs.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -169,9 +173,10 @@ def rehearse(programs: Sequence[str]) -> None:
 
 
 def open_streams() -> None:
-    """Open the standard streams on 0 to 2 in the zygote, for all of its children.
+    """Open the standard streams on 0 to 2 in the zygote, for all its children.
 
-    A stream notes some traits of its descriptor, so these must be of the kinds that a run gets.
+    A stream remembers properties of its descriptor, so the descriptors are of the kinds that a
+    run gets: a memory file and pipes.
     """
     given, (heard, told) = os.memfd_create("stdin"), os.pipe()
     for target, descriptor in enumerate((given, told, told)):
@@ -182,7 +187,7 @@ def open_streams() -> None:
 
 
 def use_streams() -> None:
-    """Make Python's standard streams of the descriptors 0 to 2."""
+    """Open Python's standard streams on the descriptors 0 to 2."""
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "surrogateescape")
     sys.stdout, sys.stderr = _writer(1, "surrogateescape"), _writer(2, "backslashreplace")
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = (  # type: ignore[misc]
@@ -193,7 +198,7 @@ def use_streams() -> None:
 
 
 def _writer(descriptor: int, errors: str) -> io.TextIOWrapper:
-    # Line by line, so that a run that gets killed leaves what it printed.
+    # Line-buffered, so that the output of a killed run is not lost.
     raw = io.BufferedWriter(io.FileIO(descriptor, "w"))
     return io.TextIOWrapper(raw, "utf-8", errors, line_buffering=True)
 
@@ -203,9 +208,9 @@ def _reader(text: str) -> io.TextIOWrapper:
 
 
 def _reseed(seed: int | None) -> None:
-    """Make random numbers those of `seed`, else unlike any other run's.
+    """Seed the random numbers with `seed`; without one, make them differ between runs.
 
-    `random` does that by itself when it is forked; numpy does not.
+    `random` reseeds itself in a forked process; numpy does not.
     """
     if seed is not None:
         random.seed(seed)
@@ -215,14 +220,14 @@ def _reseed(seed: int | None) -> None:
 
 
 def write(files: dict[str, str | list[str]]) -> None:
-    """Write files below the work folder: text, or a list with the bytes in base64.
+    """Write files below the work folder: text, or a list with the content in base64.
 
-    Raises ValueError for a path that leads out of it, and OSError.
+    Raises ValueError for a path outside the folder, and OSError.
     """
     for name, content in files.items():
         path = Path(name)
         if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{name}: a file's path is relative and has no `..`")
+            raise ValueError(f"{name}: the path of a file must be relative and without `..`")
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
             path.write_text(content, encoding="utf-8", errors="surrogateescape", newline="")
@@ -240,7 +245,7 @@ def _fresh_main() -> types.ModuleType:
 
 
 def _remember(code: str, name: str) -> None:
-    """Let tracebacks quote the code."""
+    """Make the source lines available to tracebacks."""
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
 
 
@@ -254,7 +259,7 @@ def _exit_code(leaving: SystemExit) -> int:
 
 
 def _wind_up() -> None:
-    """Do what a program's normal end does: wait for its threads, run atexit, flush."""
+    """End as a normal program does: wait for threads, run exit handlers, flush."""
     for action in (
         threading._shutdown,  # type: ignore[attr-defined]
         atexit._run_exitfuncs,
@@ -269,7 +274,7 @@ def _wind_up() -> None:
 
 def describe(error: BaseException) -> Told:
     """Return name, value and traceback of `error`, whose own methods may be hostile."""
-    # The first frames are ours.
+    # Skip our own frames.
     tail = error.__traceback__
     while tail and tail.tb_frame.f_code.co_filename == __file__:
         tail = tail.tb_next

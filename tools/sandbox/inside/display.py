@@ -1,6 +1,7 @@
-"""Inside a sealed child: what a cell shows, as plain data.
+"""Convert what a cell shows into plain data, in the sealed child.
 
-The forms are those of Jupyter's display protocol (`_repr_html_` and the like).
+The forms are those of Jupyter's display protocol: `_repr_html_` and so on
+(https://ipython.readthedocs.io/en/stable/config/integrating.html).
 """
 
 import base64
@@ -11,9 +12,9 @@ from collections.abc import Mapping
 
 _TEXT = 64 << 10
 _FORM = 2 << 20
-"""Most characters of a `repr`, and of any other form; a longer form is left out."""
+"""Maximum number of characters of a `repr`, which is cut, and of other forms, which are dropped."""
 _TOTAL = 4 << 20
-"""Most characters of all that one cell shows."""
+"""Maximum number of characters of all results of a cell."""
 _METHODS = {
     "html": "_repr_html_",
     "markdown": "_repr_markdown_",
@@ -31,7 +32,7 @@ Shown = dict[str, object]
 
 
 def show(value: object) -> list[Shown]:
-    """Return what the last expression's value and the open figures show; closes the figures."""
+    """Return the results for a last expression's value and the open figures; close those."""
     shown = [] if value is None else [{"is_main_result": True, **forms(value)}]
     room = _TOTAL
     kept: list[Shown] = []
@@ -43,7 +44,7 @@ def show(value: object) -> list[Shown]:
 
 
 def forms(value: object) -> Shown:
-    """Return every form that `value` has; its own methods may fail, and then leave theirs out."""
+    """Return every form that `value` has. A form whose method fails is left out."""
     told: Shown = {"text": _text(value)}
     for name, method in _METHODS.items():
         form = _form(value, method)
@@ -61,7 +62,7 @@ def _text(value: object) -> str:
 
 
 def _form(value: object, method: str) -> object:
-    # A class has the method too, but can't be asked: it takes an instance.
+    # A class has the method too, but it needs an instance.
     if isinstance(value, type) or not hasattr(type(value), method):
         return None
     try:

@@ -1,7 +1,7 @@
-"""Forking a process that has one thread only, without the work that others would need.
+"""Skip work after a fork that only processes with several threads need.
 
-After a fork `threading` looks through all threads that were, which takes a tenth of a whole run.
-A zygote has one thread, for which nothing changes but its kernel id.
+After a fork, `threading` walks all former threads, which takes a tenth of a whole run. The zygote
+has one thread, and only its kernel id changes.
 """
 
 import threading
@@ -15,12 +15,12 @@ def _nothing() -> None:
 
 
 def expect_one_thread() -> None:
-    """Let children of this process skip what `threading` does after a fork."""
-    # The interpreter holds the function itself, so only its inside can change.
+    """Make children of this process skip what `threading` does after a fork."""
+    # The interpreter holds a reference to the function, so its code is replaced.
     _after_fork.__code__ = _nothing.__code__
 
 
 def be_usual() -> None:
-    """Undo that in a child, which may have threads and children of its own."""
+    """Undo this in a child, which may start threads and processes."""
     _after_fork.__code__ = _whole
     threading.main_thread()._set_native_id()  # type: ignore[attr-defined]

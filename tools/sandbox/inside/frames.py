@@ -1,11 +1,11 @@
-"""Length-prefixed JSON between the host and a run; both sides speak through this file."""
+"""Length-prefixed JSON messages between the host and a run. Both sides use this module."""
 
 import json
 import os
 from collections.abc import Mapping
 
 HEADER = 4
-"""Bytes of a frame's length, big-endian."""
+"""Size of the length prefix in bytes; big-endian."""
 _CHUNK = 1 << 16
 
 
@@ -23,9 +23,9 @@ def send(descriptor: int, message: Mapping[str, object]) -> None:
 
 
 def receive(descriptor: int) -> dict[str, object]:
-    """Read one frame, which nothing may follow before it is answered, from a blocking descriptor.
+    """Read one frame from a blocking descriptor and return its message.
 
-    Raises EOFError, ValueError or OSError.
+    No bytes may follow before the answer. Raises EOFError, ValueError or OSError.
     """
     data = bytearray()
     end = HEADER
@@ -40,5 +40,5 @@ def receive(descriptor: int) -> dict[str, object]:
         raise ValueError(f"{len(data) - end} bytes came after a frame")
     message = json.loads(data[HEADER:])
     if not isinstance(message, dict):
-        raise ValueError(f"a frame holds an object, not {type(message).__name__}")
+        raise ValueError(f"a frame must hold a JSON object, not {type(message).__name__}")
     return message

@@ -1,4 +1,4 @@
-"""Landlock: a second, independent wall around the file system, built once and worn by each run.
+"""Landlock: a second, independent layer around the file system, which each run applies.
 
 Rights and versions: Linux `Documentation/userspace-api/landlock.rst`.
 """
@@ -14,9 +14,9 @@ from opencodeinterpreter.tools.sandbox.inside.syscalls import call
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_SOCK, _MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 11
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE
-"""The rights that a rule about a single file may name (truncation aside, which none needs)."""
+"""The rights that a rule about a single file may name (without truncation, which none needs)."""
 _RIGHTS_BY_VERSION = ((5, 16), (3, 15), (2, 14), (1, 13))
-"""How many file rights each version knows, newest first."""
+"""Number of file rights from each version on, newest first."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -33,7 +33,7 @@ class _PathRule(ctypes.Structure):
 
 
 def version() -> int:
-    """Return the kernel's Landlock version, 0 where it has none or it is switched off."""
+    """Return the kernel's Landlock version; 0 if it has none or it is disabled."""
     try:
         return call("landlock_create_ruleset", None, ctypes.c_size_t(0), 1)
     except OSError:
@@ -43,17 +43,17 @@ def version() -> int:
 def build(
     readable: Iterable[str], writable: Iterable[str], devices: Iterable[str], execute: bool
 ) -> int | None:
-    """Return the descriptor of a ruleset that allows these trees and nothing else.
+    """Return the descriptor of a ruleset that allows these trees alone; `None` without Landlock.
 
-    A writable tree must be the parent of the mount points that runs may write to: Landlock
-    skips the mount points themselves. `execute`: whether programs of readable trees may be
-    started. `None` where there is no Landlock; raises OSError.
+    A writable tree must be the parent of the mount points that runs may write to, since Landlock
+    skips the mount points themselves. `execute`: whether programs in readable trees may be
+    started. Raises OSError.
     """
     known = version()
     if not known:
         return None
     rights = next((1 << count) - 1 for least, count in _RIGHTS_BY_VERSION if known >= least)
-    # From version 4 no TCP, from 6 no abstract sockets and no signals beyond the run.
+    # TCP is blocked from version 4 on; abstract sockets and signals from version 6 on.
     ruleset = _Ruleset(files=rights, net=3 if known >= 4 else 0, scoped=3 if known >= 6 else 0)
     size = 24 if known >= 6 else 16 if known >= 4 else 8
     descriptor = call("landlock_create_ruleset", ctypes.byref(ruleset), ctypes.c_size_t(size), 0)
@@ -82,6 +82,6 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(parent)
 
 
-def wearing(ruleset: int) -> syscalls.Call:
-    """Return the call that restricts its process for good; it must have no_new_privs set."""
+def wearing(ruleset: int) -> syscalls.PreparedCall:
+    """Return the call that applies the ruleset for good; it needs no_new_privs."""
     return syscalls.prepare("landlock", "landlock_restrict_self", ruleset, 0)

@@ -1,4 +1,4 @@
-"""Import modules once in the zygote, so that every run finds them there."""
+"""Import modules once in the zygote, so that every run finds them imported."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ STANDARD = tuple(_STANDARD.split())
 
 
 def load_files(modules: Iterable[tuple[str, str]]) -> None:
-    """Load modules, given by name and file, each of which may import those before it."""
+    """Load modules by name and file; each may import those before it."""
     for name, path in modules:
         module = sys.modules[name] = types.ModuleType(name)
         source = Path(path).read_text(encoding="utf-8")
@@ -28,9 +28,9 @@ def load_files(modules: Iterable[tuple[str, str]]) -> None:
 
 
 def load(names: Iterable[str], proc: int) -> None:
-    """Import `names`; raises StepFailedError for one that fails or leaves a thread running.
+    """Import `names`; raises StepFailedError if one fails or leaves a thread running.
 
-    A thread would not live on in a forked child, and whatever lock it held would never open.
+    A thread does not survive a fork, and a lock that it held would stay locked.
     """
     for name in names:
         try:
@@ -38,20 +38,22 @@ def load(names: Iterable[str], proc: int) -> None:
         except BaseException as error:
             raise StepFailedError(f"import {name}", 0, f"{type(error).__name__}: {error}") from None
         if _threads(proc) > 1:
-            raise StepFailedError(f"import {name}", 0, "it starts a thread, and runs are forked")
+            raise StepFailedError(
+                f"import {name}", 0, "it starts a thread, which is lost in a fork"
+            )
     _draw_once()
 
 
 def _threads(proc: int) -> int:
     folder = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=proc)
     try:
-        return len(os.listdir(folder))  # noqa: PTH208 - a descriptor is no path
+        return len(os.listdir(folder))  # noqa: PTH208 - a descriptor, not a path
     finally:
         os.close(folder)
 
 
 def _draw_once() -> None:
-    """Draw a figure, so that fonts are found and loaded before the first run."""
+    """Draw a figure, so that fonts are loaded before the first run."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return
@@ -64,14 +66,14 @@ def _draw_once() -> None:
 
 
 def forget_folder() -> None:
-    """Drop what points into the folder in which the modules were imported."""
+    """Drop references to the folder in which the modules were imported."""
     tempfile.tempdir = None
     sys.path_importer_cache.clear()
     os.environ.pop("MPLCONFIGDIR", None)
 
 
 def settle(folder: str) -> None:
-    """Give the modules a folder to write to while they are imported."""
+    """Let modules write to `folder` while they are imported."""
     os.environ["TMPDIR"] = os.environ["HOME"] = os.environ["MPLCONFIGDIR"] = folder
     tempfile.tempdir = None
     os.chdir(Path(folder))

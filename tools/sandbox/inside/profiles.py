@@ -1,24 +1,24 @@
-"""What code in the sandbox may ask of the kernel.
+"""Which system calls code in the sandbox may make.
 
-`pure`: compute, threads, its own files, clocks. No process, no program, no socket beyond a
-connected stream pair of its own (asyncio needs one), no lock that another process could feel.
-`proc`: also processes and programs; only where the run has a process namespace of its own.
-`reduced`: `pure` where no namespace hides the host: a run may signal itself alone, and change no
-file's mode, owner, time or attributes, since Landlock does not guard these.
+`pure`: computing, threads, files and clocks. No processes and programs, no sockets except a
+connected stream pair (asyncio needs one), no file locks, which could block other processes.
+`proc`: also processes and programs; only in a tier with process namespaces.
+`reduced`: `pure` without namespaces. A run may signal only itself, and may not change the mode,
+owner, times or attributes of files, since Landlock does not protect these.
 """
 
 from opencodeinterpreter.tools.sandbox.inside.bpf import ALLOW, ENOSYS, Action, Where
 from opencodeinterpreter.tools.sandbox.inside.syscall_table import number
 
 SELF = 0x7EADBEEF
-"""Stands for a run's own process id in the `reduced` table, until it is known."""
+"""Placeholder for the run's own process id in the `reduced` table."""
 _WIDE = 0xFFFFFFFF_FFFFFFFF
 _THREAD = 0x3D0F00
 """The flags with which glibc starts a thread; musl adds 0x400000."""
 _NOT_FOR_FORK = 0x7E028000
-"""Every flag that makes a namespace, and CLONE_PARENT."""
+"""All flags that create a namespace, and CLONE_PARENT."""
 _RUN = (0, 1)
-"""A run is process 1 of its own namespace; 0 means "myself" where a call takes a process."""
+"""Process ids of a run: 1 in its own namespace, and 0, which means the caller."""
 
 _FREE = """
 access alarm arch_prctl brk chdir chmod clock_getres clock_gettime clock_nanosleep close
@@ -44,7 +44,7 @@ _CONDITIONAL: dict[str, Action] = {
     "clone": ((Where(0, (_THREAD,), _WIDE & ~0x400000),),),
     # glibc falls back to clone, whose flags a filter can read.
     "clone3": ENOSYS,
-    # Duplicate, get and set flags, pipe size; neither locks nor signals to an owner.
+    # Duplicate, get and set flags, pipe size; no locks and no signals to an owner.
     "fcntl": (
         (Where(1, (0, 1, 2, 3, 1030, 1031, 1032, 1034)),),
         (Where(1, (4,)), Where(2, (0,), 0x2000)),
@@ -55,16 +55,16 @@ _CONDITIONAL: dict[str, Action] = {
     # Thread and memory names.
     "prctl": ((Where(0, (15, 16, 0x53564D41)),),),
     "prlimit64": ((Where(0, _RUN),),),
-    # Without an address: only to a socket that is connected already.
+    # Without an address: only to a connected socket.
     "sendto": ((Where(4, (0,), _WIDE),),),
-    # A unix stream pair; a datagram socket could send to any address.
+    # A Unix stream pair; a datagram socket could send to any address.
     "socketpair": ((Where(0, (1,)), Where(1, (1,), 0xF)),),
     "tgkill": ((Where(0, (1,)),),),
 }
 
 _PROC: dict[str, Action] = {
     "clone": ((Where(0, (0,), _NOT_FOR_FORK),),),
-    # Its own process namespace is all that a signal can reach.
+    # A signal cannot leave the run's process namespace.
     **dict.fromkeys(
         ["execve", "fork", "kill", "setpgid", "setsid", "tgkill", "tkill", "vfork"], ALLOW
     ),
@@ -79,7 +79,7 @@ _NOT_REDUCED = ("chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimensat"
 
 
 def table(profile: str, tier: str, machine: str) -> dict[int, Action]:
-    """Return the actions of `profile` by system call number of `machine`."""
+    """Return the actions of `profile` in `tier`, by system call number of `machine`."""
     actions: dict[str, Action] = {**dict.fromkeys(_FREE.split(), ALLOW), **_CONDITIONAL}
     if profile == "proc":
         actions |= _PROC

@@ -1,8 +1,8 @@
-"""The zygote's way into its own namespaces and a read-only root of its own.
+"""Move the zygote into its own namespaces and a read-only root.
 
-As an ordinary user the namespaces come first and give the right to mount. As root the mounts
-come first, since only real root can reach an interpreter below a private home; then root is
-given up for a user id that owns nothing, so that hostile code is never root of the host.
+An ordinary user creates the namespaces first, which give the right to mount. Root mounts first,
+since only real root can read an interpreter below a private home; then it changes to a user id
+that owns no files, so that hostile code is never root on the host.
 """
 
 import os
@@ -18,11 +18,11 @@ from opencodeinterpreter.tools.sandbox.inside.syscalls import call, mount, restr
 
 BOX = "/box"
 ROOM = f"{BOX}/run"
-"""Where a run's own file system is mounted, with the two folders below in it."""
+"""Where a run's own file system is mounted. It holds WORK and SCRATCH."""
 WORK = f"{ROOM}/work"
 SCRATCH = f"{ROOM}/tmp"
 USER = 1000
-"""Who code in the sandbox believes it is."""
+"""The user id that code in the sandbox sees."""
 
 _NAMESPACES = {
     "mount": syscalls.CLONE_NEWNS,
@@ -35,11 +35,11 @@ _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 SETTINGS = ("/etc/ld.so.cache", "/etc/localtime")
 _NOBODY = 65534
 _UNUSED = 0x70000000
-"""Above every range that systemd or a container engine hands out."""
+"""Start of user ids above every range that systemd or a container engine assigns."""
 
 
 def enter(build: Build) -> int:
-    """Move this process into the sandbox's namespaces and root; children are born inside.
+    """Move this process into the sandbox's namespaces and root; its children start inside.
 
     Returns a descriptor of the host's /proc, which the caller must close. Raises
     StepFailedError.
@@ -64,9 +64,9 @@ def enter(build: Build) -> int:
 
 
 def own_user(proc: int) -> None:
-    """Give the calling process a user namespace of its own, in which it is the same user.
+    """Move the calling process into its own user namespace, with the same user id.
 
-    What the kernel counts by user (processes, above all) is then counted for it alone.
+    What the kernel counts per user, such as processes, is then counted for this process alone.
     """
     with step("unshare for a run"):
         call("unshare", syscalls.CLONE_NEWUSER)
@@ -93,7 +93,7 @@ def _write_proc(proc: int, path: str, text: str) -> None:
 
 
 def _be_first_to_go(proc: int) -> None:
-    """When the machine runs out of memory, the sandbox dies before its host."""
+    """Make the kernel kill the sandbox before the host if memory runs out."""
     with step("oom_score_adj"):
         _write_proc(proc, "self/oom_score_adj", "500")
 
@@ -118,9 +118,9 @@ def _leave_root(folder: str) -> None:
         try:
             _become(_UNUSED + os.getpid(), folder)
         except OSError:
-            # A container may map few user ids.
+            # A container may map only a few user ids.
             _become(_NOBODY, folder)
-        # A change of user makes /proc/self root's own; the maps are written there.
+        # A change of user id makes /proc/self belong to root, but the maps are written there.
         call("prctl", syscalls.PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
@@ -132,7 +132,7 @@ def _become(user: int, folder: str) -> None:
 
 
 def _build_root() -> None:
-    """Make a root of what the interpreter needs, all of it read-only, and move into it."""
+    """Create a read-only root with what the interpreter needs, and move into it."""
     found = list(sources())
     stage = next(path for path in ("/tmp", "/mnt", "/var") if Path(path).is_dir())
     with step("mount"):
@@ -171,15 +171,15 @@ def _bind(source: str, target: str) -> None:
 
 
 def _furnish() -> None:
-    """Add what belongs to no host: the mount points, /tmp, and who the user is."""
+    """Add what does not come from the host: mount points, /tmp and the user database."""
     Path(ROOM).mkdir(parents=True)
     for name in _SYSTEM:
         target = _link_target(Path(_OLD + name))
         if target and not Path(name).exists():
             Path(name).symlink_to(target)
-    # Semaphores of `multiprocessing` are files there.
+    # `multiprocessing` keeps its semaphores there as files.
     Path("/dev/shm").symlink_to(SCRATCH)
-    # An interpreter may live below /tmp; TMPDIR names the scratch folder all the same.
+    # /tmp exists already if the interpreter is below it; TMPDIR names the scratch folder anyway.
     if not Path("/tmp").exists():
         Path("/tmp").symlink_to(SCRATCH)
     etc = Path("/etc")
@@ -193,13 +193,13 @@ def _link_target(path: Path) -> str | None:
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Yield (real path on the host, path in the sandbox) of each tree, outer ones first.
+    """Yield (real path on the host, path in the sandbox) of each tree, outer trees first.
 
-    They are what an interpreter and its packages need to be read.
+    The trees are those that the interpreter and its packages read.
     """
     wanted = [path for path in _SYSTEM if not Path(path).is_symlink()]
     for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.base_exec_prefix)):
-        # Never a whole prefix: it may be a home, with more in it than Python.
+        # Never a whole prefix: it may be a home folder with private files.
         wanted += [f"{prefix}/{part}" for part in ("bin", "lib", "lib64", "pyvenv.cfg")]
     wanted += [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     real = [os.path.realpath(path) for path in wanted if Path(path).exists()]

@@ -1,8 +1,8 @@
-"""What a forked child does to itself before the first byte of untrusted code.
+"""Seal a forked child: give up every right before the first byte of untrusted code runs.
 
-The order matters: mounting needs the capabilities that are then dropped, Landlock needs
-no_new_privs, and seccomp comes last since it forbids the other steps. The zygote prepares what it
-can: a child that has less to do has less memory to copy, which is what a run mostly costs.
+The order matters: mounting needs the capabilities that are dropped later, Landlock needs
+no_new_privs, and seccomp comes last since it forbids the other steps. The zygote prepares as much
+as possible, since the cost of a run is mostly the memory that its child changes and so copies.
 """
 
 import ctypes
@@ -18,42 +18,42 @@ from dataclasses import dataclass
 from opencodeinterpreter.tools.sandbox.inside import frames, landlock, profiles, root, syscalls
 from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.inside.cell import CHANNEL
-from opencodeinterpreter.tools.sandbox.inside.syscalls import Call, make, prepare, step
+from opencodeinterpreter.tools.sandbox.inside.syscalls import PreparedCall, make, prepare, step
 
-Program = ctypes.Array[ctypes.c_char]
-"""A compiled seccomp filter."""
+FilterProgram = ctypes.Array[ctypes.c_char]
+"""A compiled seccomp filter, in memory."""
 
 _MIB = 1 << 20
 _FILES = 2048
-"""Most files and folders in the work folder."""
+"""Maximum number of files and folders in the work folder."""
 _DESCRIPTORS = 256
 _FOLDER = frames.pack({"folder": True})
 LEAST_LANDLOCK = 3
-"""The first version that guards truncation, without which `reduced` would not hold."""
+"""The first version that controls truncation, which the `reduced` tier depends on."""
 
 
 @dataclass(frozen=True)
 class Walls:
-    """What the zygote prepared once for all of its children."""
+    """What the zygote prepares once for all its children."""
 
     build: Build
     proc: int
     """A descriptor of the host's /proc."""
     ruleset: int | None
-    """Landlock's descriptor; `None` where there is none, or where each child builds its own."""
+    """The Landlock ruleset; `None` without Landlock, or if each child builds its own."""
     readable: tuple[str, ...]
-    """The trees that Landlock lets a run read."""
-    program: Program
-    """The compiled seccomp filter."""
+    """The trees that Landlock allows a run to read."""
+    program: FilterProgram
+    """The seccomp filter."""
     address_space: int
-    """Bytes of address space that the bare interpreter takes."""
+    """Address space of the idle interpreter in bytes."""
     own_count: bool
-    """Whether nobody else's processes are counted with those of the runs."""
+    """Whether the user id of the runs has no other processes, so that they can be counted."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The limits that the kernel itself enforces on one child."""
+class KernelLimits:
+    """The limits that the kernel enforces on one child; see `SandboxLimits`."""
 
     cpu_seconds: float
     memory_mb: int
@@ -66,19 +66,19 @@ class _Header(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Seal:
-    """The system calls that lock in a child with certain limits, in their order."""
+class SealCalls:
+    """The system calls that seal a child with certain limits, in order."""
 
-    work: tuple[Call, ...]
-    """Give it a work folder of its own; empty where it gets one of the host's."""
-    rights: tuple[Call, ...]
-    """Take its rights to files."""
-    bounds: tuple[Call, ...]
-    """Take its descriptors, what it may use, and all other rights."""
+    work: tuple[PreparedCall, ...]
+    """Create its own work folder; empty if it gets a folder of the host."""
+    rights: tuple[PreparedCall, ...]
+    """Take away its rights to files."""
+    bounds: tuple[PreparedCall, ...]
+    """Close its descriptors, set its limits and take away all other rights."""
 
 
-def prepare_seal(walls: Walls, limits: Limits) -> Seal:
-    """Return the seal of all children with these limits."""
+def prepare_seal(walls: Walls, limits: KernelLimits) -> SealCalls:
+    """Return the calls that seal children with these limits."""
     layers = walls.build.layers
     rights = [prepare("no_new_privs", "prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)]
     if "pid" not in layers:
@@ -93,19 +93,19 @@ def prepare_seal(walls: Walls, limits: Limits) -> Seal:
         bounds.append(syscalls.without_capabilities())
     if "seccomp" in layers and "pid" in layers:
         bounds.append(_filtering(walls.program))
-    return Seal(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
+    return SealCalls(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
 
 
-def seal(walls: Walls, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
-    """Lock the calling process in for good; `descriptors` become 0 to 3, all others close.
+def seal(walls: Walls, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
+    """Seal the calling process; `descriptors` become 0 to 3, all others are closed.
 
-    `folder` is the host's folder to work in where no mounts are made. Raises StepFailedError.
+    `folder`: the host's folder to work in, if the mount layer is off. Raises StepFailedError.
     """
     layers = walls.build.layers
     with step("descriptors"):
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
-        # The channel is the interpreter's own, not for programs that it starts.
+        # Programs that the run starts do not inherit the channel.
         os.set_inheritable(CHANNEL, False)
     if "setsid" in layers:
         with step("setsid"):
@@ -127,7 +127,7 @@ def seal(walls: Walls, prepared: Seal, descriptors: Sequence[int], folder: str) 
 
 
 def readable(build: Build) -> tuple[str, ...]:
-    """Return the trees that a run may read: all, where a root of its own hides the host's."""
+    """Return the trees that a run may read: everything, if its own root hides the host's files."""
     if build.tier == "full":
         return ("/",)
     trees = [*(source for source, _ in root.sources()), *root.SETTINGS]
@@ -135,7 +135,7 @@ def readable(build: Build) -> tuple[str, ...]:
 
 
 def rules(build: Build, trees: Sequence[str], writable: str) -> int | None:
-    """Return a Landlock ruleset's descriptor, `None` where there is no Landlock."""
+    """Return the descriptor of a Landlock ruleset, or `None` without Landlock."""
     whole = build.tier == "full"
     devices = ["/dev"] if whole else [f"/dev/{name}" for name in root.DEVICES]
     return landlock.build(trees, [writable], devices, build.profile == "proc")
@@ -147,7 +147,7 @@ def _wear_own_rules(walls: Walls, folder: str) -> None:
         make([landlock.wearing(ruleset)])
 
 
-def _work(limits: Limits) -> tuple[Call, ...]:
+def _work(limits: KernelLimits) -> tuple[PreparedCall, ...]:
     user = root.USER
     options = f"size={limits.disk_mb}m,nr_inodes={_FILES},mode=700,uid={user},gid={user}"
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
@@ -169,9 +169,9 @@ def _settle_in(folder: str) -> None:
 
 
 def _hand_out_folder() -> None:
-    """Let the host read the work folder, even when the run is over by the time it looks."""
+    """Send the host a descriptor of the work folder, which it can read even after the run."""
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    # The plain class: what `socket` adds to it costs more than the call.
+    # The base class: what `socket.socket` adds costs more than the call.
     line = socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
     rights = struct.pack("i", folder)
     line.sendmsg([_FOLDER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
@@ -179,8 +179,8 @@ def _hand_out_folder() -> None:
     os.close(folder)
 
 
-def _rlimits(walls: Walls, limits: Limits) -> Iterator[Call]:
-    # The host watches resident memory; this bounds what can be asked for between two looks.
+def _rlimits(walls: Walls, limits: KernelLimits) -> Iterator[PreparedCall]:
+    # The host watches resident memory; this bounds what can be allocated between two checks.
     address_space = walls.address_space + (2 * limits.memory_mb + 64) * _MIB
     bounds = [
         (resource.RLIMIT_AS, address_space),
@@ -200,15 +200,15 @@ def _rlimits(walls: Walls, limits: Limits) -> Iterator[Call]:
         yield prepare("rlimits", "prlimit64", 0, name, struct.pack("QQ", bound, bound), None)
 
 
-def _for_own_process(program: Program) -> Program:
-    """Return the filter with the calling process's id where it names that."""
+def _for_own_process(program: FilterProgram) -> FilterProgram:
+    """Return the filter with its placeholder replaced by the calling process's id."""
     own = struct.pack("<I", os.getpid())
     named = program.raw.replace(struct.pack("<I", profiles.SELF), own)
     return ctypes.create_string_buffer(named, len(named))
 
 
-def _filtering(program: Program) -> Call:
+def _filtering(program: FilterProgram) -> PreparedCall:
     header = _Header(len(program) // 8, ctypes.addressof(program))
-    # It holds on to the program, whose address alone would not.
+    # Keep the program alive: the header holds only its address.
     header.program = program
     return prepare("seccomp", "prctl", syscalls.PR_SET_SECCOMP, 2, ctypes.byref(header), 0, 0)

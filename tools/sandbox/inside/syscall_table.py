@@ -1,4 +1,4 @@
-"""Numbers of the system calls that the sandbox makes or filters, per architecture.
+"""Numbers of the system calls that the sandbox makes or filters, by architecture.
 
 Source: `asm/unistd_64.h` (x86-64) and `asm-generic/unistd.h` (aarch64) of Linux 6.1.
 `None`: the architecture has no such call.

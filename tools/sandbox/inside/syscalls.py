@@ -1,7 +1,4 @@
-"""Linux system calls that Python 3.11 has no door to, through libc's `syscall`.
-
-Only ever imported inside the sandbox's own processes, never by the host.
-"""
+"""Linux system calls that Python 3.11 does not wrap, made through libc's `syscall`."""
 
 import ctypes
 import fcntl
@@ -42,7 +39,7 @@ _machine = os.uname().machine
 
 
 class StepFailedError(Exception):
-    """One step of setting the sandbox up failed; names the step and the error number."""
+    """A step of setting up the sandbox failed; holds the step and the error number."""
 
     def __init__(self, step: str, errno: int, detail: str = "") -> None:
         super().__init__(step, errno, detail)
@@ -52,7 +49,7 @@ class StepFailedError(Exception):
 
 
 class step:
-    """Name the step that an `OSError` inside came from; raises StepFailedError."""
+    """Convert an OSError in its block into a StepFailedError that names the step."""
 
     __slots__ = ("_name",)
 
@@ -68,7 +65,7 @@ class step:
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Make system call `name` with ints, bytes, ctypes objects or `None`; raises OSError."""
+    """Make a system call with ints, bytes, ctypes objects or `None`; raises OSError."""
     result: int = _libc.syscall(*_words(name, arguments))
     if result == -1:
         code = ctypes.get_errno()
@@ -77,26 +74,26 @@ def call(name: str, *arguments: Any) -> int:
 
 
 def _words(name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the arguments of libc's `syscall`, integers as words of the machine."""
+    """Return the arguments for libc's `syscall`, with integers as machine words."""
     words = (number(name, _machine) or -1, *arguments)
     return tuple(ctypes.c_long(word) if isinstance(word, int) else word for word in words)
 
 
-class Call(NamedTuple):
-    """A system call with its arguments in the form that libc takes."""
+class PreparedCall(NamedTuple):
+    """A system call with its arguments converted for libc."""
 
     stage: str
-    """The step that it is a part of, for the error."""
+    """The step that it belongs to, for errors."""
     words: tuple[Any, ...]
 
 
-def prepare(stage: str, name: str, *arguments: Any) -> Call:
-    """Return the call that `call` would make."""
-    return Call(stage, _words(name, arguments))
+def prepare(stage: str, name: str, *arguments: Any) -> PreparedCall:
+    """Return a system call for `make`; the arguments are those of `call`."""
+    return PreparedCall(stage, _words(name, arguments))
 
 
-def make(calls: Iterable[Call]) -> None:
-    """Make `calls` in turn; raises StepFailedError at the first that fails."""
+def make(calls: Iterable[PreparedCall]) -> None:
+    """Make `calls` in order; raises StepFailedError at the first failure."""
     for stage, words in calls:
         if _libc.syscall(*words) == -1:
             code = ctypes.get_errno()
@@ -104,12 +101,12 @@ def make(calls: Iterable[Call]) -> None:
 
 
 def rehearse() -> None:
-    """Make calls that change nothing, so that the first of a child is not the first of all."""
+    """Make calls without effect, so that the code path is warm before the first fork."""
     make([prepare("rehearse", "prlimit64", 0, 0, None, None)] * 20)
 
 
 def out_of_the_way(descriptor: int) -> int:
-    """Return a copy of `descriptor` above those that a run gets; the original stays open."""
+    """Return a copy of `descriptor` with a number that no run uses; the original stays open."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
 
 
@@ -128,7 +125,10 @@ class _MountAttributes(ctypes.Structure):
 
 
 def restrict_mounts(target: str, attributes: int) -> None:
-    """Add `attributes` to the mount at `target` and all below it (Linux 5.12); raises OSError."""
+    """Add `attributes` to the mount at `target` and all mounts below it; raises OSError.
+
+    Needs Linux 5.12.
+    """
     request = _MountAttributes(set=attributes)
     size = ctypes.sizeof(request)
     call(
@@ -149,7 +149,7 @@ _CAPABILITY_HEADER = _CapabilityHeader(version=0x20080522, pid=0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 
 
-def without_capabilities() -> Call:
-    """Return the call that gives up every capability for good."""
+def without_capabilities() -> PreparedCall:
+    """Return the call that drops all capabilities for good."""
     header, none = ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES)
     return prepare("capset", "capset", header, none)

@@ -1,6 +1,6 @@
-"""The warm interpreter that forks a child for each run; process 1 of the sandbox's namespace.
+"""The zygote: a warm interpreter, process 1 of its namespace, that forks a child for each run.
 
-Its death takes every run with it, and it ends when the host closes the control socket.
+It ends when the host closes the control socket; all runs end with it.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ from opencodeinterpreter.tools.sandbox.inside import (
 from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.inside.seal import (
     LEAST_LANDLOCK,
-    Limits,
-    Seal,
+    KernelLimits,
+    SealCalls,
     Walls,
     prepare_seal,
     readable,
@@ -46,7 +46,7 @@ from opencodeinterpreter.tools.sandbox.inside.syscalls import StepFailedError, s
 
 _SET_UP_FAILED = 97
 _SEALS = 16
-"""How many combinations of limits are kept."""
+"""Number of combinations of limits for which prepared calls are cached."""
 _ENVIRONMENT = {
     "HOME": root.WORK,
     "LANG": "C.UTF-8",
@@ -75,7 +75,7 @@ def main(descriptor: int, plan: str) -> None:
         os.close(proc)
         _silence()
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
-    # The parent may be killed alone; process 1 and all its runs then go with it.
+    # If the parent alone is killed, process 1 and all its runs end too.
     syscalls.call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
         zygote = Zygote(control, build, proc, own_count=as_root)
@@ -101,8 +101,8 @@ def _enter(build: Build) -> int:
         __import__(name)
     preload.load_files(build.modules)
     proc = root.enter(build)
-    sys.path[:] = [path for path in sys.path if path and os.path.exists(path)]  # noqa: PTH110 - raises not
-    # Finders of editable installs point at folders that do not exist here.
+    sys.path[:] = [path for path in sys.path if path and os.path.exists(path)]  # noqa: PTH110 - never raises
+    # Finders of editable installs point to folders that do not exist in the sandbox.
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
     sys.path_importer_cache.clear()
     sys.orig_argv[:] = sys.argv[:] = ["python"]
@@ -119,7 +119,7 @@ def _silence() -> None:
 
 
 class Zygote:
-    """Forks children on the host's word and tells it how they ended."""
+    """Forks children at the host's request and reports how they ended."""
 
     def __init__(self, control: socket.socket, build: Build, proc: int, *, own_count: bool) -> None:
         self._control = control
@@ -185,7 +185,7 @@ class Zygote:
                     return
 
     def _warm_up(self) -> None:
-        """Walk the path of a run, so that its caches are filled before the first fork."""
+        """Run what a child runs, so that caches are filled before the first fork."""
         cell.open_streams()
         _silence()
         cell.rehearse(cell.REHEARSAL)
@@ -209,7 +209,7 @@ class Zygote:
         run: int = message["run"]
         try:
             folder = self._folder(run)
-            prepared = self._prepare_seal(Limits(**message["limits"]))
+            prepared = self._prepare_seal(KernelLimits(**message["limits"]))
             child, handle = self._fork(prepared, descriptors, folder)
         except StepFailedError as failure:
             self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
@@ -223,7 +223,7 @@ class Zygote:
         return True
 
     def _folder(self, run: int) -> str:
-        """Make the folder that a run works in where no mounts are made."""
+        """Create the work folder of a run, if the mount layer is off."""
         if not self._build.folder:
             return ""
         folder = Path(self._build.folder, str(run))
@@ -233,7 +233,9 @@ class Zygote:
             (folder / "tmp").mkdir()
         return str(folder)
 
-    def _fork(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> tuple[int, int]:
+    def _fork(
+        self, prepared: SealCalls, descriptors: Sequence[int], folder: str
+    ) -> tuple[int, int]:
         apart = "pid" in self._build.layers
         with step("fork"):
             if apart:
@@ -247,7 +249,7 @@ class Zygote:
                     syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
             return child, os.pidfd_open(child)
 
-    def _be_child(self, prepared: Seal, descriptors: Sequence[int], folder: str) -> None:
+    def _be_child(self, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
         try:
             forking.be_usual()
             seal(self._walls, prepared, descriptors, folder)

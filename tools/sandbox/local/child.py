@@ -1,4 +1,4 @@
-"""The host's side of one sealed process: its pipes, its channel, and the power to end it."""
+"""The host's side of one child process: its pipes, its channel and its signals."""
 
 import asyncio
 import os
@@ -12,44 +12,49 @@ from typing import Any
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.drain import Drain, FrameReader
 from opencodeinterpreter.tools.sandbox.local.meter import Meter, pid_of
-from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
-from opencodeinterpreter.tools.sandbox.local.zygote_client import Birth, Ending, ZygoteClient
+from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
+from opencodeinterpreter.tools.sandbox.local.zygote_client import (
+    ChildExit,
+    PendingChild,
+    ZygoteClient,
+)
 
 FRAME = 8 << 20
-"""Most bytes of one answer."""
+"""Maximum size of one answer in bytes."""
 _CHUNK = 1 << 16
 
 
 class Child:
-    """A process forked and sealed for one run or one context; it takes a request once it is.
+    """A process forked for one run or one context, which seals itself and then takes requests.
 
-    Whoever makes it must `close` it, which also ends the process. Raises ZygoteDiedError.
+    The creator must `close` it, which also kills the process. Creating it raises ZygoteDiedError
+    if the zygote is gone.
     """
 
     def __init__(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
         self.zygote = zygote
         self.limits = limits
-        """Those that it was born with."""
+        """The limits that it was forked with."""
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self._loop.create_future()
-        """Done when it is sealed and can be watched, and when it ended without ever being so."""
+        """Done when it is sealed and can be watched, or when it ended before that."""
         self.failure = ""
-        """Why it could not be set up."""
+        """Why it could not be set up; empty if it could."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        """Done when its owner has closed it."""
+        """Done when its owner closed it."""
         self.answers: deque[dict[str, Any]] = deque()
         self.on_answer: Callable[[], None] | None = None
         self.meter: Meter | None = None
-        self.folder: Folder | None = None
+        self.folder: WorkFolder | None = None
         """Its work folder; `None` until it is sealed."""
-        self.room: Folder | None = None
-        """All of the host's disk that it may write to; `None` where it has mounts of its own."""
+        self.room: WorkFolder | None = None
+        """All of the host's disk that it may write to; `None` if it has its own mounts."""
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
         self._frames = FrameReader(FRAME)
-        self._birth = Birth(self._started)
-        self._birth.ended.add_done_callback(self._ended)
+        self._pending = PendingChild(self._started)
+        self._pending.ended.add_done_callback(self._ended)
         try:
             self._fork()
         except BaseException:
@@ -57,20 +62,20 @@ class Child:
             raise
 
     @property
-    def ended(self) -> asyncio.Future[Ending]:
-        """Its end, by the zygote's word; ZygoteDiedError when that went away."""
-        return self._birth.ended
+    def ended(self) -> asyncio.Future[ChildExit]:
+        """How it ended, as the zygote reports; ZygoteDiedError if the zygote died."""
+        return self._pending.ended
 
     @property
     def overrun(self) -> bool:
-        """Whether it answered more than a frame may hold."""
+        """Whether its answer was longer than a frame may be."""
         return self._frames.overrun
 
     def _fork(self) -> None:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._open.enter_context(self.channel)
         self.channel.setblocking(False)
-        # asyncio describes a socket whenever it looks for one, a number costs nothing.
+        # asyncio formats a socket object for every look-up; a number is cheap.
         self._line = self.channel.fileno()
         with ExitStack() as children_ends:
             children_ends.enter_context(theirs)
@@ -79,8 +84,8 @@ class Child:
             out, their_out = self._pipe(children_ends)
             err, their_err = self._pipe(children_ends)
             given = (self._stdin, their_out, their_err, theirs.fileno())
-            self.zygote.fork(self.limits, given, self._birth)
-        # The zygote is at work by now; what follows takes no time from the run.
+            self.zygote.fork(self.limits, given, self._pending)
+        # The zygote forks meanwhile, so what follows does not delay the run.
         self.stdout, self.stderr = self._drain(out), self._drain(err)
         self._listen()
         self._open.callback(self._listen_no_more)
@@ -97,7 +102,7 @@ class Child:
         return drain
 
     def give_stdin(self, text: str) -> None:
-        """Make `text` what the process reads from its descriptor 0, for good; do it once."""
+        """Set what the process reads from descriptor 0. Can be called once."""
         import fcntl  # not on Windows
 
         rest = memoryview(text.encode("utf-8", "surrogatepass"))
@@ -105,14 +110,14 @@ class Child:
         at = 0
         while at < len(rest):
             at += os.pwrite(self._stdin, rest[at:], at)
-        # Else a run could keep memory there that no limit counts.
+        # Sealed, so that a run cannot store data there, which no limit would count.
         seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
         fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)
 
     def send(self, frame: bytes) -> asyncio.Task[None] | None:
-        """Send a request; return the task that sends the rest of a long one, to be cancelled.
+        """Send a request; return the task that sends the rest of a long one, or `None`.
 
-        One that the process does not read any more is no error.
+        The caller cancels the task when the run ends. A process that no longer reads is no error.
         """
         try:
             sent = self.channel.send(frame)
@@ -129,7 +134,7 @@ class Child:
             await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
     def expect(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at the next answer; one that came unasked is forgotten."""
+        """Call `heard` at the next answer. Earlier, unrequested answers are dropped."""
         self.answers.clear()
         self.on_answer = heard
         if not self._listening:
@@ -145,7 +150,7 @@ class Child:
 
     def _hear(self) -> bool:
         if self.answers:
-            # One is all that is ever read; hostile code may send millions.
+            # Read one answer only; hostile code may send millions.
             self._listen_no_more()
             return False
         try:
@@ -173,19 +178,19 @@ class Child:
     def _receive(self) -> bytes:
         if self._said_ready:
             return self.channel.recv(_CHUNK)
-        # Untrusted code has not begun, so this is the work folder.
+        # Untrusted code has not started yet, so this descriptor is the work folder.
         cloexec = socket.MSG_CMSG_CLOEXEC
         data, descriptors, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, cloexec)
         for descriptor in descriptors:
             self.folder = self._hold(descriptor)
         return data
 
-    def _hold(self, descriptor: int) -> Folder:
+    def _hold(self, descriptor: int) -> WorkFolder:
         self._open.callback(os.close, descriptor)
-        return Folder(descriptor)
+        return WorkFolder(descriptor)
 
     def finish(self) -> None:
-        """Take what is in the channel, up to an answer, and in the pipes by now."""
+        """Read what is in the pipes and, up to the first answer, in the channel."""
         for drain in (self.stdout, self.stderr):
             drain.finish(1 << 20)
         while not self.answers and not self.overrun and self._hear():
@@ -214,26 +219,26 @@ class Child:
 
     @property
     def private_folder(self) -> str:
-        """The host's folder that was made for it, empty where it has mounts of its own."""
+        """The host's folder made for it; empty if it has its own mounts."""
         base = self.zygote.build.folder
-        return f"{base}/{self._birth.number}" if base else ""
+        return f"{base}/{self._pending.number}" if base else ""
 
     def _ended(self, _: object) -> None:
-        self.failure = self.failure or self._birth.failure
+        self.failure = self.failure or self._pending.failure
         if not self.ready.done():
             self.ready.set_result(None)
 
     @property
     def sealed(self) -> bool:
-        """Whether it said that it is sealed."""
+        """Whether it reported that it is sealed."""
         return self._said_ready
 
     def kill(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self._signal(signal.SIGKILL)
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in the cell that is running."""
+        """Raise KeyboardInterrupt in the running cell."""
         self._signal(signal.SIGINT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -242,7 +247,7 @@ class Child:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def close(self) -> None:
-        """End the process and let go of everything; once or more."""
+        """Kill the process and release everything. Can be called more than once."""
         if self.closed.done():
             return
         self.closed.set_result(None)

@@ -1,12 +1,12 @@
-"""Reading what a process writes, without ever blocking and without keeping too much."""
+"""Read what a process writes without blocking, and keep a bounded part of it."""
 
 import asyncio
 import codecs
-import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from opencodeinterpreter.tools import strict_json
 from opencodeinterpreter.tools.sandbox.inside.frames import HEADER
 from opencodeinterpreter.tools.sandbox.protocol import OnStdout
 
@@ -14,16 +14,8 @@ _CHUNK = 1 << 16
 _Decoder = codecs.getincrementaldecoder("utf-8")
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-# One for all: to make it costs as much as to use it.
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
-
-
 class Drain:
-    """Reads a pipe to its end; keeps the start and counts the rest."""
+    """Reads a pipe to its end; keeps the beginning and counts the rest."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
@@ -33,13 +25,13 @@ class Drain:
         self._heard: Callable[[Drain], None] | None = None
         self._decoder = _Decoder("replace")
         self.tell: OnStdout | None = None
-        """Told what is kept as it comes; `begin` forgets it."""
+        """Called with each piece of text that is kept; `begin` resets it."""
         self.kept = bytearray()
         self.dropped = 0
         self._loop.add_reader(descriptor, self._read)
 
     def begin(self, keep: int, heard: Callable[["Drain"], None]) -> None:
-        """Start anew: keep `keep` bytes, and call `heard` whenever something came."""
+        """Start again: keep up to `keep` bytes, and call `heard` after each read."""
         self.kept, self.dropped = bytearray(), 0
         self._decoder = _Decoder("replace")
         self.tell = None
@@ -65,34 +57,34 @@ class Drain:
         return True
 
     def finish(self, most: int) -> None:
-        """Take what is in the pipe by now, up to about `most` bytes: a writer may be quick."""
+        """Read what is in the pipe now, about `most` bytes at most, since a writer may go on."""
         for _ in range(most // _CHUNK + 1):
             if not self._read():
                 break
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._loop.remove_reader(self._descriptor)
 
     def text(self) -> str:
-        """What was kept, made printable."""
+        """Return the kept bytes as text, invalid UTF-8 replaced."""
         return self.kept.decode("utf-8", "replace")
 
 
 class FrameReader:
-    """Cuts a stream of bytes, which may be hostile, into messages.
+    """Splits a stream of bytes, which may be hostile, into messages.
 
-    A frame that holds no object is told as an empty one.
+    A frame that is not a JSON object is returned as an empty message.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._rest = bytearray()
         self.overrun = False
-        """Whether more came than a frame may hold; nothing is read from then on."""
+        """Whether a frame was too long; nothing is read after that."""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take `data`; return the messages that are complete."""
+        """Add `data`; return the messages that are complete."""
         if self.overrun:
             return []
         self._rest += data
@@ -112,7 +104,7 @@ class FrameReader:
 
 def _message(body: bytes) -> dict[str, Any]:
     try:
-        message = _decoder.decode(body.decode())
+        message = strict_json.loads(body.decode())
     except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

@@ -1,4 +1,4 @@
-"""Work folders on the host, where no mount makes them vanish with their run."""
+"""Work folders on the host, for runs without mounts; they must be removed explicitly."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from opencodeinterpreter.tools.sandbox.local.child import Child
 
 _PREFIX = "opencodeinterpreter-"
 _LOCK = "owner"
-"""A file that its maker keeps locked for as long as it lives; no run can reach it."""
+"""A file that its creator locks for its lifetime; runs cannot reach it."""
 
 
-class Litter:
-    """Makes private folders and removes them, with whatever hostile code left in them."""
+class HostFolders:
+    """Creates private folders and removes them with whatever hostile code left in them."""
 
     def __init__(self) -> None:
         self._folders: dict[str, int] = {}
@@ -24,7 +24,7 @@ class Litter:
     async def make_folder(self) -> str:
         """Return the path of a new folder that only its owner can enter.
 
-        Those of hosts that were killed are removed.
+        Also removes the folders that killed hosts left behind.
         """
         await asyncio.to_thread(_sweep)
         folder, lock = await asyncio.to_thread(_make)
@@ -32,20 +32,20 @@ class Litter:
         return folder
 
     def adopt(self, child: Child) -> None:
-        """Remove the folder of `child` once it was closed and has ended."""
+        """Remove the folder of `child` once the child is closed and has ended."""
         if child.private_folder:
             removing = asyncio.ensure_future(self._remove_after(child, child.private_folder))
             self._removing.add(removing)
             removing.add_done_callback(self._removing.discard)
 
     async def _remove_after(self, child: Child, folder: str) -> None:
-        # A zygote that went away took the child with it.
+        # If the zygote died, the child died with it.
         await asyncio.wait([child.ended])
         await child.closed
         await asyncio.to_thread(_remove, folder)
 
     async def clear(self) -> None:
-        """Remove all that was ever made."""
+        """Remove all folders that are left."""
         if self._removing:
             await asyncio.wait(self._removing)
         for folder, lock in self._folders.items():
@@ -61,7 +61,7 @@ def _make() -> tuple[str, int]:
     lock, unnamed = Path(folder, _LOCK), Path(folder, "new")
     descriptor = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    # Under its name it was never unlocked.
+    # Renamed when locked: under its final name it is never unlocked.
     unnamed.rename(lock)
     return folder, descriptor
 
@@ -74,7 +74,7 @@ def _sweep() -> None:
 
 
 def _ownerless(lock: Path) -> bool:
-    """Whether `lock` is ours and nobody holds it; raises OSError."""
+    """Return whether `lock` belongs to this user and no process holds it; raises OSError."""
     import fcntl  # not on Windows
 
     descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -88,7 +88,7 @@ def _ownerless(lock: Path) -> bool:
 
 
 def _remove(folder: str) -> None:
-    # The system's own, since Python's goes wrong on a tree some thousand folders deep.
+    # Not shutil.rmtree: it fails on a tree some thousand folders deep.
     remove = ["rm", "-rf", "--", folder]
     with suppress(OSError):
         if subprocess.run(remove, capture_output=True, check=False).returncode:

@@ -1,4 +1,4 @@
-"""Reading, from the host, what a process in the sandbox uses."""
+"""Read from the host what a process in the sandbox uses."""
 
 import os
 import time
@@ -9,43 +9,43 @@ from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-# Where the fields stand after the process's name, see proc(5).
+# Positions of the fields after the process name; see proc(5).
 _UTIME, _CUTIME, _STIME, _CSTIME, _THREADS, _RESIDENT = 11, 13, 12, 14, 17, 21
 
 
-class Usage(NamedTuple):
+class ResourceUsage(NamedTuple):
     """What a run uses at one moment."""
 
     resident: int
-    """Bytes of memory."""
+    """Resident memory in bytes."""
     cpu_seconds: float
     processes: int
-    """Processes and threads."""
+    """Number of processes and threads."""
 
 
 class Meter:
-    """Reads the usage of process `pid`; raises OSError when it is gone, or IndexError."""
+    """Reads what process `pid` uses; raises OSError or IndexError if it is gone."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._clock = (~pid << 3) | 2
-        # Held open, this file can't come to mean another process.
+        # Kept open: the file stays bound to this process, even if its id is reused.
         self._stat = open_proc(f"{pid}/stat")
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that the process alone has used, by its own clock."""
+        """Return the CPU seconds of the process alone, by its own clock."""
         return time.clock_gettime(self._clock)
 
-    def read(self) -> Usage:
+    def read(self) -> ResourceUsage:
         """Return what the process alone uses."""
         fields = _fields(os.pread(self._stat, 512, 0))
         resident = int(fields[_RESIDENT]) * _PAGE
-        return Usage(resident, self.cpu_seconds(), int(fields[_THREADS]))
+        return ResourceUsage(resident, self.cpu_seconds(), int(fields[_THREADS]))
 
-    def read_all(self) -> Usage:
-        """Return what the process uses and all that stem from it; slower, so call it in a thread.
+    def read_all(self) -> ResourceUsage:
+        """Return what the process and all its descendants use. Slow: call it in a thread.
 
-        A process without a parent belongs to the first one of its namespace, so none is missed.
+        Orphans become children of process 1 of the namespace, so none is missed.
         """
         total = self.read()
         for pid in _descendants(self.pid):
@@ -57,7 +57,7 @@ class Meter:
                     os.close(descriptor)
                 ticks = sum(int(fields[at]) for at in (_UTIME, _STIME, _CUTIME, _CSTIME))
                 resident, cpu, processes = total
-                total = Usage(
+                total = ResourceUsage(
                     resident + int(fields[_RESIDENT]) * _PAGE,
                     cpu + ticks / _TICKS,
                     processes + int(fields[_THREADS]),
@@ -65,7 +65,7 @@ class Meter:
         return total
 
     def close(self) -> None:
-        """Let go of the process."""
+        """Close the file that refers to the process."""
         os.close(self._stat)
 
 
@@ -75,7 +75,7 @@ def open_proc(path: str) -> int:
 
 
 def pid_of(pidfd: int) -> int | None:
-    """Return the process id behind `pidfd`, `None` if it is gone."""
+    """Return the process id behind `pidfd`, or `None` if the process is gone."""
     descriptor = open_proc(f"self/fdinfo/{pidfd}")
     try:
         lines = os.pread(descriptor, 4096, 0).decode().splitlines()
@@ -86,7 +86,7 @@ def pid_of(pidfd: int) -> int | None:
 
 
 def _fields(stat: bytes) -> list[bytes]:
-    # The name is in parentheses and may hold anything.
+    # The name stands in parentheses and may contain any character.
     return stat.rpartition(b")")[2].split()
 
 

@@ -1,6 +1,6 @@
-"""The throw-away run that proves a sandbox: it tries to get out, and the host looks.
+"""Prove that a sandbox isolates: a test run tries to escape while the host watches.
 
-A tier is believed for what it did just now, never for a version that was read.
+The proof is what happened just now on this machine, never a version number.
 """
 
 import asyncio
@@ -58,23 +58,23 @@ _WAYS = {
 
 
 class Canary(Frozen):
-    """One way out that the throw-away run tried in vain."""
+    """One way to escape that the test run tried without success."""
 
     name: str
     held: str
-    """What the host saw hold, in words."""
+    """What did not happen, in words."""
 
 
 async def prove(sandbox: Sandbox, build: Build, zygote: int) -> tuple[Canary, ...]:
-    """Let a throw-away run try each way out; raises SandboxError if one is open.
+    """Run a program that tries each way to escape; raises SandboxError if one succeeds.
 
-    `zygote`: its process id on the host. Left out is what the tier or the profile does not
-    promise.
+    `zygote`: the zygote's process id on the host. Ways that the tier or the profile does not
+    block are left out.
     """
     left_out = {"processes": build.tier == "reduced", "programs": build.profile == "proc"}
     ways = [way for way in _WAYS if not left_out.get(way)]
     touched: set[str] = set()
-    # In a container we may be process 1, which is also what the run is to itself.
+    # In a container this process may be number 1, as the run is in its own namespace.
     pids = [os.getpid(), zygote]
     async with _servers(touched) as (port, name), _canary_folder() as folder:
         ended = await sandbox.run_code(
@@ -86,12 +86,12 @@ async def prove(sandbox: Sandbox, build: Build, zygote: int) -> tuple[Canary, ..
             touched.add("write")
     if ended.status != "ok":
         told = ended.error.value if ended.error else ended.reason
-        raise SandboxError(f"the sandbox's own proof did not run: {ended.status}: {told}")
+        raise SandboxError(f"the sandbox's test run failed: {ended.status}: {told}")
     touched |= set(json.loads(ended.logs.stdout))
     if touched:
         raise SandboxError(
-            f"the sandbox does not hold here, code got out by: {', '.join(sorted(touched))}; "
-            "refusing to run anything in it"
+            f"the sandbox does not isolate here, its test run escaped by: "
+            f"{', '.join(sorted(touched))}; refusing to run code in it"
         )
     return tuple(Canary(name=way, held=_WAYS[way]) for way in ways)
 
@@ -110,7 +110,7 @@ async def _canary_folder() -> AsyncIterator[Path]:
 
 @contextlib.asynccontextmanager
 async def _servers(touched: set[str]) -> AsyncIterator[tuple[int, str]]:
-    """Listen on TCP and on an abstract socket; whoever connects is noted in `touched`."""
+    """Listen on TCP and on an abstract socket; add to `touched` which of them is connected to."""
 
     def note(way: str) -> "asyncio.streams._ClientConnectedCallback":
         def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +137,7 @@ def _abstract_socket(name: str) -> Iterator[socket.socket]:
 def _lay_out(folder: Path) -> None:
     canary = folder / "canary"
     canary.write_text("as it was")
-    # Modes that would let anybody in: what holds must be the sandbox, not the file's owner.
+    # Open to everybody: the sandbox must keep the run out, not the file mode.
     canary.chmod(0o666)
     folder.chmod(0o777)
 

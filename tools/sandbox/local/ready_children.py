@@ -1,4 +1,4 @@
-"""Children forked ahead, so that a run need not wait for its process."""
+"""Children forked ahead of runs, so that a run need not wait for its process."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from opencodeinterpreter.tools.sandbox.local.zygote_client import (
 )
 
 
-class Pool:
-    """Keeps up to `size` children with the limits that were asked for last."""
+class ReadyChildren:
+    """Keeps up to `size` children with the limits of the last request."""
 
     def __init__(self, size: int, made: Callable[[Child], None]) -> None:
-        """Keep `size` children; `made` is told of each that is forked, ahead or not."""
+        """Keep `size` children; `made` is called with each child that is forked."""
         self._size = size
         self._made = made
         self._waiting: deque[Child] = deque()
 
     def take(self, zygote: ZygoteClient, limits: SandboxLimits) -> Child:
-        """Return a child with these limits, forked ahead if there is one; raises ZygoteDiedError.
+        """Return a child with these limits: one forked ahead if there is one, else a new one.
 
-        The caller closes it.
+        The caller closes it. Raises ZygoteDiedError.
         """
         self._sort_out(zygote, limits)
         return self._waiting.popleft() if self._waiting else self._make(zygote, limits)
@@ -35,13 +35,13 @@ class Pool:
         return child
 
     def refill(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
-        """Fork for the runs to come."""
+        """Fork children for later runs."""
         self._sort_out(zygote, limits)
         try:
             while len(self._waiting) < self._size:
                 self._waiting.append(self._make(zygote, limits))
         except ZygoteDiedError:
-            # Whoever runs next starts another one.
+            # The next run starts another zygote.
             return
 
     def _sort_out(self, zygote: ZygoteClient, limits: SandboxLimits) -> None:
@@ -56,7 +56,7 @@ class Pool:
         self._waiting = kept
 
     def close(self) -> None:
-        """End all children that wait."""
+        """End all waiting children."""
         for child in self._waiting:
             child.close()
         self._waiting.clear()

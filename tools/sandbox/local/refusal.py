@@ -1,11 +1,11 @@
-"""Why the sandbox refuses on this machine, and what would change that, in words."""
+"""Explain why the sandbox cannot isolate on this machine, and what to change."""
 
 import os
 from pathlib import Path
 
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _SWITCHES = {
-    # Each setting of the kernel that forbids namespaces: the value that does, and the cure.
+    # Kernel settings that forbid namespaces: the value that does so, and the cure.
     "user/max_user_namespaces": ("0", "sudo sysctl -w user.max_user_namespaces=15000"),
     "kernel/unprivileged_userns_clone": (
         "0",
@@ -30,25 +30,25 @@ _NAMESPACE_STEPS = {
 }
 _CURES = {
     "mount_setattr": "it needs Linux 5.12 or newer",
-    "machine": "it knows x86_64 and aarch64 only; run on one of these",
+    "machine": "the sandbox supports x86_64 and aarch64 only; use one of these",
     "read the interpreter": (
-        "give everybody the right to read it (chmod -R go+rX), or name another interpreter, "
+        "make it readable for all users (chmod -R go+rX), or name another interpreter, "
         "such as /usr/bin/python3"
     ),
     "open /proc": "mount /proc",
     "landlock version": (
-        "the tier `reduced` needs version 3 or newer: use Linux 6.2 or newer with Landlock on"
+        "the tier `reduced` needs version 3 or newer: use Linux 6.2 or newer with Landlock enabled"
     ),
     "seccomp": "it needs a kernel with CONFIG_SECCOMP_FILTER",
 }
 
 
 def explain(step: str, errno: int, detail: str) -> str:
-    """Return one sentence: which step failed, the cause, and the cure.
+    """Return one sentence that names the failed step, the cause and the cure.
 
-    Reads a few settings below /proc/sys, so call it in a thread.
+    Reads files below /proc/sys: call it in a thread.
     """
-    failed = f"the sandbox can't isolate code here: step `{step}` failed"
+    failed = f"the sandbox cannot isolate code here: step `{step}` failed"
     if errno:
         failed += f" (errno {errno}, {os.strerror(errno)})"
     elif detail:
@@ -60,10 +60,10 @@ def explain(step: str, errno: int, detail: str) -> str:
 
 
 def wrong_system(system: str) -> str:
-    """Return the refusal for an operating system other than Linux."""
+    """Return the message for an operating system other than Linux."""
     return (
-        f"the local sandbox needs Linux and this is {system}: run in a Linux virtual machine "
-        "or container, or use a remote sandbox"
+        f"the local sandbox needs Linux, this is {system}: use a Linux virtual machine or "
+        "container, or a remote sandbox (--sandbox e2b)"
     )
 
 
@@ -80,13 +80,11 @@ def _cure(step: str) -> str:
             )
         return (
             "the kernel, a security module or a seccomp filter around this process forbids "
-            "namespaces: allow user namespaces, or run outside of that confinement"
+            "namespaces: allow user namespaces, or run outside that confinement"
         )
     if step.startswith("import "):
-        return "install it for the sandbox's interpreter, or preload something else"
-    return _CURES.get(
-        step, "this looks like a kernel without that facility: use Linux 5.12 or newer"
-    )
+        return "install it for the sandbox's interpreter, or do not preload it"
+    return _CURES.get(step, "the kernel seems to lack this feature: use Linux 5.12 or newer")
 
 
 def _setting(name: str) -> str:

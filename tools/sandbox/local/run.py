@@ -1,7 +1,8 @@
-"""One run of code in a child: feed it, watch it, stop it, and say how it ended."""
+"""One run of code in a child process: send it, watch it, stop it, and report how it ended."""
 
 import asyncio
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,46 +10,47 @@ from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Artifact, Execution, Logs, SandboxLimits, Status
 from opencodeinterpreter.tools.sandbox.local.child import Child
 from opencodeinterpreter.tools.sandbox.local.drain import Drain
-from opencodeinterpreter.tools.sandbox.local.watch import Watch
-from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
+from opencodeinterpreter.tools.sandbox.local.limit_watch import LimitWatch
+from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.shared import claims
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
+from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
 
 _SET_UP_SECONDS = 60.0
 _GRACE_SECONDS = 0.25
-"""How long a program has to end after an answer that says nothing; a cell, when interrupted."""
+"""Time for a program to exit after an unreadable answer, and for a cell to obey an interrupt."""
 _INTERRUPTS = 4
 _DISCARD = 16 << 20
 """Bytes of output that are dropped before the run is stopped."""
 _STATUS_OF: dict[str, Status] = {"wall": "timeout", "cpu": "timeout"}
+_ALWAYS_KILLED = ("memory", "frame", "disk", "processes")
+"""Limits that end even a cell's process: an interrupt would come too late."""
 
 
-class Run:
-    """One program, or one cell of a context. The reason is recorded before the kill it explains.
+class _ChildRun(ABC):
+    """What a program's run and a cell's run share.
 
-    A program is over with its answer: all that its end brings about (threads, exit handlers,
-    output) came before. Its child is killed when a limit ends it. A cell is interrupted first,
-    and killed when that does not help, or when it is memory that it took too much of.
+    The reason for stopping a run is recorded before the child is signalled.
     """
 
-    def __init__(self, child: Child, limits: SandboxLimits, *, cell: bool) -> None:
+    def __init__(self, child: Child, limits: SandboxLimits) -> None:
         self._child = child
         self._limits = limits
-        self._cell = cell
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._reason = ""
-        self._told: dict[str, Any] | None = None
+        self._claim: dict[str, Any] | None = None
         self._began = 0.0
         self._timers: list[asyncio.TimerHandle] = []
-        self._watch = Watch(child, limits, self._stop_for)
+        self._watch = LimitWatch(child, limits, self._stop_for)
 
     async def carry_out(
         self, frame: bytes, collect: Sequence[str] = (), listener: Listener | None = None
     ) -> Execution:
-        """Send `frame` and wait for its answer or end; raises SandboxError, or ZygoteDiedError.
+        """Send `frame` and wait for the answer, or for the child's end.
 
-        Cancelled, it leaves the child as it is: to be closed, or settled.
+        Raises SandboxError or ZygoteDiedError. A cancelled run leaves the child as it is; the
+        caller closes or settles it.
         """
         child = self._child
         self._began = self._loop.time()
@@ -58,7 +60,7 @@ class Run:
             drain.begin(self._limits.output_bytes, self._hear_output)
         if listener:
             child.stdout.tell = listener.hear
-        # A child reads it once it is sealed, so it can have it before.
+        # The child reads the request once it is sealed; sending it earlier saves time.
         feeding = child.send(frame)
         if child.ready.done():
             self._begin()
@@ -70,7 +72,7 @@ class Run:
             seconds = self._loop.time() - self._began
             child.finish()
             self._watch.look_at_disk()
-            execution = self._judge(seconds)
+            execution = self._execution(seconds)
             if collect and child.folder:
                 found = await self._collect(child.folder, collect)
                 execution = execution.model_copy(update={"artifacts": found})
@@ -80,26 +82,19 @@ class Run:
                 feeding.cancel()
             self._let_go()
 
-    async def settle(self) -> None:
-        """Interrupt a cell that nobody waits for any more, and kill it if that does not help."""
-        if self._child.ended.done():
-            return
-        # The wait for the first one was cancelled, and it with that.
-        self._over = self._loop.create_future()
-        if self._child.answers:
-            self._finish()
-        self._child.on_answer = self._hear_answer
-        self._child.ended.add_done_callback(self._finish)
-        self._press(_INTERRUPTS)
-        try:
-            await self._over
-            self._child.finish()
-            self._child.answers.clear()
-        finally:
-            self._let_go()
+    @abstractmethod
+    def _stop(self, reason: str) -> None:
+        """Stop the code because it passed the limit `reason`."""
+
+    @abstractmethod
+    def _hear_unreadable_answer(self) -> None:
+        """React to an answer that does not say how the code ended."""
+
+    async def _collect(self, folder: WorkFolder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
+        return await asyncio.to_thread(folder.collect, tuple(patterns))
 
     def _begin(self, _: object = None) -> None:
-        """Watch from the moment that code may run."""
+        """Start the clock and the watch: untrusted code may run from now on."""
         self._began = self._loop.time()
         self._after(self._limits.wall_seconds, self._stop_for, "wall")
         self._watch.begin()
@@ -107,14 +102,6 @@ class Run:
     def _give_up(self) -> None:
         if not self._child.ready.done():
             self._finish()
-
-    async def _collect(self, folder: Folder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        if not self._cell:
-            # Nothing shall write the files that are read; it can be killed once it is known.
-            await asyncio.wait([self._child.ready])
-            self._child.kill()
-            await asyncio.wait([self._child.ended])
-        return await asyncio.to_thread(folder.collect, tuple(patterns))
 
     def _let_go(self) -> None:
         self._watch.stop()
@@ -138,39 +125,27 @@ class Run:
 
     def _hear_answer(self) -> None:
         if not self._child.answers:
-            # More came than a frame may hold.
+            # More bytes came than a frame may hold.
             self._stop_for("frame")
             return
-        self._told = claims.ending(self._child.answers[0])
-        if self._told is not None or self._cell:
+        self._claim = claims.ending(self._child.answers[0])
+        if self._claim is not None:
             self._finish()
         else:
-            # How it ends says more.
-            self._after(_GRACE_SECONDS, self._child.kill)
+            self._hear_unreadable_answer()
 
     def _stop_for(self, reason: str) -> None:
-        if self._child.ended.done() or self._child.answers:
-            return
-        if reason in ("memory", "frame", "disk", "processes") or not self._cell:
-            self._reason = self._reason or reason
-            self._child.kill()
-        elif not self._reason:
-            self._reason = reason
-            self._press(_INTERRUPTS)
+        if not self._child.ended.done() and not self._child.answers:
+            self._stop(reason)
 
-    def _press(self, times: int) -> None:
-        if self._over.done():
-            return
-        if times == 0:
-            self._child.kill()
-            return
-        self._child.interrupt()
-        self._after(_GRACE_SECONDS, self._press, times - 1)
+    def _kill_for(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._child.kill()
 
-    def _judge(self, seconds: float) -> Execution:
+    def _execution(self, seconds: float) -> Execution:
         child = self._child
         if not child.sealed or not (child.ready.done() or child.answers):
-            raise SandboxError(f"the sandbox could not set a run up: {self._obstacle()}")
+            raise SandboxError(f"the sandbox could not set up a run: {self._obstacle()}")
         logs = Logs(
             stdout=child.stdout.text(),
             stderr=child.stderr.text(),
@@ -191,30 +166,90 @@ class Run:
         if self._child.failure:
             return self._child.failure
         if self._child.ended.done():
-            # A zygote that went away raises here.
-            return f"its process ended with {self._child.ended.result().code}"
+            # Raises ZygoteDiedError if the zygote is gone.
+            return f"its process ended with exit code {self._child.ended.result().code}"
         return f"it took more than {_SET_UP_SECONDS:g} s: is the machine overloaded?"
 
     def _ending(self) -> dict[str, Any]:
-        """Return the fields that say how it ended."""
+        """Return the fields of the execution that say how it ended."""
         if self._reason:
             return {"status": _STATUS_OF.get(self._reason, "limit"), "reason": self._reason}
-        if self._told is not None:
-            return self._told
+        if self._claim is not None:
+            return self._claim
         if not self._child.ended.done():
-            # A cell that lived on after an answer that says nothing.
+            # A cell gave an unreadable answer and its process lives on.
             return {"status": "exited"}
         ending = self._child.ended.result()
         killed = ending.code == -signal.SIGKILL
         if killed and ending.cpu_seconds > self._limits.cpu_seconds - 0.05:
             return {"status": "timeout", "reason": "cpu"}
         if ending.code < 0:
-            return {"status": "crashed", "reason": _signal_name(-ending.code)}
+            return {"status": "crashed", "reason": signal_name(-ending.code)}
         return {"status": "exited", "exit_code": ending.code}
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+class ProgramRun(_ChildRun):
+    """The run of a program in a child of its own; a limit kills the child.
+
+    The answer ends the run: the program's threads, exit handlers and output come before it.
+    """
+
+    def _stop(self, reason: str) -> None:
+        self._kill_for(reason)
+
+    def _hear_unreadable_answer(self) -> None:
+        # Wait a little: the exit status says more.
+        self._after(_GRACE_SECONDS, self._child.kill)
+
+    async def _collect(self, folder: WorkFolder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
+        # No process may write the files while they are read. `kill` works once `ready` is done.
+        await asyncio.wait([self._child.ready])
+        self._child.kill()
+        await asyncio.wait([self._child.ended])
+        return await super()._collect(folder, patterns)
+
+
+class CellRun(_ChildRun):
+    """The run of one cell in its context's child.
+
+    A limit interrupts the cell first. The child is killed if that does not help, or if the limit
+    is one of memory, answer, disk or processes.
+    """
+
+    async def settle(self) -> None:
+        """Interrupt a cell whose caller was cancelled; kill its child if that does not help."""
+        if self._child.ended.done():
+            return
+        # The first future was cancelled with its caller.
+        self._over = self._loop.create_future()
+        if self._child.answers:
+            self._finish()
+        self._child.on_answer = self._hear_answer
+        self._child.ended.add_done_callback(self._finish)
+        self._interrupt(_INTERRUPTS)
+        try:
+            await self._over
+            self._child.finish()
+            self._child.answers.clear()
+        finally:
+            self._let_go()
+
+    def _stop(self, reason: str) -> None:
+        if reason in _ALWAYS_KILLED:
+            self._kill_for(reason)
+        elif not self._reason:
+            self._reason = reason
+            self._interrupt(_INTERRUPTS)
+
+    def _hear_unreadable_answer(self) -> None:
+        self._finish()
+
+    def _interrupt(self, times: int) -> None:
+        """Interrupt up to `times` times, then kill."""
+        if self._over.done():
+            return
+        if times == 0:
+            self._child.kill()
+            return
+        self._child.interrupt()
+        self._after(_GRACE_SECONDS, self._interrupt, times - 1)

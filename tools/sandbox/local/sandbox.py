@@ -1,8 +1,8 @@
-"""The local sandbox: untrusted Python on this machine's own kernel, no account, no daemon.
+"""The local sandbox: untrusted Python on this machine's kernel, without account or daemon.
 
-A warm interpreter (the zygote) lives in namespaces of its own with a read-only root. Each run
-is a child forked from it, sealed before its first line (see `seal`), and killed with all it
-started when it ends.
+A warm interpreter (the zygote) runs in its own namespaces with a read-only root. Each run is a
+child forked from it, which seals itself before the first untrusted line (see `inside.seal`). When
+a run ends, its child and all processes of it are killed.
 """
 
 import asyncio
@@ -13,31 +13,30 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import get_args
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
-from opencodeinterpreter.tools.sandbox.inside.build import PRELOADS, Build
+from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.contexts import Cell, LocalContext
-from opencodeinterpreter.tools.sandbox.local.host_folders import Litter
+from opencodeinterpreter.tools.sandbox.local.context import CellRequest, LocalContext
+from opencodeinterpreter.tools.sandbox.local.host_folders import HostFolders
 from opencodeinterpreter.tools.sandbox.local.proof import Canary, prove
-from opencodeinterpreter.tools.sandbox.local.ready_children import Pool
+from opencodeinterpreter.tools.sandbox.local.ready_children import ReadyChildren
 from opencodeinterpreter.tools.sandbox.local.refusal import wrong_system
-from opencodeinterpreter.tools.sandbox.local.run import Run
+from opencodeinterpreter.tools.sandbox.local.run import ProgramRun
+from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.local.zygote_client import (
-    Facts,
     ZygoteClient,
     ZygoteDiedError,
+    ZygoteFacts,
 )
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout, Profile, Tier
+from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import request
-from opencodeinterpreter.tools.sandbox.shared.reservations import Places
+from opencodeinterpreter.tools.sandbox.shared.request import pack_request
+from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
 _ATTEMPTS = 2
-"""Code in the sandbox changes nothing outside, so a run whose zygote died is simply done again."""
+"""A run whose zygote died is repeated: code in the sandbox changes nothing outside."""
 
 
 class LocalSandbox:
@@ -59,37 +58,32 @@ class LocalSandbox:
         self._zygote: ZygoteClient | None = None
         self._contexts: dict[str, LocalContext] = {}
         self._most_contexts = contexts
-        self.reserve = Places(contexts).reserve
-        """Keeps room for contexts; see `ContextSandbox`."""
-        self._litter = Litter()
-        self._pool = Pool(ready, self._litter.adopt)
+        self.reserve = Reservations(contexts).reserve
+        """Reserve contexts; see `ContextSandbox.reserve`."""
+        self._host_folders = HostFolders()
+        self._ready_children = ReadyChildren(ready, self._host_folders.adopt)
         self._closed = False
         self.proof: tuple[Canary, ...] = ()
-        """What the throw-away run tried when the sandbox was opened."""
+        """The ways to escape that the test run tried when the sandbox was opened."""
 
     @property
     def tier(self) -> str:
-        """The isolation that the throw-away run proved."""
+        """The isolation that the test run proved."""
         return self._build.named
 
     @property
     def holds(self) -> frozenset[str]:
-        """Names of our modules that every run finds loaded."""
+        """Names of modules of this package that every run finds loaded."""
         return frozenset(name for name, _ in self._build.modules)
 
     @property
-    def profile(self) -> str:
-        """What code may do in here."""
-        return self._build.profile
-
-    @property
-    def facts(self) -> Facts | None:
-        """What the zygote says of itself; `None` before the first start."""
+    def facts(self) -> ZygoteFacts | None:
+        """What the zygote reported at its start; `None` before the first start."""
         return self._zygote.facts if self._zygote else None
 
     @property
     def zygote_pid(self) -> int | None:
-        """Process id of the zygote's keeper, whose death ends all runs; `None` if not started."""
+        """Process id of the zygote's parent, whose death ends all runs; `None` if not started."""
         return self._zygote.pid if self._zygote else None
 
     async def run_code(
@@ -104,29 +98,32 @@ class LocalSandbox:
         seed: int | None = None,
         on_stdout: OnStdout | None = None,
     ) -> Execution:
-        """Run `code` as the protocol says; waits while too many runs are under way.
+        """Run `code`; see `ContextSandbox.run_code`. Waits while `concurrency` runs are active.
 
-        Raises SandboxError when the sandbox breaks or is closed.
+        Raises SandboxError if the sandbox fails or is closed.
         """
         given = dict(files or {})
         listener = Listener(on_stdout)
         if context is not None:
             found = self._find(context)
             async with self._slots:
-                return await found.run(Cell(code, given, stdin, seed, limits), collect, listener)
+                return await found.run(
+                    CellRequest(code, given, stdin, seed, limits), collect, listener
+                )
         limits = limits or self._limits
-        frame = request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
+        frame = pack_request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
         for _ in range(_ATTEMPTS):
             try:
                 return await self._once(frame, stdin, limits, collect, listener)
             except ZygoteDiedError:
                 if listener.told:
                     raise SandboxError(
-                        "the sandbox's zygote died under a run that was listened to: start it again"
+                        "the sandbox's zygote died during a run whose output was passed on; "
+                        "run it again"
                     ) from None
         raise SandboxError(
-            f"the sandbox's zygote died {_ATTEMPTS} times under one run: "
-            "is the machine out of memory? See the kernel's log"
+            f"the sandbox's zygote died {_ATTEMPTS} times during one run: "
+            "is the machine out of memory? See the kernel log"
         )
 
     async def _once(
@@ -139,51 +136,51 @@ class LocalSandbox:
     ) -> Execution:
         await self._slots.acquire()
         try:
-            child = self._pool.take(await self._running_zygote(), limits)
+            child = self._ready_children.take(await self._running_zygote(), limits)
         except BaseException:
             self._slots.release()
             raise
-        # It counts until it is dead, though its caller does not wait for that.
+        # The slot is free when the child is dead; the caller does not wait for that.
         child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
-            return await Run(child, limits, cell=False).carry_out(frame, collect, listener)
+            return await ProgramRun(child, limits).carry_out(frame, collect, listener)
         finally:
             child.kill()
             asyncio.get_running_loop().call_soon(self._clear_away, child)
 
     def _clear_away(self, child: Child) -> None:
-        """Do what the caller of a run need not wait for."""
+        """Clean up after a run and fork for the next ones; the caller does not wait for it."""
         child.close()
         if child.zygote is self._zygote and not self._closed:
-            self._pool.refill(child.zygote, child.limits)
+            self._ready_children.refill(child.zygote, child.limits)
 
     async def create_context(self, *, limits: SandboxLimits | None = None) -> Context:
-        """Make an empty context."""
+        """Create an empty context."""
         return self._keep(LocalContext(self._spawn, limits or self._limits))
 
     async def restart_context(self, context: Context) -> None:
-        """Empty `context`; raises InputError if there is none such."""
+        """Clear `context`; raises InputError if it does not exist."""
         self._find(context).empty()
 
     async def remove_context(self, context: Context) -> None:
-        """End `context`; one that is gone already is no error."""
+        """End `context`. Does nothing if it was removed before."""
         found = self._contexts.pop(context.id, None)
         if found:
             found.empty()
 
     async def fork_context(self, context: Context) -> Context:
-        """Make a second context in the same state; raises InputError or SandboxError."""
+        """Create a copy of `context`; raises InputError or SandboxError."""
         found = self._find(context)
         async with self._slots:
             return self._keep(await found.fork())
 
     async def read_file(self, context: Context, path: str) -> bytes:
-        """Return a file's bytes; raises InputError."""
+        """Return a file's content; raises InputError."""
         return await self._find(context).read_file(path)
 
     async def write_file(self, context: Context, path: str, data: bytes) -> None:
-        """Write a file; raises InputError where it does not fit."""
+        """Write a file; raises InputError if it cannot be written."""
         await self._find(context).write_file(path, data)
 
     async def list_files(self, context: Context, path: str = ".") -> tuple[FileInfo, ...]:
@@ -198,120 +195,84 @@ class LocalSandbox:
     def _find(self, context: Context) -> LocalContext:
         found = self._contexts.get(context.id)
         if found is None:
-            raise InputError(f"context {context.id}: not open in this sandbox; create one")
+            raise InputError(f"context {context.id}: not open in this sandbox; create a new one")
         return found
 
     async def _spawn(self, limits: SandboxLimits) -> Child:
         self._make_room()
         for _ in range(_ATTEMPTS):
             try:
-                return self._pool.take(await self._running_zygote(), limits)
+                return self._ready_children.take(await self._running_zygote(), limits)
             except ZygoteDiedError:
                 continue
-        raise SandboxError("the sandbox's zygote died while a context was made; try again")
+        raise SandboxError("the sandbox's zygote died while a context was created; try again")
 
     def _make_room(self) -> None:
-        """For a context at work, end the one longest idle if there are too many processes."""
+        """If there are too many context processes, end the one that is idle longest."""
         contexts = self._contexts.values()
         if sum(context.alive or context.busy for context in contexts) <= self._most_contexts:
             return
         idle = [context for context in contexts if context.alive and not context.busy]
         if not idle:
             raise SandboxError(
-                f"{self._most_contexts} contexts, which is the most, are all at work: "
+                f"all {self._most_contexts} contexts of this sandbox are busy: "
                 "wait for one of them, or open the sandbox with more `contexts`"
             )
         min(idle, key=lambda context: context.used_at).lose()
 
     async def open(self) -> None:
-        """Start the zygote and prove that it isolates; raises SandboxError."""
+        """Start the zygote and prove that it isolates; raises SandboxError if not."""
         zygote = await self._running_zygote()
         self.proof = await prove(self, self._build, zygote.pid)
 
     async def close(self) -> None:
-        """End the zygote and every run in it."""
+        """End the zygote and all its runs."""
         self._closed = True
         for context in self._contexts.values():
             context.empty()
-        self._pool.close()
+        self._ready_children.close()
         async with self._starting:
             if self._zygote:
                 await self._zygote.close()
-        await self._litter.clear()
+        await self._host_folders.clear()
 
     async def _running_zygote(self) -> ZygoteClient:
         async with self._starting:
             if self._closed:
-                raise SandboxError("the sandbox is closed: open another one")
+                raise SandboxError("the sandbox is closed: open a new one")
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote:
                     await self._zygote.close()
                 build = self._build
                 if "mount" not in build.layers:
-                    build = replace(build, folder=await self._litter.make_folder())
+                    build = replace(build, folder=await self._host_folders.make_folder())
                 self._zygote = await ZygoteClient.start(self._interpreter, build)
             return self._zygote
 
 
 @asynccontextmanager
 async def open_local_sandbox(
-    *,
-    interpreter: Path | None = None,
-    limits: SandboxLimits | None = None,
-    concurrency: int | None = None,
-    tier: Tier = "full",
-    profile: Profile = "pure",
-    preload: str | Sequence[str] = "std",
-    ready: int | None = None,
-    contexts: int = 64,
-    modules: Sequence[ModuleType] = (),
+    settings: LocalSandboxSettings | None = None,
 ) -> AsyncIterator[LocalSandbox]:
     """Open the local sandbox and close it at the end.
 
-    `interpreter`: a Python of 3.11 or newer, or a venv's, whose packages runs can then import;
-    by default our own. `limits`: for runs that name none. `concurrency`: most runs at once, by
-    default one per processor. `tier`: exactly this one is given; `reduced` is weaker and only
-    knows the `pure` profile. `preload`: modules that every run finds imported, or the name of a
-    set of them (`std`, `numpy`, `data`). `ready`: children forked ahead, by default as many as
-    runs at once. `contexts`: how many keep their process and memory; beyond that the one that
-    has been idle longest loses its state, as its next result then says. `modules`: of ours, which
-    runs find loaded; each may import the standard library and those before it.
-
-    Raises SandboxError with cause and cure where code can't be isolated so, and InputError for
-    arguments that don't go together; there is no silent fallback.
+    Raises SandboxError, with cause and cure, if this machine cannot isolate code as the settings
+    demand. It never falls back to a weaker sandbox.
     """
     if sys.platform != "linux":
         raise SandboxError(wrong_system(sys.platform))
-    if tier not in get_args(Tier) or profile not in get_args(Profile):
-        raise InputError(
-            f"tier {tier!r} and profile {profile!r}: the tiers are {', '.join(get_args(Tier))}, "
-            f"and the profiles {', '.join(get_args(Profile))}"
-        )
-    if tier == "reduced" and profile != "pure":
-        raise InputError(f"profile {profile}: the reduced tier only knows `pure`; name that")
-    runs = concurrency or len(os.sched_getaffinity(0))
+    settings = settings or LocalSandboxSettings()
+    runs = settings.concurrency or len(os.sched_getaffinity(0))
+    modules = tuple((module.__name__, str(module.__file__)) for module in settings.modules)
     sandbox = LocalSandbox(
-        interpreter or Path(sys.executable),
-        Build(tier, profile, _preload(preload), _files(modules), runs),
-        limits or SandboxLimits(),
-        runs if ready is None else ready,
-        contexts,
+        settings.interpreter or Path(sys.executable),
+        Build(settings.tier, settings.profile, settings.preloaded, modules, runs),
+        settings.limits,
+        runs if settings.ready is None else settings.ready,
+        settings.contexts,
     )
     try:
         await sandbox.open()
         yield sandbox
     finally:
         await sandbox.close()
-
-
-def _files(modules: Sequence[ModuleType]) -> tuple[tuple[str, str], ...]:
-    return tuple((module.__name__, str(module.__file__)) for module in modules)
-
-
-def _preload(preload: str | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(preload, str):
-        return tuple(preload)
-    if preload not in PRELOADS:
-        known = ", ".join(PRELOADS)
-        raise InputError(f"preload {preload!r}: not a set ({known}); list modules instead")
-    return PRELOADS[preload]

@@ -1,7 +1,7 @@
-"""Reading a run's work folder from the host, where everything in it is hostile.
+"""Read a run's work folder from the host. Everything in it is hostile.
 
-No link is followed, nothing but plain files is read, and no path leaves the folder. All of it
-blocks, so call it in a thread.
+Links are not followed, only regular files are read, and no path leaves the folder. All functions
+block: call them in a thread.
 """
 
 import base64
@@ -20,27 +20,27 @@ from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 _ENTRIES = 4096
 _FILE = 2 << 20
 _TOTAL = 4 << 20
-"""Most entries that are looked at, and most bytes of one artifact and of all."""
+"""Maximum number of entries that are read, and bytes of one artifact and of all."""
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class _GoneError(InputError):
-    """There is nothing of that name, or not any more."""
+    """The path does not exist (any more)."""
 
 
-class Folder:
-    """An open folder; its owner closes it."""
+class WorkFolder:
+    """A work folder, by an open descriptor that the caller closes."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def entries(self, path: str = ".") -> tuple[FileInfo, ...]:
-        """Return what stands in `path`, by name; raises InputError."""
+        """Return the entries of `path`, sorted by name; raises InputError."""
         with self._opened(path, os.O_DIRECTORY) as descriptor:
             return tuple(_entries(descriptor, "" if path == "." else f"{path.rstrip('/')}/"))
 
     def walk(self) -> Iterator[FileInfo]:
-        """Yield every entry that can be seen, folders before what is in them."""
+        """Yield every readable entry, each folder before its content."""
         return self._walk(InputError)
 
     def _walk(self, passing: type[InputError]) -> Iterator[FileInfo]:
@@ -59,17 +59,18 @@ class Folder:
                     waiting.append(entry.path)
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of a plain file; raises InputError."""
+        """Return the content of a regular file; raises InputError."""
         with self._opened(path, 0) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"{path}: not a plain file of the work folder; name one")
+                raise InputError(f"{path}: not a regular file of the work folder; name one")
             with open(descriptor, "rb", closefd=False) as file:
                 return file.read()
 
     def used(self) -> int:
-        """Return the bytes of all files together.
+        """Return the total size of all files in bytes.
 
-        It is beyond any limit where there are too many, or a folder that hides what it holds.
+        Returns sys.maxsize, more than any limit, if there are too many files or an unreadable
+        folder.
         """
         try:
             sizes = [entry.size for entry in self._walk(_GoneError)]
@@ -78,12 +79,12 @@ class Folder:
         return sum(sizes) if len(sizes) < _ENTRIES else sys.maxsize
 
     def full(self) -> bool:
-        """Whether the file system of the folder has no room or no entries left."""
+        """Return whether the folder's file system has no space or no inodes left."""
         room = os.fstatvfs(self._descriptor)
         return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
 
     def collect(self, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        """Return the files whose path matches one of `patterns`; a `*` also matches `/`."""
+        """Return the files whose path matches one of `patterns`, in which `*` also matches `/`."""
         found: list[Artifact] = []
         room = _TOTAL
         for entry in sorted(self.walk(), key=lambda entry: entry.path):
@@ -124,7 +125,7 @@ class Folder:
 def _entries(descriptor: int, before: str) -> Iterator[FileInfo]:
     with os.scandir(descriptor) as listing:
         for entry in sorted(listing, key=lambda entry: entry.name)[:_ENTRIES]:
-            # A name may be no text; it can't be asked for then, only seen.
+            # A name may be invalid UTF-8; it is then listed, but cannot be read.
             path = (before + entry.name).encode("utf-8", "replace").decode()
             if entry.is_dir(follow_symlinks=False):
                 yield FileInfo(path=path, kind="folder")

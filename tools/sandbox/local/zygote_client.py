@@ -1,4 +1,4 @@
-"""The host's side of a zygote: start it, ask it for children, hear how they ended."""
+"""The host's side of a zygote: start it, request children, receive how they ended."""
 
 import asyncio
 import json
@@ -21,7 +21,8 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _MESSAGE = 65536
 _CPU_STEP = 64
-# -I would ignore the hash seed, which makes runs alike; with this environment -sP is the same.
+# Not -I: it ignores PYTHONHASHSEED, which makes runs repeatable. With this environment, -sP is
+# as strict.
 _FLAGS = ("-s", "-P", "-B", "-X", "utf8")
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
@@ -30,7 +31,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-# The interpreter may be another one than ours, without this package: give it only this folder.
+# The interpreter may lack this package, so it gets the folder `inside` alone.
 _BOOT = """
 import sys, types
 for name in ("", ".tools", ".tools.sandbox", ".tools.sandbox.inside"):
@@ -46,65 +47,65 @@ KERNEL_LIMITS = ("cpu_seconds", "memory_mb", "disk_mb", "processes")
 
 
 def kernel_limits(limits: SandboxLimits) -> tuple[float, ...]:
-    """Return the limits that a child is born with, in the order of `KERNEL_LIMITS`.
+    """Return the limits that a child is forked with, in the order of `KERNEL_LIMITS`.
 
-    Processor time is rounded up, so that a child forked ahead fits runs that may take different
-    ones; it takes on its run's own before that begins.
+    CPU time is rounded up, so that a child forked ahead fits runs with different limits; the
+    child sets the run's own limit before the run starts.
     """
     cpu_seconds = math.ceil(limits.cpu_seconds / _CPU_STEP) * _CPU_STEP
     return (cpu_seconds, *(getattr(limits, name) for name in KERNEL_LIMITS[1:]))
 
 
 class ZygoteDiedError(Exception):
-    """The zygote is gone, and every run in it with it."""
+    """The zygote died, and all its runs with it."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a zygote says of itself once it is ready."""
+class ZygoteFacts:
+    """What a zygote reports when it is ready."""
 
     landlock: int
-    """Version of the kernel's Landlock, 0 for none."""
+    """Landlock version of the kernel; 0 for none."""
     resident: int
-    """Bytes of resident memory of the bare interpreter."""
+    """Resident memory of the idle interpreter in bytes."""
     python: str
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a child ended, by its parent's word."""
+class ChildExit:
+    """How a child ended, as the zygote reports."""
 
     code: int
-    """Exit status; negative: the signal that killed it."""
+    """Exit status, or the negative number of the signal that killed it."""
     cpu_seconds: float
 
 
-class Birth:
-    """What the zygote will tell of a child that it was asked for."""
+class PendingChild:
+    """A child that was requested; the zygote's reports about it arrive here."""
 
     def __init__(self, started: Callable[[int], None]) -> None:
-        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[ChildExit] = asyncio.get_running_loop().create_future()
         self.started = started
-        """Called with a pidfd, which the callee owns from then on."""
+        """Called with the child's pidfd, which the callee then owns."""
         self.failure = ""
-        """Why it could not be forked."""
+        """Why it could not be forked; empty if it could."""
         self.number = 0
-        """Its number in the zygote."""
+        """Its number within the zygote."""
 
 
 class ZygoteClient:
-    """A running zygote. Made by `start`; ends with `close` or when this process dies."""
+    """A running zygote. Create it with `start`; it ends with `close` or with this process."""
 
     def __init__(self, control: socket.socket, build: Build) -> None:
         self._control = control
         self.build = build
         self._process: subprocess.Popen[bytes] | None = None
-        self._children: dict[int, Birth] = {}
+        self._children: dict[int, PendingChild] = {}
         self._next = 0
         loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[dict[str, Any]] = loop.create_future()
         self.alive = True
-        self.facts = Facts(0, 0, "")
+        self.facts = ZygoteFacts(0, 0, "")
         control.setblocking(False)
         loop.add_reader(control, self._hear)
 
@@ -112,7 +113,7 @@ class ZygoteClient:
     async def start(cls, interpreter: Path, build: Build) -> "ZygoteClient":
         """Start `interpreter` as a zygote of this build.
 
-        Raises SandboxError with cause and cure where it can't be isolated.
+        Raises SandboxError, with cause and cure, if it cannot be isolated.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         client = cls(ours, build)
@@ -128,18 +129,20 @@ class ZygoteClient:
             if isinstance(error, TimeoutError | ZygoteDiedError | OSError):
                 raise SandboxError(_no_start(interpreter, error, said)) from error
             raise
-        client.facts = Facts(hello["landlock"], hello["resident"], hello["python"])
+        client.facts = ZygoteFacts(hello["landlock"], hello["resident"], hello["python"])
         return client
 
     @property
     def pid(self) -> int:
-        """The process id of the zygote's keeper on the host."""
+        """The process id, on the host, of the zygote's parent."""
         return self._process.pid if self._process else 0
 
-    def fork(self, limits: SandboxLimits, descriptors: Sequence[int], birth: Birth) -> None:
-        """Ask for a child with `descriptors` as its 0 to 3; raises ZygoteDiedError."""
+    def fork(
+        self, limits: SandboxLimits, descriptors: Sequence[int], pending: PendingChild
+    ) -> None:
+        """Request a child with `descriptors` as its 0 to 3; raises ZygoteDiedError."""
         self._next += 1
-        birth.number = self._next
+        pending.number = self._next
         wanted = dict(zip(KERNEL_LIMITS, kernel_limits(limits), strict=True))
         message = json.dumps({"run": self._next, "limits": wanted}).encode()
         try:
@@ -147,7 +150,7 @@ class ZygoteClient:
         except OSError as error:
             self._die()
             raise ZygoteDiedError from error
-        self._children[self._next] = birth
+        self._children[self._next] = pending
 
     def _hear(self) -> None:
         try:
@@ -175,7 +178,7 @@ class ZygoteClient:
         del self._children[run]
         child.failure = message.get("failed", "")
         if not child.ended.done():
-            child.ended.set_result(Ending(message.get("exit", 0), message.get("cpu", 0.0)))
+            child.ended.set_result(ChildExit(message.get("exit", 0), message.get("cpu", 0.0)))
 
     def _die(self) -> None:
         if not self.alive:
@@ -189,7 +192,7 @@ class ZygoteClient:
         self._children.clear()
 
     async def close(self) -> str:
-        """End the zygote and all of its children; return what it wrote to stderr."""
+        """End the zygote and all its children; return what it wrote to stderr."""
         self._die()
         if self._process is None:
             return ""
@@ -199,7 +202,7 @@ class ZygoteClient:
 def _fail(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(ZygoteDiedError())
-        # Whoever still waits is told; that nobody does is no reason to warn.
+        # Read the exception, so that asyncio does not warn if nobody awaits the future.
         future.exception()
 
 
@@ -215,7 +218,7 @@ def _spawn(interpreter: Path, control: socket.socket, build: Build) -> subproces
         env=_ENVIRONMENT,
         cwd="/",
         pass_fds=(control.fileno(),),
-        # The terminal's Ctrl-C is for the host alone.
+        # Ctrl-C in the terminal must reach the host alone.
         start_new_session=True,
     )
 
@@ -225,7 +228,7 @@ def _stop(process: subprocess.Popen[bytes]) -> str:
         try:
             _, said = process.communicate(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            # Its child, process 1 of the namespace, dies with it, and all runs with that.
+            # Process 1 of the namespace dies with it, and with that all runs.
             process.kill()
             _, said = process.communicate()
     return said.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""What a run says of its own end, made into fields of an `Execution`: checked, never believed."""
+"""Convert a run's claim about its own end into checked fields of an `Execution`."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from opencodeinterpreter.tools.execution import ExecutionError, Result
 
 _RESULTS = 100
-"""Most results of one cell."""
+"""Maximum number of results of one cell."""
 
 
 def ending(answer: dict[str, Any]) -> dict[str, object] | None:
-    """Return the fields that `answer` fills, `None` if it says nothing that makes sense."""
+    """Return the fields of an execution that `answer` claims, or `None` if it is unreadable."""
     if "ok" in answer:
         return {"status": "ok", "exit_code": 0, "results": _results(answer.get("results"))}
     if isinstance(left := answer.get("exit"), int):
@@ -34,7 +34,7 @@ def _results(told: object) -> tuple[Result, ...]:
 
 
 def _clean(value: Any) -> Any:
-    """Return JSON without lone surrogates, which no file or database would take."""
+    """Return a JSON value without unpaired surrogates, which files and databases refuse."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):

@@ -1,12 +1,12 @@
-"""Handing on what a run prints while it runs."""
+"""Pass on what a run prints while it runs."""
 
 from opencodeinterpreter.tools.sandbox.protocol import OnStdout
 
 
 class Listener:
-    """Hands pieces on, and knows whether it ever did.
+    """Passes pieces of stdout to a callback and records whether there were any.
 
-    Whoever was told a part of a run can't be told another: it can't be done again from there on.
+    A run whose output was passed on cannot be repeated: the callback would get it twice.
     """
 
     def __init__(self, on_stdout: OnStdout | None) -> None:
@@ -14,7 +14,7 @@ class Listener:
         self.told = False
 
     def hear(self, text: str) -> None:
-        """Take a piece."""
+        """Pass on a piece."""
         if self._on_stdout and text:
             self.told = True
             self._on_stdout(text)

@@ -1,4 +1,4 @@
-"""The frame that asks for a run."""
+"""The request for a run, as one frame."""
 
 import base64
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from opencodeinterpreter.tools.sandbox.inside.frames import pack
 Files = Mapping[str, str | bytes]
 
 
-def request(
+def pack_request(
     code: str | None,
     files: Files,
     *,
@@ -17,7 +17,7 @@ def request(
     seed: int | None,
     cpu_seconds: float,
 ) -> bytes:
-    """Return the frame that asks a child to run `code`; see `cell`."""
+    """Return the frame that requests a run of `code`; for its fields see `inside.cell`."""
     told = {
         name: content if isinstance(content, str) else [base64.b64encode(content).decode()]
         for name, content in files.items()

@@ -1,4 +1,4 @@
-"""A number of places, of which whoever needs several gets them all or waits."""
+"""A fixed number of slots; a caller that needs several waits for all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from opencodeinterpreter.tools.errors import SandboxError
 
 
-class Places:
-    """The contexts of a sandbox, as far as they are reserved."""
+class Reservations:
+    """Reservations of a sandbox's contexts."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -17,15 +17,15 @@ class Places:
 
     @asynccontextmanager
     async def reserve(self, count: int) -> AsyncIterator[None]:
-        """Hold `count` places; raises SandboxError where there are fewer in all."""
+        """Hold `count` slots; raises SandboxError if there are fewer in all."""
         if count > self._most:
             raise SandboxError(
-                f"{count} contexts are needed at once, and this sandbox keeps {self._most}: "
+                f"{count} contexts are needed at once, but this sandbox keeps only {self._most}: "
                 "open it with more `contexts`"
             )
         taken = 0
         try:
-            # One at a time: two that have each got a part would wait for each other.
+            # One caller at a time: two that each hold a part would wait for each other forever.
             async with self._turn:
                 while taken < count:
                     await self._free.acquire()

@@ -1,6 +1,6 @@
-"""Runs inside an E2B sandbox: a process prepares itself for the untrusted code it will run.
+"""Prepare a process in an E2B sandbox for the untrusted code that it will run.
 
-The sandbox is what isolates; this keeps the run within its limits and from its parent's means.
+E2B's sandbox isolates. This enforces the run's limits and closes the supervisor's descriptors.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ _MIB = 1 << 20
 
 
 def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any], parent: int) -> None:
-    """Keep nothing but `descriptors`, in rising order, as 0 to 3; go to `work`; take limits on.
+    """Keep only `descriptors` (in rising order) as 0 to 3, change to `work`, and set the limits.
 
-    From then on the process ends with `parent`.
+    After that the process dies with `parent`.
     """
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
@@ -31,7 +31,7 @@ def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any], pare
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
-    # E2B's users may become root without a password.
+    # Users of E2B's templates can use sudo without a password.
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.chdir(work)
     for name, value in _rlimits(limits).items():
@@ -41,7 +41,7 @@ def confine(work: Path, descriptors: Sequence[int], limits: dict[str, Any], pare
 
 
 def _rlimits(limits: dict[str, Any]) -> dict[int, int]:
-    # Resident memory is watched; this bounds what can be asked for between two looks.
+    # Resident memory is watched; this bounds what can be allocated between two checks.
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     address_space = pages * os.sysconf("SC_PAGE_SIZE") + (2 * limits["memory_mb"] + 64) * _MIB
     return {
@@ -55,7 +55,7 @@ def _rlimits(limits: dict[str, Any]) -> dict[int, int]:
 
 
 def _threads_of_user() -> int:
-    """Count the threads that our user has already, which the kernel counts with the run's."""
+    """Count the threads of our user, which the kernel counts together with the run's."""
     count = 0
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

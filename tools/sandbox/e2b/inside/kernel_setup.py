@@ -1,6 +1,6 @@
-"""Runs inside a kernel of an E2B sandbox, unseen, before the cells that need it.
+"""Set up a kernel in an E2B sandbox before a cell, without a visible cell of its own.
 
-It is sent there as text, followed by a call of `prepare`, and run in names of its own.
+The source is sent as text, followed by a call of `prepare`, and runs in its own namespace.
 """
 
 import builtins
@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 _WORK = "work"
-"""The work folder, in the folder that a kernel starts in."""
+"""The work folder, relative to the folder in which a kernel starts."""
 _MIB = 1 << 20
 
 
 def prepare(job: str) -> None:
-    """Do what the JSON object `job` asks for: `limits` for a kernel that just started, `stdin`,
-    `seed`, and `reseed` for one whose memory is a copy."""
+    """Do what the JSON object `job` requests.
+
+    Its fields: `limits` (for a kernel that just started), `stdin`, `seed`, and `reseed` (for a
+    kernel whose memory is a copy).
+    """
     wanted = json.loads(job)
     if "limits" in wanted:
         _begin(wanted["limits"])
@@ -55,7 +58,7 @@ def _feed(text: str) -> None:
     except ImportError:
         builtins.input = _input
     else:
-        # The kernel puts this in the place of `input` before each cell; its own would refuse.
+        # Before each cell the kernel replaces `input` by this method; the original fails.
         get_ipython().kernel.raw_input = _input
 
 

@@ -1,9 +1,8 @@
-"""Runs inside an E2B sandbox, as the parent of one run of untrusted code.
+"""Supervise one run of untrusted code in an E2B sandbox, as its parent process.
 
-It is sent there in an archive with `confinement` and what local runs use as well: `cell` and the
-modules that it needs. It tells what happens on stdout, one JSON object a line: `begun`, then
-pieces of `stdout` and `stderr`, then `end`. The code runs as the same user of the same machine,
-so all of that is a claim, like the output itself.
+It is sent in an archive with `confinement`, `sandbox.inside.cell` and what they import. It reports
+on stdout, one JSON object per line: `begun`, then pieces of `stdout` and `stderr`, then `end`. The
+untrusted code runs as the same user, so all reports are claims, like the output itself.
 """
 
 import codecs
@@ -26,33 +25,33 @@ from opencodeinterpreter.tools.sandbox.inside.cell import live, use_streams
 from opencodeinterpreter.tools.sandbox.inside.frames import HEADER
 
 _LOOK_SECONDS = 0.01
-"""How often memory and processor time are read."""
+"""Interval at which memory and CPU time are read."""
 _DISCARD = 16 << 20
 """Bytes of output that are dropped before the run is stopped."""
 _ANSWER = 1 << 20
-"""Most bytes of what the child answers."""
+"""Maximum size of the child's answers in bytes."""
 _PR_SET_CHILD_SUBREAPER = 36
 _MIB = 1 << 20
 
 
 def main(request: bytes, stdin: bytes, limits: dict[str, Any]) -> None:
-    """Send `request`, a frame, to a child in a new folder, and tell how that ended."""
+    """Send `request`, a frame, to a child in a new folder, and report how it ended."""
     here = Path(sys.argv[0]).resolve().parent
     _clear(here)
     work = here / "work"
     work.mkdir()
     (here / "stdin").write_bytes(stdin)
-    # Whatever the run leaves behind becomes ours, to be killed.
+    # Orphans of the run become our children, so that they can be killed.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _tell(begun=True)
-    run = Run(limits)
+    run = SupervisedRun(limits)
     run.start(request, work, here / "stdin")
     run.follow()
     _tell(end=run.ending())
 
 
-class Stream:
-    """One of the run's standard streams: its beginning is told as it comes, the rest counted."""
+class OutputStream:
+    """An output stream of the run: its beginning is reported as it arrives, the rest is counted."""
 
     def __init__(self, name: str, keep: int) -> None:
         self.dropped = 0
@@ -61,7 +60,7 @@ class Stream:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(self, data: bytes) -> None:
-        """Take what was printed; the last piece is empty."""
+        """Add a piece of output; the last piece is empty."""
         kept = data[: self._room]
         self._room -= len(kept)
         self.dropped += len(data) - len(kept)
@@ -69,21 +68,21 @@ class Stream:
             _tell(**{self._name: text})
 
 
-class Answer:
-    """What the child says: that it is ready, and then how the code ended."""
+class ChildAnswers:
+    """Collects the child's answers: that it is ready, and then how the code ended."""
 
     def __init__(self) -> None:
         self._data = b""
         self.dropped = 0
 
     def take(self, data: bytes) -> None:
-        """Take a piece; what is too long is no answer."""
+        """Add a piece; bytes beyond the maximum are dropped."""
         room = _ANSWER - len(self._data)
         self._data += data[:room]
         self.dropped += max(0, len(data) - room)
 
     def frames(self) -> list[Any]:
-        """Return what the first two frames hold, as far as they are there."""
+        """Return the messages of the first two frames, if they are complete."""
         found: list[Any] = []
         rest = self._data
         while len(rest) > HEADER and len(found) < 2:
@@ -96,21 +95,21 @@ class Answer:
         return found
 
 
-class Run:
-    """One run and its limits. The reason is recorded before the kill it explains."""
+class SupervisedRun:
+    """One run and its limits. The reason for a kill is recorded before it."""
 
     def __init__(self, limits: dict[str, Any]) -> None:
         self._limits = limits
-        self._stdout = Stream("stdout", limits["output_bytes"])
-        self._stderr = Stream("stderr", limits["output_bytes"])
-        self._answer = Answer()
+        self._stdout = OutputStream("stdout", limits["output_bytes"])
+        self._stderr = OutputStream("stderr", limits["output_bytes"])
+        self._answers = ChildAnswers()
         self._sources = selectors.DefaultSelector()
         self._reason = ""
         self._code: int | None = None
         self._seconds = 0.0
 
     def start(self, request: bytes, work: Path, stdin: Path) -> None:
-        """Fork the child and ask it for the run."""
+        """Fork the child and send it the request."""
         given = [os.open(stdin, os.O_RDONLY)]
         for stream in (self._stdout, self._stderr):
             ours, theirs = os.pipe()
@@ -133,13 +132,14 @@ class Run:
                 os._exit(1)
         for end in given:
             os.close(end)
-        # It reads all of that before the first untrusted line; if it failed before, it said so.
+        # The child reads all of it before the first untrusted line. If it failed before that, it
+        # has reported so.
         with contextlib.suppress(OSError):
             channel.sendall(request)
-        self._sources.register(channel.detach(), selectors.EVENT_READ, self._answer)
+        self._sources.register(channel.detach(), selectors.EVENT_READ, self._answers)
 
     def follow(self) -> None:
-        """Read and watch until the child has ended, then end all that it left."""
+        """Read and watch until the child has ended, then kill the processes that it left."""
         look = 0.0
         while self._code is None:
             self._read(_LOOK_SECONDS)
@@ -166,8 +166,8 @@ class Run:
                 self._sources.unregister(key.fd)
                 continue
             key.data.take(data)
-            if key.data.dropped > _DISCARD or (key.data is self._answer and key.data.dropped):
-                self._stop("frame" if key.data is self._answer else "output")
+            if key.data.dropped > _DISCARD or (key.data is self._answers and key.data.dropped):
+                self._stop("frame" if key.data is self._answers else "output")
 
     def _look(self) -> None:
         resident, seconds = _usage(list(_descendants(self._child)))
@@ -184,12 +184,12 @@ class Run:
             os.kill(self._child, signal.SIGKILL)
 
     def ending(self) -> dict[str, Any]:
-        """Return all that is known of the run's end."""
+        """Return the report of the run's end."""
         if self._code == -signal.SIGKILL and _out_of_memory_kills() > self._out_of_memory:
             self._reason = self._reason or "memory"
         return {
             "reason": self._reason,
-            "answers": self._answer.frames(),
+            "answers": self._answers.frames(),
             "code": self._code,
             "seconds": self._seconds,
             "dropped": [self._stdout.dropped, self._stderr.dropped],
@@ -203,14 +203,14 @@ def _tell(**message: Any) -> None:
 
 
 def _clear(here: Path) -> None:
-    """Remove what earlier runs in this sandbox left in their folders."""
+    """Remove the folders of earlier runs in this sandbox."""
     for other in here.parent.iterdir():
         if other != here:
             shutil.rmtree(other, ignore_errors=True)
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """Yield `pid` and all processes below it, as far as they still run."""
+    """Yield `pid` and all its descendants that still run."""
     yield pid
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -219,12 +219,12 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def _usage(pids: list[int]) -> tuple[int, float]:
-    """Return the resident bytes and processor seconds of some processes together."""
+    """Return the total resident bytes and CPU seconds of some processes."""
     resident, ticks = 0, 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            # From the third field on: user, system, and those of reaped children.
+            # utime, stime, cutime and cstime; see proc(5).
             ticks += sum(map(int, fields[11:15]))
             resident += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
     return resident, ticks / os.sysconf("SC_CLK_TCK")

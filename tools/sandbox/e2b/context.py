@@ -1,4 +1,4 @@
-"""A context on E2B: a sandbox of its own with one kernel, and what is known of its state."""
+"""A context on E2B: a sandbox of its own with one kernel."""
 
 import asyncio
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, ask
-from opencodeinterpreter.tools.sandbox.e2b.files import Folder
+from opencodeinterpreter.tools.sandbox.e2b.files import RemoteFolder
 from opencodeinterpreter.tools.sandbox.e2b.kernel import Kernel
 from opencodeinterpreter.tools.sandbox.e2b.pool import E2BPool, Lease
-from opencodeinterpreter.tools.sandbox.e2b.run import Program
+from opencodeinterpreter.tools.sandbox.e2b.program_run import RunRequest
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 
 _WORK = "/home/user/work"
 _USER = "root"
-"""Kernels run as root, and so their files are root's."""
+"""Kernels run as root, so their files belong to root."""
 _ATTEMPTS = 2
 
 
-class Session:
-    """Cells of one context, one after the other; a sandbox that is lost is replaced.
+class E2BContext:
+    """Runs the cells of one context, one at a time, and replaces its sandbox if it is lost.
 
-    Every method raises InputError once the context is removed.
+    Every method raises InputError after the context was removed.
     """
 
     def __init__(self, pool: E2BPool, limits: SandboxLimits, seconds: float) -> None:
@@ -33,41 +33,41 @@ class Session:
         self._kernel: Kernel | None = None
         self._cells = 0
         self._lost = False
-        """Whether state was lost that no execution has told of."""
+        """Whether state was lost and no execution has reported it yet."""
         self._fed = False
-        """Whether there may be stdin left of an earlier cell."""
+        """Whether stdin of an earlier cell may be left."""
         self._removed = False
 
     async def open(self) -> None:
-        """Take a sandbox and start the kernel; raises SandboxError."""
+        """Create a sandbox and start the kernel; raises SandboxError."""
         async with self._turn:
             await self._ready()
 
-    async def run(self, program: Program) -> Execution:
-        """Run the next cell; raises SandboxError where the sandbox is lost meanwhile."""
+    async def run(self, request: RunRequest) -> Execution:
+        """Run the next cell; raises SandboxError if the sandbox is lost during it."""
         async with self._turn:
-            lease, kernel = await self._ready(program.limits.wall_seconds)
+            lease, kernel = await self._ready(request.limits.wall_seconds)
             try:
-                return await self._cell(lease, kernel, program)
+                return await self._cell(lease, kernel, request)
             except E2BTransientError:
                 self._drop()
                 raise
 
-    async def _cell(self, lease: Lease, kernel: Kernel, program: Program) -> Execution:
-        job: dict[str, Any] = {} if program.seed is None else {"seed": program.seed}
-        if program.stdin or self._fed:
-            job["stdin"] = program.stdin
-            self._fed = bool(program.stdin)
+    async def _cell(self, lease: Lease, kernel: Kernel, request: RunRequest) -> Execution:
+        job: dict[str, Any] = {} if request.seed is None else {"seed": request.seed}
+        if request.stdin or self._fed:
+            job["stdin"] = request.stdin
+            self._fed = bool(request.stdin)
         await kernel.prepare(**job)
         self._note(kernel)
-        for path, data in program.files.items():
+        for path, data in request.files.items():
             await self._folder(lease).write(path, data)
         lost = self._lost
         self._cells += 1
         number = self._cells
-        ended = await kernel.cell(program.code, program.limits, program.listener)
-        if program.collect and not kernel.lost:
-            found = await self._folder(lease).collected(program.collect)
+        ended = await kernel.cell(request.code, request.limits, request.listener)
+        if request.collect and not kernel.lost:
+            found = await self._folder(lease).collected(request.collect)
             ended = ended.model_copy(update={"artifacts": found})
         self._lost = False
         self._note(kernel)
@@ -75,21 +75,21 @@ class Session:
         return ended.model_copy(update=told)
 
     async def restart(self) -> None:
-        """Empty the context."""
+        """Clear the context."""
         async with self._turn:
             _, kernel = await self._ready()
             try:
                 await kernel.restart()
             except E2BTransientError:
-                # The next use begins in a new sandbox, which is as empty.
+                # The next call starts in a new sandbox, which is empty too.
                 self._drop()
             self._cells, self._lost, self._fed = 0, False, False
 
-    async def fork(self) -> "Session":
-        """Return a copy in a sandbox of its own, memory included but for the random numbers."""
+    async def fork(self) -> "E2BContext":
+        """Return a copy in its own sandbox, memory included. Random numbers are reseeded."""
         async with self._turn:
             lease, kernel = await self._ready()
-            other = Session(self._pool, self._limits, self._seconds)
+            other = E2BContext(self._pool, self._limits, self._seconds)
             other._lease = await self._pool.fork(lease)
             other._kernel = kernel.twin(other._lease.handle)
             other._cells, other._fed = self._cells, self._fed
@@ -118,16 +118,16 @@ class Session:
             lease, _ = await self._ready()
             return await self._folder(lease).listed(path)
 
-    def _folder(self, lease: Lease) -> Folder:
-        return Folder(lease.handle, _WORK, _USER, self._seconds)
+    def _folder(self, lease: Lease) -> RemoteFolder:
+        return RemoteFolder(lease.handle, _WORK, _USER, self._seconds)
 
     def remove(self) -> None:
-        """End the sandbox, at once and whatever it is doing."""
+        """End the sandbox at once, even while a cell runs."""
         self._removed = True
         self._drop()
 
     async def _ready(self, seconds: float = 0.0) -> tuple[Lease, Kernel]:
-        """Return a sandbox that lives `seconds` more and a kernel that waits for a cell."""
+        """Return a sandbox that lives `seconds` longer and a kernel that is ready for a cell."""
         attempts = _ATTEMPTS
         while not self._removed:
             try:
@@ -137,7 +137,7 @@ class Session:
                 attempts -= 1
                 if not attempts:
                     raise
-        raise InputError("the context was removed: create another one")
+        raise InputError("the context was removed: create a new one")
 
     async def _restored(self, seconds: float) -> tuple[Lease, Kernel]:
         if self._lease is None:
@@ -147,7 +147,7 @@ class Session:
             self._kernel = await Kernel.start(lease.handle, self._limits, self._seconds)
         else:
             await self._pool.extend(lease, seconds)
-            # E2B may have ended it at any time; to ask is cheaper than to lose a cell.
+            # E2B may have ended it; asking is cheaper than losing a cell.
             if not await ask("reach a sandbox", lease.handle.is_running(), self._seconds):
                 raise E2BTransientError("the sandbox is gone from E2B")
         kernel = self._kernel
@@ -158,7 +158,7 @@ class Session:
         return lease, kernel
 
     def _note(self, kernel: Kernel) -> None:
-        """Take note of what the kernel lost."""
+        """Record whether the kernel lost its state."""
         if kernel.lost:
             kernel.lost = False
             self._lose()

@@ -1,4 +1,4 @@
-"""One one-shot run in an E2B sandbox: send it there, hear how it goes, say how it ended."""
+"""One run of a program in an E2B sandbox: send it, follow it, and report how it ended."""
 
 import asyncio
 import io
@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Execution, Logs, SandboxLimits, Status
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, Handle, ask
-from opencodeinterpreter.tools.sandbox.e2b.files import Folder
+from opencodeinterpreter.tools.sandbox.e2b.files import RemoteFolder
 from opencodeinterpreter.tools.sandbox.e2b.inside import confinement, supervisor
 from opencodeinterpreter.tools.sandbox.e2b.output import Kept, clean
 from opencodeinterpreter.tools.sandbox.inside import cell, display, frames
 from opencodeinterpreter.tools.sandbox.shared import claims
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import request
+from opencodeinterpreter.tools.sandbox.shared.request import pack_request
+from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
 
 GRACE_SECONDS = 15.0
-"""How long past its time a run may be late to say that it was stopped, before we give it up."""
+"""How long after its time limit a run may take to report its end before it is given up."""
 _RUNS = ".opencodeinterpreter"
-"""Where runs have their folders, in the home of the sandbox's user."""
+"""Parent folder of the runs' folders, in the sandbox user's home."""
 _LINE = 1 << 24
-"""Most characters of one line that a run's parent tells."""
+"""Maximum number of characters of a supervisor's message."""
 _COMPLAINT = 2000
 _WORD = 20
 _LATEST = 1e6
@@ -43,7 +44,7 @@ _MODULES = (supervisor, confinement, cell, display, frames)
 _STATUS_OF: dict[str, Status] = {"wall": "timeout", "cpu": "timeout"}
 
 
-class Program(NamedTuple):
+class RunRequest(NamedTuple):
     """What to run; see `ContextSandbox.run_code`."""
 
     code: str
@@ -55,55 +56,57 @@ class Program(NamedTuple):
     listener: Listener
 
 
-class Ended(NamedTuple):
-    """A run that ended."""
+class FinishedRun(NamedTuple):
+    """A finished run."""
 
     execution: Execution
     sound: bool
-    """Whether its parent in the sandbox saw to its end, so that nothing of it is left."""
+    """Whether its supervisor reported the end, so that no process of the run is left."""
 
 
-async def run_once(handle: Handle, program: Program, seconds: float) -> Ended:
-    """Run `program` in a process of its own; `seconds` bound each call that runs no code.
+async def run_once(handle: Handle, request: RunRequest, seconds: float) -> FinishedRun:
+    """Run a program in its own process; `seconds` bound each call that runs no code.
 
-    Raises E2BTransientError where the sandbox is lost, else SandboxError.
+    Raises E2BTransientError if the sandbox is lost, else SandboxError.
     """
     folder = f"{_RUNS}/{uuid.uuid4().hex}"
     archive = f"{folder}/job.pyz"
-    packed = await asyncio.to_thread(_archive, program)
+    packed = await asyncio.to_thread(_archive, request)
     await ask("take a run", handle.files.write(archive, packed), seconds)
-    heard = _Heard(program.limits.output_bytes, program.listener)
+    heard = _SupervisorMessages(request.limits.output_bytes, request.listener)
     try:
         code = await ask(
             "run a program",
             _command(handle, f"python3 -s -X utf8 {archive}", heard),
-            program.limits.wall_seconds + GRACE_SECONDS,
+            request.limits.wall_seconds + GRACE_SECONDS,
         )
     except E2BTransientError as error:
         if not (heard.begun and isinstance(error.__cause__, TimeoutError)):
             raise
         late = Execution(status="timeout", reason="wall", logs=heard.logs())
-        return Ended(late, sound=False)
+        return FinishedRun(late, sound=False)
     execution = heard.execution(code)
-    if heard.end and program.collect:
-        found = await Folder(handle, f"{folder}/work", None, seconds).collected(program.collect)
+    if heard.end and request.collect:
+        found = await RemoteFolder(handle, f"{folder}/work", None, seconds).collected(
+            request.collect
+        )
         execution = execution.model_copy(update={"artifacts": found})
-    return Ended(execution, sound=bool(heard.end))
+    return FinishedRun(execution, sound=bool(heard.end))
 
 
-async def _command(handle: Handle, command: str, heard: "_Heard") -> int:
-    """Run a command to its end and return its exit status, negative for a signal."""
+async def _command(handle: Handle, command: str, heard: "_SupervisorMessages") -> int:
+    """Run a command to its end and return its exit status; negative for a signal."""
     from e2b import CommandExitException
 
     try:
         ended = await handle.commands.run(
             command,
-            # As in local runs: the same hashes each time, and no threads that we don't know of.
+            # As in local runs: fixed hashes, and no hidden threads.
             envs={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             on_stdout=heard.take,
             on_stderr=heard.complain,
-            # Our deadline is around this. With one of its own to open the stream, the SDK leaves
-            # a task behind whenever a run is cancelled.
+            # `ask` sets the deadline. With a timeout of its own for opening the stream, the SDK
+            # leaves a task behind whenever a run is cancelled.
             timeout=0,
             request_timeout=0,
             retain_output=False,
@@ -113,17 +116,17 @@ async def _command(handle: Handle, command: str, heard: "_Heard") -> int:
     return int(ended.exit_code)
 
 
-def _archive(program: Program) -> bytes:
-    """Return an archive that Python runs: our own modules and what to do."""
-    limits = program.limits.model_dump(mode="json")
+def _archive(request: RunRequest) -> bytes:
+    """Return an archive that Python can run: our modules and the request."""
+    limits = request.limits.model_dump(mode="json")
     job = {
-        "request": request(
-            program.code,
-            program.files,
-            seed=program.seed,
-            cpu_seconds=program.limits.cpu_seconds,
+        "request": pack_request(
+            request.code,
+            request.files,
+            seed=request.seed,
+            cpu_seconds=request.limits.cpu_seconds,
         ),
-        "stdin": program.stdin.encode("utf-8", "surrogateescape"),
+        "stdin": request.stdin.encode("utf-8", "surrogateescape"),
         "limits.json": json.dumps(limits).encode(),
     }
     packed = io.BytesIO()
@@ -135,7 +138,7 @@ def _archive(program: Program) -> bytes:
 
 @cache
 def _sources() -> dict[str, bytes]:
-    """Return the archive's files: our modules and the packages around them, which are empty."""
+    """Return the archive's modules, with empty packages around them."""
     sources = {"__main__.py": _MAIN.encode()}
     for module in _MODULES:
         path = module.__name__.replace(".", "/")
@@ -145,8 +148,8 @@ def _sources() -> dict[str, bytes]:
     return sources
 
 
-class _Heard:
-    """What a run's parent told, as far as it can be read, and no more than we keep."""
+class _SupervisorMessages:
+    """Reads the supervisor's messages and keeps a bounded part of them."""
 
     def __init__(self, keep: int, listener: Listener) -> None:
         self.begun = False
@@ -156,7 +159,7 @@ class _Heard:
         self._complaint = ""
 
     def take(self, text: str) -> None:
-        """Take a piece of what was told."""
+        """Add a piece of the supervisor's stdout."""
         *lines, self._rest = (self._rest + text).split("\n")
         self._rest = self._rest[:_LINE]
         for line in lines:
@@ -168,7 +171,7 @@ class _Heard:
                 self._hear(message)
 
     def complain(self, text: str) -> None:
-        """Take what came on stderr, where nothing should come."""
+        """Add a piece of the supervisor's stderr, which is empty unless something failed."""
         self._complaint = (self._complaint + text)[-_COMPLAINT:]
 
     def _hear(self, message: dict[str, Any]) -> None:
@@ -179,7 +182,7 @@ class _Heard:
             kept.take(clean(message.get(name)))
 
     def logs(self) -> Logs:
-        """What the run printed."""
+        """Return what the run printed."""
         dropped = self.end.get("dropped")
         counts = [*dropped, 0, 0] if isinstance(dropped, list) else [0, 0]
         return Logs(
@@ -190,15 +193,15 @@ class _Heard:
         )
 
     def execution(self, code: int) -> Execution:
-        """Return how the run ended; `code` is its parent's exit status.
+        """Return how the run ended; `code` is the supervisor's exit status.
 
-        Raises SandboxError where the code never began.
+        Raises SandboxError if the program never started.
         """
         if not self.begun or self.end.get("answers") == []:
             said = (self._complaint or self._kept["stderr"].text()).strip().splitlines()
             raise SandboxError(
                 f"E2B's sandbox could not start a run (exit status {code}): "
-                f"{said[-1] if said else 'it said nothing'}; "
+                f"{said[-1] if said else 'no error message'}; "
                 "its template must have Python 3.11 or newer as python3"
             )
         seconds = self.end.get("seconds")
@@ -221,16 +224,10 @@ class _Heard:
         code = self.end.get("code")
         if isinstance(code, int) and code >= 0:
             return {"status": "exited", "exit_code": code}
-        # Without an end it was its parent that the run killed.
-        return {"status": "crashed", "reason": _signal_name(code)}
-
-
-def _signal_name(code: object) -> str:
-    """Name the signal behind a negative exit status, as far as there is one."""
-    try:
-        return signal.Signals(-code).name if isinstance(code, int) else ""
-    except ValueError:
-        return ""
+        # Without a code, the run killed its supervisor.
+        if isinstance(code, int) and code > -signal.NSIG:
+            return {"status": "crashed", "reason": signal_name(-code)}
+        return {"status": "crashed", "reason": ""}
 
 
 def _number(value: object) -> int:

@@ -1,4 +1,4 @@
-"""A context of the local sandbox: one child that runs cell after cell."""
+"""A context of the local sandbox: one child process that runs one cell after another."""
 
 import asyncio
 import secrets
@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.run import Run
-from opencodeinterpreter.tools.sandbox.local.watch import Watch
-from opencodeinterpreter.tools.sandbox.local.work_folder import Folder
+from opencodeinterpreter.tools.sandbox.local.limit_watch import LimitWatch
+from opencodeinterpreter.tools.sandbox.local.run import CellRun
+from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.local.zygote_client import ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
-from opencodeinterpreter.tools.sandbox.shared.request import Files, request
+from opencodeinterpreter.tools.sandbox.shared.request import Files, pack_request
 
 Spawn = Callable[[SandboxLimits], Awaitable[Child]]
-"""Makes a child, whose zygote it starts if need be."""
+"""Forks a child; starts the zygote first if necessary."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What was asked of a context, kept so that it can be done again."""
+class CellRequest:
+    """A cell to run in a context, kept so that a fork can run it again."""
 
     code: str | None
-    """`None`: only write files."""
+    """`None`: write the files only."""
     files: Files
     stdin: str = ""
     seed: int | None = None
@@ -34,10 +34,10 @@ class Cell:
 
 
 class LocalContext:
-    """Variables, imports and files that stay from cell to cell, in one child.
+    """Keeps variables, imports and files from cell to cell, in one child.
 
-    Cells run one at a time. When the child goes, for whatever reason, the next cell finds an
-    empty context and says so.
+    Cells run one at a time. If the child ends for any reason, the next cell starts in an empty
+    context and its execution says `state_lost`.
     """
 
     def __init__(self, spawn: Spawn, limits: SandboxLimits) -> None:
@@ -45,26 +45,26 @@ class LocalContext:
         self.limits = limits
         self._turn = asyncio.Lock()
         self._child: Child | None = None
-        self._idle: Watch | None = None
+        self._idle: LimitWatch | None = None
         self._settling: asyncio.Task[None] | None = None
         self._lost = False
         self.used_at = time.monotonic()
-        """When its last cell ended, by the monotonic clock."""
+        """When its last cell ended, in seconds of the monotonic clock."""
         self._count = 0
-        self._history: list[Cell] = []
+        self._history: list[CellRequest] = []
 
     @property
     def alive(self) -> bool:
-        """Whether it has a process."""
+        """Whether it has a running process."""
         return self._child is not None and not self._child.ended.done()
 
     @property
     def busy(self) -> bool:
-        """Whether a cell is under way, or its files are read."""
+        """Whether a cell runs or its files are being read."""
         return self._turn.locked()
 
     async def run(
-        self, cell: Cell, collect: Sequence[str] = (), listener: Listener | None = None
+        self, cell: CellRequest, collect: Sequence[str] = (), listener: Listener | None = None
     ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
@@ -74,19 +74,19 @@ class LocalContext:
                 self.used_at = time.monotonic()
 
     async def _run(
-        self, cell: Cell, collect: Sequence[str], listener: Listener | None
+        self, cell: CellRequest, collect: Sequence[str], listener: Listener | None
     ) -> Execution:
         child = await self._living()
         lost = self._lost
         if cell.code is not None:
-            # Whoever writes a file does not see the execution that would tell.
+            # A write returns no execution, so the loss is reported by the next cell.
             self._lost = False
         if not self._history and cell.seed is None:
-            # Known, so that a fork draws the same numbers.
+            # Fixed here, so that a fork draws the same random numbers.
             cell = replace(cell, seed=secrets.randbits(64))
         count = self._count + (cell.code is not None)
         limits = cell.limits or self.limits
-        frame = request(
+        frame = pack_request(
             cell.code,
             cell.files,
             stdin=cell.stdin,
@@ -96,7 +96,7 @@ class LocalContext:
         )
         if self._idle:
             self._idle.stop()
-        run = Run(child, limits, cell=True)
+        run = CellRun(child, limits)
         try:
             told = await run.carry_out(frame, collect, listener)
         except asyncio.CancelledError:
@@ -105,7 +105,7 @@ class LocalContext:
         except ZygoteDiedError:
             self.lose()
             raise SandboxError(
-                "the sandbox's zygote died under a context, whose state is lost; run the cell again"
+                "the sandbox's zygote died and the context's state is lost; run its cells again"
             ) from None
         self._count = count
         if told.status == "ok":
@@ -118,10 +118,10 @@ class LocalContext:
         return told.model_copy(update={"execution_count": count, "state_lost": gone})
 
     async def _living(self) -> Child:
-        """Return the child, settled; a new one where it is gone."""
+        """Return the child, ready for a cell; a new one if it is gone."""
         if self._settling:
             settling, self._settling = self._settling, None
-            # A zygote that died meanwhile is seen below.
+            # If the zygote died meanwhile, the next lines notice.
             await asyncio.wait([settling])
         if self._child and self._child.ended.done():
             self.lose()
@@ -131,17 +131,17 @@ class LocalContext:
         return self._child
 
     def _watch_idle(self, child: Child) -> None:
-        """Stop what threads do between cells, if it is too much."""
-        self._idle = Watch(child, self.limits, lambda _: child.kill())
+        """Kill the child if its threads pass a limit between cells."""
+        self._idle = LimitWatch(child, self.limits, lambda _: child.kill())
         self._idle.begin(idle=True)
 
     def lose(self) -> None:
-        """End the child; the next cell says that the state was lost."""
+        """Kill the child; the next cell reports that the state was lost."""
         self._lost = True
         self.empty()
 
     def empty(self) -> None:
-        """End the child and forget what it did."""
+        """Kill the child and forget its cells."""
         if self._idle:
             self._idle.stop()
         if self._settling:
@@ -154,9 +154,9 @@ class LocalContext:
         self._history = []
 
     async def fork(self) -> "LocalContext":
-        """Return a context in the same state, by running the successful cells again.
+        """Return a copy of the context, made by running its successful cells again.
 
-        Raises SandboxError if one of them goes otherwise this time.
+        Raises SandboxError if one of them does not succeed this time.
         """
         async with self._turn:
             twin = LocalContext(self._spawn, self.limits)
@@ -165,8 +165,8 @@ class LocalContext:
                     told = await twin.run(cell)
                     if told.status != "ok":
                         raise SandboxError(
-                            f"the context can't be forked: step {number} of it ended as "
-                            f"{told.status} {told.reason} when it was run again; make a new context"
+                            f"the context cannot be forked: step {number} of it ended as "
+                            f"{told.status} {told.reason} when run again; create a new context"
                         )
                 if self._child:
                     await self._copy_files(twin)
@@ -180,9 +180,9 @@ class LocalContext:
         for entry in await asyncio.to_thread(lambda: list(folder.walk())):
             if entry.kind == "file":
                 content = await asyncio.to_thread(folder.read, entry.path)
-                await twin.run(Cell(None, {entry.path: content}))
+                await twin.run(CellRequest(None, {entry.path: content}))
 
-    async def _folder(self) -> Folder:
+    async def _folder(self) -> WorkFolder:
         child = await self._living()
         await asyncio.shield(child.ready)
         if child.folder is None:
@@ -190,7 +190,7 @@ class LocalContext:
         return child.folder
 
     async def read_file(self, path: str) -> bytes:
-        """Return a file's bytes; raises InputError or SandboxError."""
+        """Return a file's content; raises InputError or SandboxError."""
         async with self._turn:
             return await asyncio.to_thread((await self._folder()).read, path)
 
@@ -200,8 +200,8 @@ class LocalContext:
             return await asyncio.to_thread((await self._folder()).entries, path)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        """Write a file; raises InputError where it does not fit, or SandboxError."""
-        told = await self.run(Cell(None, {path: data}))
+        """Write a file; raises InputError if it cannot be written, or SandboxError."""
+        told = await self.run(CellRequest(None, {path: data}))
         if told.status != "ok":
             why = told.error.value if told.error else f"{told.status} {told.reason}"
             raise InputError(f"{path}: cannot be written into the work folder: {why}")

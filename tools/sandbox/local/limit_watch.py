@@ -1,23 +1,23 @@
-"""Looking at a process again and again, to stop it when it uses too much."""
+"""Check what a process uses at intervals and report when it passes a limit."""
 
 import asyncio
 from collections.abc import Callable
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.meter import Usage
+from opencodeinterpreter.tools.sandbox.local.meter import ResourceUsage
 
 _LOOK_SECONDS = 0.005
 _LONG_LOOK_SECONDS = 0.05
-"""How often a look is taken: a quick one, and one that walks folders or process trees."""
+"""Intervals of a quick check, and of one that walks folders or process trees."""
 _IDLE_FACTOR = 20
-"""How much more rarely a context is looked at between its cells."""
+"""Factor on the interval for a context between cells."""
 
 
-class Watch:
-    """Watches a child from `begin` until `stop`.
+class LimitWatch:
+    """Watches a child from `begin` to `stop`.
 
-    `over` is called with the name of the limit that was passed, once or more.
+    Calls `over` with the name of each limit that is passed, possibly more than once.
     """
 
     def __init__(self, child: Child, limits: SandboxLimits, over: Callable[[str], None]) -> None:
@@ -33,10 +33,10 @@ class Watch:
         self._spent = 0.0
         self._factor = 1
         self.hit: set[str] = set()
-        """Limits that were seen reached, and which the code is told of by an exception."""
+        """Limits seen reached that do not end the run; the code gets an exception instead."""
 
     def begin(self, *, idle: bool = False) -> None:
-        """Start to look; the processor time is counted from here."""
+        """Start watching; CPU time counts from here."""
         self.stop()
         meter = self._child.meter
         if meter is None or self._child.ended.done():
@@ -50,7 +50,7 @@ class Watch:
         self._later()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         if self._next:
             self._next.cancel()
         if self._looking:
@@ -92,20 +92,20 @@ class Watch:
             return
         self._later()
 
-    def _weigh(self, usage: Usage) -> None:
+    def _weigh(self, usage: ResourceUsage) -> None:
         limits = self._limits
         if usage.resident - self._child.zygote.facts.resident > limits.memory_mb << 20:
             self._over("memory")
         elif usage.cpu_seconds - self._spent > limits.cpu_seconds:
             self._over("cpu")
         elif usage.processes > limits.processes and not self._own_room:
-            # Where the kernel can't count them for one run.
+            # In this tier the kernel cannot count processes per run.
             self._over("processes")
         if usage.processes >= limits.processes:
             self.hit.add("processes")
         self.look_at_disk()
 
     def look_at_disk(self) -> None:
-        """Note whether the work folder is full; one of the host's own is measured instead."""
+        """Record whether the work folder is full. A folder on the host is measured instead."""
         if self._own_room and self._child.folder and self._child.folder.full():
             self.hit.add("disk")
