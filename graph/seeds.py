@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from opencodeinterpreter.nodes.asking import new_messages
 from opencodeinterpreter.nodes.conversation import conversation
 from opencodeinterpreter.nodes.critic import feedback_update
+from opencodeinterpreter.nodes.entry_point import required_entry_point
 from opencodeinterpreter.nodes.given import given_turn
 from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Task, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
@@ -47,6 +48,8 @@ def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None 
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"the task's {where}: {first['msg']}") from error
+    entry_point = required_entry_point(checked.prompt, checked.tests, checked.entry_point)
+    checked = checked.model_copy(update={"entry_point": entry_point})
     seed: Input = {
         "tasks": [cast(TaskInput, checked.model_dump(mode="json", exclude={"number"}))],
         "settings": {settings.digest: settings.model_dump(mode="json")},

@@ -1,8 +1,9 @@
 """One task, start to end, in one call."""
 
+from opencodeinterpreter.graph.checking import check_task
 from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.seeds import task_seed
-from opencodeinterpreter.nodes.records import Record
+from opencodeinterpreter.nodes.records import Record, Task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import TaskInput, read
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
@@ -22,5 +23,7 @@ async def solve(
     """
     chosen = settings or Settings()
     given: TaskInput = {"prompt": task} if isinstance(task, str) else task
+    seed = task_seed(given, chosen)
+    await check_task(Task.model_validate(seed["tasks"][-1]), sandbox)
     async with open_graph(chosen, sandbox=sandbox) as graph:
-        return read(await graph.ainvoke(task_seed(given, chosen)))
+        return read(await graph.ainvoke(seed))

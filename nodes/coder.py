@@ -7,6 +7,7 @@ from langgraph.runtime import Runtime
 
 from opencodeinterpreter.nodes.asking import Answer, all_of, ask_shortening, new_messages
 from opencodeinterpreter.nodes.conversation import conversation, droppable
+from opencodeinterpreter.nodes.entry_point import entry_point_of
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.records import Draft, Record, Task, Turn
 from opencodeinterpreter.nodes.settings import Settings, settings_from
@@ -88,7 +89,8 @@ def _in_force(record: Record, context: object, default: Settings) -> Settings:
 
 
 def _draft(task: Task, answer: Answer) -> Draft:
-    extracted = extract_code(answer.text)
+    wanted = task.entry_point or entry_point_of(task.prompt, task.tests)
+    extracted = extract_code(answer.text, wanted)
     code = extracted.code
     return Draft(
         message=answer.call.response,

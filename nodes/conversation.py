@@ -14,6 +14,8 @@ from opencodeinterpreter.tools.models.protocol import Message
 
 SHOWN_CASES = 3
 """Input/output cases that a task in words shows."""
+_LONGEST_CASE = 1000
+"""Characters of a case that is shown; a longer one is cut."""
 
 
 def conversation(
@@ -94,7 +96,11 @@ def _examples(tests: Tests, entry_point: str | None) -> str:
     for case in tests.cases[:SHOWN_CASES]:
         if isinstance(case, CallCase):
             args = ", ".join(repr(arg) for arg in case.args)
-            lines.append(f"{entry_point or 'solve'}({args}) == {case.expected!r}")
+            lines.append(_short(f"{entry_point}({args}) == {case.expected!r}"))
         else:
-            lines.append(f"input {json.dumps(case.stdin)} prints {json.dumps(case.stdout)}")
+            lines.append(_short(f"input {json.dumps(case.stdin)} prints {json.dumps(case.stdout)}"))
     return "\n".join(lines)
+
+
+def _short(case: str) -> str:
+    return case if len(case) <= _LONGEST_CASE else f"{case[:_LONGEST_CASE]}…"

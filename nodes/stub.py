@@ -1,13 +1,24 @@
 """A task that is a function stub: Python with a function to complete, and what stands around it."""
 
 import ast
+import textwrap
 
 from opencodeinterpreter.tools.python_syntax import parsed
+
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_stub(prompt: str) -> bool:
     """Return whether a prompt is Python with a function to complete, not words."""
     return any(_is_open(node) for node in _statements(prompt))
+
+
+def open_function(prompt: str) -> str | None:
+    """Return the name of the function that a stub leaves open, the last one if there are several."""
+    names = [
+        node.name for node in _statements(prompt) if isinstance(node, _FUNCTION) and _is_open(node)
+    ]
+    return names[-1] if names else None
 
 
 def completed(prompt: str, code: str) -> str:
@@ -16,6 +27,9 @@ def completed(prompt: str, code: str) -> str:
     Models answer a stub with the function alone, and leave the imports where they were.
     """
     module = parsed(code)
+    if module is None or _is_body(module):
+        code = _with_head(prompt, code)
+        module = parsed(code)
     if module is None:
         return code
     defined = {name for node in module.body for name in _bound(node)}
@@ -35,6 +49,20 @@ def completed(prompt: str, code: str) -> str:
         return code
     lines, head = code.split("\n"), _head(module)
     return "\n".join([*lines[:head], *needed, "", "", *lines[head:]])
+
+
+def _is_body(module: ast.Module) -> bool:
+    """Return whether code is the body of a function, without its head."""
+    return any(isinstance(node, ast.Return) for node in module.body)
+
+
+def _with_head(prompt: str, code: str) -> str:
+    """Return a function's body behind the head that the stub gives it, if that is a program."""
+    if not is_stub(prompt):
+        return code
+    body = textwrap.indent(textwrap.dedent(code.strip("\n")), "    ")
+    whole = f"{prompt.rstrip()}\n{body}"
+    return code if parsed(whole) is None else whole
 
 
 def _head(module: ast.Module) -> int:

@@ -118,14 +118,14 @@ from solution import *
 stack = Stack([1, 2])
 assert len(stack.push(3)) == 3
 assert list(stack) == [1, 2, 3] and stack[-1] == 3 and 2 in stack
-assert list(stack + [4]) == [1, 2, 3, 4]
+assert list(stack + Stack([4])) == [1, 2, 3, 4]
 assert stack == stack and stack != Stack([1, 2, 3])
 assert Stack() < stack
 assert isinstance(stack, Stack) and not isinstance(stack, list)
 assert repr(stack) == "Stack([1, 2, 3])"
 stack.items = [9]
 assert pop(stack) == 9 and stack.items == []
-assert Stack.made == solution.Stack.made == 4
+assert Stack.made == solution.Stack.made == 5
 assert Color.RED is not None and Color.RED == Color.RED and Color.RED.value == 1
 numbers = [3, 1, 2]
 sort(numbers)
@@ -151,7 +151,7 @@ def test_an_exception_of_its_own_is_one_of_its_bases_too():
 
 def test_built_in_exceptions_cross():
     with pytest.raises(TypeError, match="int"):
-        Stack() + 5
+        Stack(5)
     with pytest.raises(AttributeError):
         Stack().nothing
 """
@@ -177,15 +177,15 @@ def root(): return Sly()
     tests = "from solution import root\nassert abs(2 * root() - 1) < 1e-4\nassert root() > 5"
     ((first, why), (second, _)) = await told(sandbox, code, tests)
     assert (first, second) == ("error", "error")
-    assert "not supported between" in why
+    assert "plain data is needed for that" in why
 
 
 async def test_what_cannot_cross_is_said(sandbox: LocalSandbox) -> None:
-    code = "def call(f): return f(1)\n"
-    tests = "from solution import call\nassert call(lambda x: x) == 1\nassert call(str) == '1'"
+    code = "def call(f): return f\n"
+    tests = "from solution import call\nassert call(object()) == 1\nassert call(3) == 3"
     first, second = await told(sandbox, code, tests)
     assert first[0] == "error"
-    assert "function cannot be passed to the candidate" in first[1]
+    assert "object cannot be passed to the program" in first[1]
     assert second == ("passed", "")
 
 

@@ -152,7 +152,11 @@ async def test_a_sandbox_that_holds_the_graders_modules_is_not_sent_them(interpr
         )
     assert len(program) < 120
     assert values(answers, 1) == [(1, True)]
-    assert [test.status for test in graded.tests or ()] == ["passed", "failed"]
+    if interpreter == sys.executable:
+        assert [test.status for test in graded.tests or ()] == ["passed", "failed"]
+    else:
+        assert graded.tests is not None
+        assert "tests in Python need pytest" in graded.tests[0].message
 
 
 async def test_a_sandbox_that_lacks_one_of_them_is_sent_all(sandbox: LocalSandbox) -> None:
@@ -205,5 +209,5 @@ async def test_a_run_that_was_heard_of_is_not_done_again() -> None:
 
         code = "import time\ndef f(x):\n    time.sleep(600 * x)\n    return x\n"
         sets = [calls([0, 1], 1000.0, 1000.0)]
-        with pytest.raises(SandboxError, match="died under a run that was listened to"):
+        with pytest.raises(SandboxError, match="died during a run whose output was passed on"):
             await call(own, code, "f", sets, enough=end_all)

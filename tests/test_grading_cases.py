@@ -44,7 +44,7 @@ def outcomes(execution: Execution) -> list[tuple[str, str, str]]:
 async def test_a_call_is_compared_with_what_was_expected(sandbox: LocalSandbox) -> None:
     code = "def low(a, b):\n    return min(a, b)\n\ndef add(a, b):\n    return a + b\n"
     tests = calls(([2, 3], 5), ([[1], [2]], [1, 2]), ([0.1, 0.2], 0.3), ([1, 1], 3))
-    execution = await graded(sandbox, code, tests)
+    execution = await graded(sandbox, code, tests, "add")
     assert outcomes(execution) == [
         ("case 1", "passed", ""),
         ("case 2", "passed", ""),
@@ -59,7 +59,8 @@ async def test_a_call_is_compared_with_what_was_expected(sandbox: LocalSandbox) 
     ("value", "expected", "passes"),
     [
         ("(1, [2, {'a': None}])", [1, [2, {"a": None}]], True),
-        ("{1: 2}", {"1": 2}, True),
+        ("{1: 2}", {"1": 2}, False),
+        ("{'1': 2}", {"1": 2}, True),
         ("__import__('collections').Counter('aab')", {"a": 2, "b": 1}, True),
         ("1 == 1", True, True),
         ("{1, 2}", [1, 2], False),
@@ -77,14 +78,14 @@ async def test_a_call_is_compared_with_what_was_expected(sandbox: LocalSandbox) 
 async def test_only_plain_equal_values_pass(
     sandbox: LocalSandbox, value: str, expected: Any, passes: bool
 ) -> None:
-    execution = await graded(sandbox, f"def f():\n    return {value}\n", calls(([], expected)))
+    execution = await graded(sandbox, f"def f():\n    return {value}\n", calls(([], expected)), "f")
     assert execution.passed == passes
     assert execution.status == "ok"
 
 
 async def test_an_endless_result_is_no_failure_of_the_sandbox(sandbox: LocalSandbox) -> None:
     code = "def f():\n    x = []\n    x.append(x)\n    return x\n"
-    ((_, status, message),) = outcomes(await graded(sandbox, code, calls(([], [[]]))))
+    ((_, status, message),) = outcomes(await graded(sandbox, code, calls(([], [[]])), "f"))
     assert (status, message.splitlines()[-1]) == ("failed", "Actual: [[...]]")
 
 
@@ -92,7 +93,7 @@ async def test_exceptions_and_hangs_are_told_a_case(sandbox: LocalSandbox) -> No
     code = "def f(x):\n    while x == 1: pass\n    return 1 // x\n"
     tests = calls(([0], 1), ([1], 1), ([2], 0))
     limits = SandboxLimits(wall_seconds=2)
-    told = outcomes(await graded(sandbox, code, tests, limits=limits))
+    told = outcomes(await graded(sandbox, code, tests, "f", limits))
     assert [status for _, status, _ in told] == ["error", "timeout", "passed"]
     assert "Actual: ZeroDivisionError: " in told[0][2]
     assert 'File "solution.py", line 3, in f' in told[0][2]
@@ -109,9 +110,9 @@ async def test_a_missing_entry_point_is_named(sandbox: LocalSandbox) -> None:
 async def test_large_results_are_compared_whole(sandbox: LocalSandbox) -> None:
     code = "def f(n):\n    return list(range(n))\n"
     numbers = list(range(100_000))
-    assert (await graded(sandbox, code, calls(([100_000], numbers)))).passed
+    assert (await graded(sandbox, code, calls(([100_000], numbers)), "f")).passed
     numbers[-1] = 0
-    execution = await graded(sandbox, code, calls(([100_000], numbers)))
+    execution = await graded(sandbox, code, calls(([100_000], numbers)), "f")
     assert not execution.passed
     assert len(outcomes(execution)[0][2]) <= 2000
 

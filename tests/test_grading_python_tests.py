@@ -81,12 +81,16 @@ async def test_functions_are_outcomes_by_name(sandbox: LocalSandbox) -> None:
     execution = await graded(sandbox, "def add(a, b):\n    return 5\n", FUNCTIONS)
     told = [(test.name, test.status, test.message) for test in execution.tests or ()]
     assert told == [
-        ("test_sum", "passed", ""),
-        ("test_text_is_refused", "failed", "did not raise TypeError"),
+        ("tests.py::test_sum", "passed", ""),
         (
-            "test_close",
+            "tests.py::test_text_is_refused",
             "failed",
-            "assert add(0.1, 0.2) == pytest.approx(0.3)\nExpected: approx(0.3)\nActual: 5",
+            'with pytest.raises(TypeError, match="unsupported"):\nDID NOT RAISE TypeError',
+        ),
+        (
+            "tests.py::test_close",
+            "failed",
+            "assert add(0.1, 0.2) == pytest.approx(0.3)\nExpected: 0.3 ± 3.0e-07\nActual: 5",
         ),
     ]
 

@@ -29,7 +29,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 def test_a_python_file_is_kept_as_it_is(tmp_path: Path) -> None:
     text = "from solution import f\n\nassert f(1) == 2  # a comment\n"
-    assert read_tests(write(tmp_path, "t.py", text)) == PythonTests(source=text)
+    assert read_tests(write(tmp_path, "t.py", text)) == PythonTests(source=text, file="t.py")
 
 
 def test_cases_are_read_a_line_each(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ from opencodeinterpreter.cli.options import (
     settings_with,
 )
 from opencodeinterpreter.cli.running import carry_on, finish
+from opencodeinterpreter.graph.checking import check_task
 from opencodeinterpreter.graph.runs import Run, create_run
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.errors import InputError
@@ -87,6 +89,7 @@ def solve(
 
 
 async def _solve(url: str, seed: Input, sandbox: SandboxName, deadline: float | None) -> Run:
+    await check_task(Task.model_validate(seed["tasks"][-1]), sandbox)
     async with open_store(url) as store:
         row = await create_run(store, seed)
         return await carry_on(store, row, sandbox=sandbox, deadline=deadline)

@@ -7,6 +7,8 @@ it but the first line of what the examiner sends.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from opencodeinterpreter.tools.execution import (
@@ -22,7 +24,6 @@ from opencodeinterpreter.tools.grading.inside import (
     cases,
     examiner,
     link,
-    python_tests,
     reach,
     remote,
     surroundings,
@@ -32,8 +33,19 @@ from opencodeinterpreter.tools.grading.inside.candidate import MARK
 from opencodeinterpreter.tools.grading.shipping import AGAIN, ship
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
 
+_INSIDE = "opencodeinterpreter.tools.grading.inside"
+
+
+def _not_imported(name: str) -> ModuleType:
+    """Return a module that has its name and its file alone: what it imports is for the sandbox."""
+    module = ModuleType(f"{_INSIDE}.{name}")
+    module.__file__ = str(Path(str(wire.__file__)).with_name(f"{name}.py"))
+    return module
+
+
+_PYTHON_TESTS = _not_imported("python_tests")
 CANDIDATE = (wire, surroundings, candidate)
-EXAMINER = (wire, surroundings, link, remote, cases, blank, reach, python_tests, examiner)
+EXAMINER = (wire, surroundings, link, remote, cases, blank, reach, _PYTHON_TESTS, examiner)
 MODULES = (*CANDIDATE, *EXAMINER[2:])
 """What of ours runs in the sandbox; one that is opened with them need not be sent them."""
 LEAST_SECONDS = 0.05
@@ -82,10 +94,10 @@ class Candidate:
         Raises SandboxError.
         """
         if self._gone:
-            return {"why": "gone", "text": self._gone}
+            return {"why": "over", "text": self._gone}
         if self.left < LEAST_SECONDS:
-            text = f"the {self._seconds:g} s for all tests are spent"
-            return {"why": "late", "text": text}
+            self.late = True
+            return {"why": "over", "text": f"the {self._seconds:g} s for all tests are spent"}
         return await self._cell(AGAIN, request, {})
 
     async def _cell(self, code: str, stdin: str, files: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from opencodeinterpreter.tools.grading.boundary import (
     outcomes_of,
 )
 from opencodeinterpreter.tools.grading.inside import wire
+from opencodeinterpreter.tools.grading.inside.reach import names_of_tests
 from opencodeinterpreter.tools.grading.stdin_cases import grade_stdin
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
@@ -49,8 +50,8 @@ async def grade(
     async with _reserved([sandbox, apart]), _context(sandbox, limits) as context:
         candidate = Candidate(sandbox, context, limits)
         loaded = await candidate.load(code, files)
-        if (failure := _not_loaded(loaded)) is not None:
-            return _execution(candidate, (failure,), loaded)
+        if failed := _not_loaded(loaded, tests):
+            return _execution(candidate, failed, loaded)
         async with _context(apart, SandboxLimits()) as beside:
             examiner = Examiner(apart, beside, candidate)
             job = job_of(tests, entry_point) | {"strict": strict}
@@ -84,16 +85,27 @@ def files_of(tests: Tests) -> Mapping[str, str]:
     return {}
 
 
-def _not_loaded(loaded: Mapping[str, Any]) -> TestOutcome | None:
-    """Return the outcome that stands for all tests of a candidate that cannot be imported."""
+def _not_loaded(loaded: Mapping[str, Any], tests: Tests) -> tuple[TestOutcome, ...]:
+    """Return the outcomes of the tests of a candidate that cannot be imported; empty if it can.
+
+    The first one says why, and no other one was run.
+    """
     if "reply" not in loaded:
-        status = "timeout" if loaded["why"] == "late" else "error"
-        return outcomes_of([{"name": "import", "status": status, "message": loaded["text"]}])[0]
-    error = loading_error(loaded["reply"])
-    if error is None:
-        return None
-    message = "\n".join([f"{error.name}: {error.value}".rstrip(": "), error.traceback]).rstrip()
-    return outcomes_of([{"name": "import", "status": "error", "message": message}])[0]
+        status, message = ("timeout" if loaded["why"] == "late" else "error"), loaded["text"]
+    elif (error := loading_error(loaded["reply"])) is not None:
+        head = f"{error.name}: {error.value}" if error.value else error.name
+        status, message = "error", f"{head}\n{error.traceback}".rstrip()
+    else:
+        return ()
+    first, *others = _names(tests) or ["import"]
+    told = {"name": first, "status": status, "message": message}
+    return outcomes_of([told, *({"name": name, "status": "not run"} for name in others)])
+
+
+def _names(tests: Tests) -> list[str]:
+    if isinstance(tests, PythonTests):
+        return [f"{tests.file}::{name}" for name in names_of_tests(tests.source)]
+    return [f"case {number}" for number in range(1, len(tests.cases) + 1)]
 
 
 @asynccontextmanager

@@ -17,7 +17,10 @@ compiled = importlib.util.MAGIC_NUMBER == {magic!r}
 for name, source, code in {parts!r}:
     code = marshal.loads(base64.b64decode(code)) if compiled else compile(source, name, "exec")
     module = sys.modules[name] = types.ModuleType(name)
-    exec(code, module.__dict__)
+    try:
+        exec(code, module.__dict__)
+    except ImportError:
+        del sys.modules[name]  # it needs a package that this interpreter lacks
 module.main()
 """
 _HELD = """

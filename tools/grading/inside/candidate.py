@@ -184,7 +184,10 @@ class Candidate:
 
     def _state(self, argument: Any) -> str | None:
         changeable = type(argument) in _CHANGEABLE or type(argument).__name__ == "ndarray"
-        return self._writer.text(argument) if changeable else None
+        try:
+            return self._writer.text(argument) if changeable else None
+        except RecursionError:
+            return None
 
     def _failure(self, error: BaseException) -> tuple[str, list[Any], Any, str, str, int]:
         """Return built-in type, other types, arguments, text, own lines, handle of an exception."""

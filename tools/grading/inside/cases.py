@@ -3,7 +3,12 @@
 import math
 from typing import Any
 
-from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link, TimedOutError
+from opencodeinterpreter.tools.grading.inside.link import (
+    HarnessError,
+    Link,
+    OverError,
+    TimedOutError,
+)
 from opencodeinterpreter.tools.grading.inside.wire import read
 
 _RELATIVE = 1e-7
@@ -17,9 +22,7 @@ def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
     names = [f"case {number}" for number in range(1, len(job["cases"]) + 1)]
     function, problem = _entry_point(link, job["entry_point"])
     for name, text in zip(names, job["cases"], strict=True):
-        if link.trouble and not isinstance(link.trouble, TimedOutError):
-            outcomes.append({"name": name, "status": "not run", "message": ""})
-        elif problem:
+        if problem:
             status = "error" if not outcomes else "not run"
             message = problem if not outcomes else ""
             outcomes.append({"name": name, "status": status, "message": message})
@@ -54,6 +57,8 @@ def _outcome(
         if equal(value, expected):
             return {"name": name, "status": "passed", "message": ""}
         status, actual = "failed", shown(value)
+    except OverError:
+        return {"name": name, "status": "not run", "message": ""}
     except TimedOutError as error:
         status, actual = "timeout", str(error)
     except HarnessError as error:

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from opencodeinterpreter.tools.grading.inside.cases import examine as examine_cases
-from opencodeinterpreter.tools.grading.inside.link import GoneError, Link, TimedOutError
+from opencodeinterpreter.tools.grading.inside.link import FAILURES, Link
 
 _STACK = 64 << 20
 
@@ -67,8 +67,7 @@ class Examiner:
         sys.stdin = stdin
         if "reply" in answer:
             return answer["stdout"], answer["stderr"], answer["reply"]
-        kind = TimedOutError if answer["why"] == "late" else GoneError
-        raise self.link.fail(kind(answer["text"]))
+        raise self.link.fail(FAILURES[answer["why"]](answer["text"]))
 
     def _work(self) -> None:
         try:
@@ -83,9 +82,12 @@ class Examiner:
 def _examine(job: dict[str, Any], link: Link) -> list[Outcome]:
     if job["kind"] == "cases":
         return examine_cases(job, link)
-    # It needs pytest, which cases do without.
-    from opencodeinterpreter.tools.grading.inside.python_tests import examine
-
+    try:
+        # It needs pytest, which cases do without.
+        from opencodeinterpreter.tools.grading.inside.python_tests import examine
+    except ImportError:
+        message = "tests in Python need pytest, which the Python of the sandbox does not have"
+        return [{"name": "tests", "status": "error", "message": message}]
     return examine(job, link)
 
 

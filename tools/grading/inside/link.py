@@ -38,6 +38,18 @@ class GoneError(HarnessError):
     """The candidate's process ended; the text says how."""
 
 
+class OverError(HarnessError):
+    """There is no candidate any more, or no time, so that a test cannot be run."""
+
+
+FAILURES: dict[str, type[HarnessError]] = {
+    "late": TimedOutError,
+    "gone": GoneError,
+    "over": OverError,
+}
+"""What the host says of a request without a reply."""
+
+
 class Link:
     """The tests' end of the boundary."""
 

@@ -24,11 +24,17 @@ from _pytest.config import default_plugins
 
 from opencodeinterpreter.tools.grading.inside.blank import BlankError, BlankModule
 from opencodeinterpreter.tools.grading.inside.cases import shown, told_of
-from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link, TimedOutError
+from opencodeinterpreter.tools.grading.inside.link import (
+    HarnessError,
+    Link,
+    OverError,
+    TimedOutError,
+)
 from opencodeinterpreter.tools.grading.inside.reach import (
     asserting_functions,
     is_case,
     named_like_tests,
+    names_of_tests,
     never_run,
 )
 
@@ -84,12 +90,14 @@ class Examination:
         self.problem: Told | None = None
         """What kept the file from being loaded."""
         self.collected: set[str] = set()
+        self.cases: list[tuple[str, Told]] = []
+        """The statements that are tests, and what became of each when the file was loaded."""
 
     def result(self) -> list[dict[str, str]]:
         """Return all outcomes, in the order in which the tests ran."""
         found = list(self.outcomes.values())
         if self.problem is not None:
-            found.append(outcome(self.job["file"], self.problem))
+            found = self._interrupted(self.problem)
         elif not any(each["status"] != "not run" for each in found):
             message = "no test ran: a test is a function test_*, or an assertion at the top level"
             found.append({"name": self.job["file"], "status": "error", "message": message})
@@ -103,6 +111,18 @@ class Examination:
             # What keeps assertions from running says more than that no test ran.
             return never + found
         return found
+
+    def _interrupted(self, problem: Told) -> list[dict[str, str]]:
+        """Return the outcomes of a file that could not be loaded to its end.
+
+        What stands before the trouble ran; the first test after it tells of the trouble.
+        """
+        file = self.job["file"]
+        ran = [outcome(f"{file}::{name}", told, self.job["strict"]) for name, told in self.cases]
+        names = [f"{file}::{name}" for name in names_of_tests(self.job["source"])]
+        first, *others = names[len(ran) :] or [file]
+        not_run = [outcome(name, Told("not run", "")) for name in others]
+        return [*ran, outcome(first, problem), *not_run]
 
     def note(self, key: str, name: str, told: Told) -> None:
         """Note a test's outcome; one that is wrong already stays so."""
@@ -192,6 +212,8 @@ class Examination:
         """Return what to tell of a test that ran into the boundary."""
         if isinstance(trouble, BlankError):
             return Told("blank", "")
+        if isinstance(trouble, OverError):
+            return Told("not run", "")
         return Told("timeout" if isinstance(trouble, TimedOutError) else "error", str(trouble))
 
     def told(self, error: BaseException) -> Told:
@@ -256,12 +278,16 @@ class TestsModule(pytest.Module):
     def __init__(self, examination: Examination, **named: Any) -> None:
         super().__init__(**named)
         self._examination = examination
-        self._cases: list[tuple[str, Told]] = []
+        self._cases = examination.cases
 
     def _getobj(self) -> types.ModuleType:
         examination = self._examination
         source = examination.job["source"]
-        tree = ast.parse(source)
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            examination.problem = Told("error", f"the tests are broken: {error}")
+            raise self.CollectError(examination.problem.message) from None
         examination.tree = ast.parse(source)
         names = self._wrap(tree)
         rewrite_asserts(tree, source.encode("utf-8", "replace"), str(self.path), self.config)

@@ -20,11 +20,17 @@ STANDARD = tuple(_STANDARD.split())
 
 
 def load_files(modules: Iterable[tuple[str, str]]) -> None:
-    """Load modules by name and file; each may import those before it."""
+    """Load modules by name and file; each may import those before it.
+
+    One that needs a package which this interpreter lacks is left out.
+    """
     for name, path in modules:
         module = sys.modules[name] = types.ModuleType(name)
         source = Path(path).read_text(encoding="utf-8")
-        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        try:
+            exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        except ImportError:
+            del sys.modules[name]
 
 
 def load(names: Iterable[str], proc: int) -> None:
