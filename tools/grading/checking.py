@@ -57,7 +57,7 @@ async def _alone(
 def _check(file: str, outcome: Mapping[str, str]) -> None:
     """Raise InputError for what shows a fault of the file itself."""
     name, status, message = outcome["name"], outcome["status"], outcome.get("message", "")
-    if status in ("blank", "passed", "skipped"):
+    if status in ("blank", "passed", "skipped", "not run"):
         return
     if status == "never":
         raise InputError(

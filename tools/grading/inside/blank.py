@@ -1,7 +1,7 @@
 """Runs in the sandbox: what stands for the program where a file of tests is looked at alone.
 
-Its names can be imported and passed on, and nothing else: whatever a test does with one of them
-ends that test, since only a program can tell more.
+Its names can be imported, passed on, named in `raises` and derived from. Whatever else a test does
+with one of them ends that test, since only a program can tell more.
 """
 
 import types
@@ -14,31 +14,31 @@ class BlankError(HarnessError):
     """A test came to the point where it needs the program."""
 
 
-class Blank:
-    """A name of the program."""
+def _needed(*arguments: Any, **named: Any) -> Any:
+    raise BlankError
 
-    def __mro_entries__(self, bases: Any) -> tuple[type, ...]:
-        return ()
 
-    def __getattr__(self, name: str) -> Any:
+_OPERATIONS = (
+    "add and bool call contains delitem enter eq float ge getitem gt instancecheck int iter le len "
+    "lt mod mul ne or pow radd ror rsub rmul setitem sub subclasscheck truediv"
+)
+
+
+class BlankType(type):
+    """The class of a program's names, each of which is a class, so that it can be one."""
+
+    def __getattr__(cls, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise BlankError(name)
-
-    def _needed(self, *arguments: Any, **named: Any) -> Any:
         raise BlankError
 
-    __call__ = __iter__ = __len__ = __bool__ = __getitem__ = __contains__ = __enter__ = _needed
-    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _needed
-    __mul__ = __rmul__ = __or__ = __ror__ = __and__ = __float__ = __int__ = __index__ = _needed
-
-    def __eq__(self, other: object) -> bool:
-        raise BlankError
-
-    __hash__ = object.__hash__
+    __hash__ = type.__hash__
+    __doc__ = property(_needed)
+    __signature__ = property(_needed)
 
 
-Blank.__doc__ = property(Blank._needed)  # type: ignore[assignment]
+for _name in _OPERATIONS.split():
+    setattr(BlankType, f"__{_name}__", _needed)
 
 
 class BlankModule(types.ModuleType):
@@ -49,4 +49,4 @@ class BlankModule(types.ModuleType):
             return []
         if name.startswith("__"):
             raise AttributeError(name)
-        return Blank()
+        return BlankType(name, (Exception,), {})

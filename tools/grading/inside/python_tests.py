@@ -46,7 +46,7 @@ _CASE = "@case"
 """The name by which wrapped statements find `_Case`; no program can write it."""
 _NAME = 200
 _TEXT = 1900
-_WITHOUT = "cacheprovider faulthandler terminal junitxml pastebin doctest debugging stepwise"
+_WITHOUT = "cacheprovider faulthandler terminal junitxml pastebin doctest stepwise"
 
 
 def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
@@ -222,6 +222,8 @@ class Examination:
             return self.troubled(self.link.trouble or error)  # type: ignore[arg-type]
         if isinstance(error, AssertionError | pytest.fail.Exception):
             return Told("failed", self._failed(error))
+        if isinstance(error, pytest.FixtureLookupError):
+            return Told("error", f"fixture {error.argname!r} not found")
         if hasattr(error, "told"):
             return Told("error", told_of(error))
         lines = "".join(f"  in the tests, line {line}\n" for line in self._lines(error))

@@ -280,7 +280,7 @@ def number_of(value: Any) -> int | None:
     if isinstance(value, RemoteType):
         return cast("int | None", value.__dict__.get("_class_number"))
     if isinstance(value, Remote):
-        return cast("int", value._number)
+        return value._number
     if isinstance(value, RemoteModule):
         return cast("int", value._remote._number)
     return None

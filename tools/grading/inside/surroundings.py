@@ -97,7 +97,8 @@ class Surroundings:
             else:
                 os.environ[name] = value
         folder = os.path.normpath(os.path.join(self._root, current))  # noqa: PTH118
-        if os.path.isdir(folder):  # noqa: PTH112
+        if folder.startswith(self._root):
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             os.chdir(folder)
 
     def _relative(self, path: str) -> str:
