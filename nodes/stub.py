@@ -14,7 +14,7 @@ def is_stub(prompt: str) -> bool:
 
 
 def open_function(prompt: str) -> str | None:
-    """Return the name of the function that a stub leaves open, the last one if there are several."""
+    """Return the function that a stub leaves open, the last one if there are several."""
     names = [
         node.name for node in _statements(prompt) if isinstance(node, _FUNCTION) and _is_open(node)
     ]

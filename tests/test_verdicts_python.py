@@ -24,7 +24,7 @@ async def runner() -> AsyncIterator[SandboxRunner]:
 
 
 async def run(runner: SandboxRunner, code: str, source: str, **fields: object) -> Execution:
-    tests = PythonTests(source=source, **fields)  # type: ignore[arg-type]
+    tests = PythonTests(source=source, **fields)
     return await runner.run(Program(code=code, tests=tests, entry_point="double"))
 
 
