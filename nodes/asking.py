@@ -14,6 +14,7 @@ from opencodeinterpreter.tools.models.protocol import (
     Usage,
     message_ids,
 )
+from opencodeinterpreter.tools.thinking import split_thinking
 
 T = TypeVar("T")
 
@@ -34,7 +35,12 @@ class Answer:
 async def ask(model: Model, request: Request) -> Answer:
     """Ask `model`; raises ModelError when its retries are spent."""
     response = await model.complete(request)
-    said = (*request.messages, Message(role="assistant", content=response.text))
+    thinking, text = (
+        split_thinking(response.text)
+        if response.thinking is None
+        else (response.thinking, response.text)
+    )
+    said = (*request.messages, Message(role="assistant", content=text))
     ids = message_ids(said)
     call = Call(
         at=request.at,
@@ -46,6 +52,7 @@ async def ask(model: Model, request: Request) -> Answer:
         usage=response.usage,
         seconds=response.seconds,
         attempts=response.attempts,
+        thinking=thinking.encode("utf-8", "replace").decode(),
         dropped=request.dropped,
     )
     return Answer(said[-1].content, call, said)

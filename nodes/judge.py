@@ -11,9 +11,10 @@ from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import Record, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State, read
+from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
-from opencodeinterpreter.tools.models.structured import object_in
+from opencodeinterpreter.tools.models.structured import objects_in
 
 
 class Opinion(BaseModel):
@@ -85,12 +86,15 @@ async def _by_model(
     record: Record, turn: Turn, settings: Settings, model: Model
 ) -> tuple[Verdict, list[Answer]]:
     """Ask for an opinion, and once more if the answer is none; no opinion means not solved."""
+    result = describe(turn.execution)
     question = fill(
         settings.prompts,
         "judge",
         task=record.task.prompt,
         code=turn.code or "",
-        result=describe(turn.execution),
+        result=result,
+        # A program cannot hold the digest of itself and its output, so it cannot end the fence.
+        fence=digest([turn.code, result])[:16],
     )
     messages: tuple[Message, ...] = (Message(role="user", content=question),)
     answers: list[Answer] = []
@@ -105,8 +109,9 @@ async def _by_model(
         answers.append(await ask(model, request))
         try:
             opinion = _opinion(answers[-1].text)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
+        except (ValidationError, _TornError) as error:
+            torn = isinstance(error, _TornError)
+            problem = str(error) if torn else error.errors()[0]["msg"]
             if answers[-1].call.finish in ("length", "context"):
                 problem = "it was cut before its end; be brief"
             messages = answers[-1].then(fill(settings.prompts, "judge_again", problem=problem))
@@ -117,9 +122,18 @@ async def _by_model(
 
 
 def _opinion(answer: str) -> Opinion:
-    """Return the opinion in an answer, mended where that is safe; raises ValidationError."""
-    found = object_in(answer)
-    return Opinion.model_validate_json(answer) if found is None else Opinion.model_validate(found)
+    """Return the opinion that an answer states last; raises ValidationError or _TornError."""
+    stated = objects_in(answer)
+    if not stated:
+        return Opinion.model_validate_json(answer)
+    opinions = [each for each in stated if isinstance(each.get("solved"), bool)]
+    if len({each["solved"] for each in opinions}) > 1:
+        raise _TornError("it says both true and false")
+    return Opinion.model_validate(opinions[-1] if opinions else stated[-1])
+
+
+class _TornError(ValueError):
+    """An answer states two opinions that differ."""
 
 
 def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:

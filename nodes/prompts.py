@@ -22,7 +22,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "critic_reference": frozenset({"reference"}),
     "critic_again": frozenset({"problems"}),
     "edited_code": frozenset(),
-    "judge": frozenset({"task", "code", "result"}),
+    "judge": frozenset({"task", "code", "result", "fence"}),
     "judge_again": frozenset({"problem"}),
 }
 """Every prompt's name and the values that it may use."""

@@ -60,6 +60,8 @@ class Call(Frozen):
     usage: Usage | None
     seconds: float
     attempts: int
+    thinking: str = Field(default="", exclude_if=lambda thinking: not thinking)
+    """What the model wrote to itself; it is never code, feedback or a verdict."""
     dropped: int = Field(default=0, ge=0, exclude_if=lambda dropped: not dropped)
     """How many old exchanges were left out, since the conversation overflowed the context.
 

@@ -113,7 +113,7 @@ async def test_a_langchain_model_without_tools_is_asked_in_words() -> None:
         ("{'a': '" + "{" * 500 + "'}", {"a": "{" * 500}),
         ("[1, 2]", None),
         ("{" * 500, None),
-        ('{"a":{' * 50_000 + '{"a": 1}', None),
+        ('{"a":{' * 50_000 + '{"a": 1}', {"a": 1}),
         ("", None),
     ],
 )

@@ -60,6 +60,7 @@ class RecordedModel:
             usage=call.usage,
             seconds=call.seconds,
             attempts=call.attempts,
+            thinking=call.thinking,
         )
 
     def _compare(self, request: Request, call: Call) -> None:

@@ -114,6 +114,8 @@ class Response(Frozen):
     seconds: float = 0.0
     """Wall time, retries included."""
     attempts: int = 1
+    thinking: str | None = None
+    """What the model wrote to itself before the text. `None`: the text may still hold it."""
 
 
 class Model(Protocol):

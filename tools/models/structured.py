@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from opencodeinterpreter.tools.python_syntax import parsed
@@ -26,6 +25,8 @@ _DECODER = json.JSONDecoder(strict=False)  # decoding under a schema lets contro
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BRACES_TRIED = 64
 """Each costs a parse of the rest, while the event loop waits."""
+_QUOTED = re.compile(r"^[ \t]*>.*$|(?<!`)`[^`\n]+`(?!`)", re.MULTILINE)
+_FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
@@ -62,27 +63,45 @@ def tool_text(message: "AIMessage") -> str | None:
 
 
 def object_in(text: str) -> dict[str, Any] | None:
-    """Return the first JSON object in an answer, mended where that is safe; `None` if none.
+    """Return the last JSON object that an answer states; see `objects_in`."""
+    return next(reversed(objects_in(text)), None)
+
+
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """Return the JSON objects that an answer states, in order, mended where that is safe.
 
     Models wrap JSON in words or a fence, put raw control characters into strings (they become
-    blanks), leave a comma after the last item, or write the object as a Python literal. Only the
-    first braces of an answer are tried.
+    blanks), leave a comma after the last item, or write the object as a Python literal. What
+    stands in a quotation (a line that begins with `>`, inline code) is not stated; what stands in
+    a fence is, if nothing outside of one is. Only the first and the last braces of an answer are tried.
     """
-    return next(_objects(_CONTROL.sub(" ", text)), None)
+    unquoted = _QUOTED.sub("", _CONTROL.sub(" ", text))
+    outside = _FENCED.sub("", unquoted)
+    return list(_objects(outside)) or list(_objects(unquoted))
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    for brace in islice(re.finditer(r"\{", text), _BRACES_TRIED):
-        start = brace.start()
+    found = [brace.start() for brace in re.finditer(r"\{", text)]
+    half = _BRACES_TRIED // 2
+    braces = found if len(found) <= _BRACES_TRIED else found[:half] + found[-half:]
+    over = 0
+    for start in braces:
+        if start < over:
+            continue  # a part of the last object
         for tail in (text[start:], _TRAILING_COMMA.sub(r"\1", text[start:])):
             try:
-                value, _ = _DECODER.raw_decode(tail)
+                value, length = _DECODER.raw_decode(tail)
             except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
+                over = start + length
                 yield value
-        if (literal := _literal(text[start : text.rfind("}") + 1])) is not None:
-            yield literal
+                break
+        else:
+            end = text.rfind("}") + 1
+            if (literal := _literal(text[start:end])) is not None:
+                over = end
+                yield literal
 
 
 def _literal(text: str) -> dict[str, Any] | None:
