@@ -1,4 +1,4 @@
-"""What a judge model's answer decides: its last statement, and nothing that it thought or quoted."""
+"""What a judge model's answer decides: what it states last, not what it thought or quoted."""
 
 import pytest
 

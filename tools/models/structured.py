@@ -73,7 +73,7 @@ def objects_in(text: str) -> list[dict[str, Any]]:
     Models wrap JSON in words or a fence, put raw control characters into strings (they become
     blanks), leave a comma after the last item, or write the object as a Python literal. What
     stands in a quotation (a line that begins with `>`, inline code) is not stated; what stands in
-    a fence is, if nothing outside of one is. Only the first and the last braces of an answer are tried.
+    a fence is, if nothing outside of one is. Only the first and the last braces are tried.
     """
     unquoted = _QUOTED.sub("", _CONTROL.sub(" ", text))
     outside = _FENCED.sub("", unquoted)
