@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -32,10 +33,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Write code with a model, run it, judge it and refine it; every run is stored and can be "
         "replayed and branched.\n\n"
-        "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure."
+        "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure, "
+        "4 waiting for a person, 5 deadline reached, 130 interrupted."
     ),
 )
 for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor, models):
@@ -43,8 +46,18 @@ for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doc
 app.command("import")(import_)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"opencodeinterpreter {version('opencodeinterpreter')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
     log_level: Annotated[
         str, typer.Option(envvar="OPENCODEINTERPRETER_LOG_LEVEL", help="debug, info, warning …")
     ] = "warning",

@@ -54,7 +54,9 @@ ModelOption = Annotated[
         help="A model's spec, for coder and critic, or as ROLE=SPEC (coder, judge, critic).",
     ),
 ]
-CriticOption = Annotated[CriticKind | None, typer.Option("--critic", help="Who answers a draft.")]
+CriticOption = Annotated[
+    CriticKind | None, typer.Option("--critic", help="Where feedback comes from.")
+]
 TurnsOption = Annotated[int | None, typer.Option("--turns", min=1, help="Turns at most.")]
 DraftsOption = Annotated[
     int | None, typer.Option("--drafts", min=1, max=64, help="Drafts sampled in each turn.")

@@ -30,6 +30,8 @@ from opencodeinterpreter.tools.sandbox.opening import SandboxName, usual_sandbox
 
 NOT_SOLVED = 1
 OUTSIDE_FAILURE = 3
+_STATUSES = {"solved": 0, "waiting": 4, "interrupted": 5}
+"""Exit statuses of runs that ended or stopped; an interrupted one reached its deadline."""
 DEADLINE = "deadline reached"
 
 
@@ -154,8 +156,8 @@ def finish(run: Run, store: str, sandbox: SandboxName, output: Path | None, as_j
         print(summary(run, resume), file=sys.stderr)
         if output is None and code is not None:
             print(printable(code) if sys.stdout.isatty() else code, end="")
-    if run.row.status != "solved":
-        raise typer.Exit(NOT_SOLVED)
+    if status := _STATUSES.get(run.row.status, NOT_SOLVED):
+        raise typer.Exit(status)
 
 
 def final_code(run: Run) -> str | None:

@@ -65,11 +65,13 @@ async def _verdict(
 
 def _by_tests(execution: Execution) -> Verdict:
     tests = execution.tests or ()
-    passed = sum(test.status == "passed" for test in tests)
+    passed = [test for test in tests if test.status == "passed"]
+    words = sorted({test.word for test in passed if test.word})
+    by = f", {sum(bool(test.word) for test in passed)} by its own {' and '.join(words)}"
     return Verdict(
         decision="solved" if execution.passed else "revise",
         decided_by=execution.tests_by,
-        reason=f"{passed} of {len(tests)} tests passed",
+        reason=f"{len(passed)} of {len(tests)} tests passed{by if words else ''}",
     )
 
 

@@ -69,7 +69,7 @@ class Settings(Frozen):
     critic: CriticKind = Field(
         default="execution",
         title="Critic",
-        description="Who answers a draft that is not solved.",
+        description="Where feedback on an unsolved draft comes from.",
         json_schema_extra={"langgraph_nodes": ["critic"]},
     )
     limits: Limits = Field(default=Limits(), title="Limits")

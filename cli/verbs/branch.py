@@ -56,7 +56,7 @@ def branch(
     trust: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Branch a run: keep its turns up to one, change something there, and go on live.
+    """Branch a run at a turn with an edit.
 
     New settings alone re-enter at the judge of that turn. The parent stays as it is.
     """

@@ -75,7 +75,7 @@ class Shown:
 def demo(
     store: StoreOption, sandbox: SandboxOption = DEFAULT_SANDBOX, as_json: JsonOption = False
 ) -> None:
-    """Show the loop: live drafts of a small model, scripted refinement, replay and branches.
+    """Show what the loop does: drafts, refinement, replay, branches.
 
     With --json the story goes to stderr and the closing table to stdout.
     """

@@ -25,7 +25,7 @@ def doctor(
     sandbox: SandboxOption = DEFAULT_SANDBOX,
     as_json: JsonOption = False,
 ) -> None:
-    """Try the sandbox, the local model and the store, and say what was found."""
+    """Check the sandbox, the local model and the store."""
     report = asyncio.run(probe_e2b() if sandbox == "e2b" else probe(tier=sandbox))
     model, kept = _model(), asyncio.run(_store(store))
     if as_json:

@@ -18,7 +18,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write here instead of to stdout.")
     ] = None,
 ) -> None:
-    """Write a run's trace, one JSON object a line."""
+    """Write a run's trace as JSON lines."""
     text = "".join(f"{line}\n" for line in stored_trace(store, run).lines())
     if output is None:
         print(printable(text) if sys.stdout.isatty() else text, end="")

@@ -58,7 +58,7 @@ def grade(
     sandbox: SandboxOption = DEFAULT_SANDBOX,
     as_json: JsonOption = False,
 ) -> None:
-    """Grade samples of HumanEval or MBPP with EvalPlus's rules, out of the samples' reach.
+    """Grade samples of HumanEval or MBPP by EvalPlus's rules.
 
     A run that was interrupted goes on where it stopped when it is started again.
     """

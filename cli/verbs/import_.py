@@ -22,7 +22,7 @@ def import_(
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Store a trace as the run that it is; nothing in it is run."""
+    """Store a trace as a run; nothing in it is executed."""
     row = asyncio.run(_import(store, read_trace_file(file)))
     if as_json:
         print(json.dumps(asdict(row)))

@@ -35,7 +35,10 @@ def models(
     ask: Annotated[bool, typer.Option(help="Ask for a word and a schema-bound answer.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """List what can answer here; with a spec, say what it means and ask it two short questions."""
+    """List the models at hand, or try one.
+
+    With a spec it says what the spec means and asks the model two short questions.
+    """
     if spec is None:
         _list(as_json)
         return

@@ -22,7 +22,10 @@ def replay(
     ] = "recorded",
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a run without model, sandbox or network; exit 1 where it first diverges."""
+    """Replay a run offline.
+
+    Needs no model, sandbox or network. The exit status is 1 if the replay diverges.
+    """
     trace = load_trace(store, target)
     found = asyncio.run(replaying.replay(trace, today=prompts == "installed"))
     if as_json:

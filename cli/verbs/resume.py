@@ -39,7 +39,7 @@ def resume(
     trust: TrustOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on with a run at the node where it stands, under its own settings."""
+    """Resume a run where it stopped, with its recorded settings."""
     check_output(output)
     if feedback is not None and not feedback.strip():
         raise InputError("--feedback is empty; say something")

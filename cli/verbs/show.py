@@ -18,7 +18,7 @@ def show(
     turn: Annotated[int | None, typer.Option("--turn", min=1, help="Only this turn.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run turn by turn: drafts, executions, verdicts, feedback."""
+    """Show a run turn by turn."""
     trace = load_trace(store, target)
     record = trace.record
     if turn is not None:

@@ -48,7 +48,11 @@ def solve(
         Path | None,
         typer.Option(help="Feedback tests: .py (asserts, test_*) or .jsonl (input/output cases)."),
     ] = None,
-    entry_point: Annotated[str | None, typer.Option(help="The function that is asked for.")] = None,
+    file: Annotated[
+        list[Path],
+        typer.Option(help="A file that the tests need beside them: conftest.py, helpers, data."),
+    ] = [],  # noqa: B006
+    entry_point: Annotated[str | None, typer.Option(help="The function that cases call.")] = None,
     reference: Annotated[
         Path | None, typer.Option(help="A right solution; only the oracle critic sees it.")
     ] = None,
@@ -64,7 +68,10 @@ def solve(
     deadline: DeadlineOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Solve a task: draft, run, judge, criticise, refine, until it is solved or spent."""
+    """Solve a task.
+
+    Drafts code, runs it, judges it and refines it until it is solved or a limit is reached.
+    """
     check_output(output)
     named = model or [spec for spec in [os.environ.get(MODEL_VARIABLE)] if spec]
     settings = settings_with(Settings(), named, critic, turns, drafts, prompt, setting)
@@ -73,13 +80,15 @@ def solve(
         raise InputError("the task is not UTF-8 text")
     if not text.strip():
         raise InputError("the task is empty; say what to write")
+    if file and tests is None:
+        raise InputError("--file names a file beside the tests, and there are no --tests")
     if settings.critic == "oracle" and reference is None:
         raise InputError("the oracle critic needs --reference FILE, a right solution")
     seed = task_seed(
         {
             "prompt": text,
             "entry_point": entry_point,
-            "tests": read_tests(tests).model_dump(mode="json") if tests else None,
+            "tests": read_tests(tests, file).model_dump(mode="json") if tests else None,
             "reference": read_code(reference, "reference") if reference else None,
         },
         settings,

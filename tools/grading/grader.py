@@ -49,7 +49,7 @@ async def grade(
     apart = tests_sandbox or sandbox
     async with _reserved([sandbox, apart]), _context(sandbox, limits) as context:
         candidate = Candidate(sandbox, context, limits)
-        loaded = await candidate.load(code, files)
+        loaded = await candidate.load(code, {**_data_of(tests), **files})
         if failed := _not_loaded(loaded, tests):
             return _execution(candidate, failed, loaded)
         async with _context(apart, SandboxLimits()) as beside:
@@ -83,6 +83,12 @@ def files_of(tests: Tests) -> Mapping[str, str]:
     if isinstance(tests, PythonTests):
         return {**tests.files, tests.file: tests.source}
     return {}
+
+
+def _data_of(tests: Tests) -> Mapping[str, str]:
+    """Return the files beside the tests that are no code; the candidate may read them as well."""
+    files = tests.files if isinstance(tests, PythonTests) else {}
+    return {name: text for name, text in files.items() if not name.endswith(".py")}
 
 
 def _not_loaded(loaded: Mapping[str, Any], tests: Tests) -> tuple[TestOutcome, ...]:

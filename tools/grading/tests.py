@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,11 +92,30 @@ Tests = Annotated[PythonTests | CaseTests, Field(discriminator="kind")]
 _SHAPES = 'either {"args": [...], "expected": ...} or {"stdin": "...", "stdout": "..."}'
 
 
-def read_tests(path: Path) -> Tests:
+def read_tests(path: Path, beside: Sequence[Path] = ()) -> Tests:
     """Read tests from a `.py` file, or from a `.jsonl` file with one case a line.
 
+    `beside`: files that tests in Python need in their folder, such as `conftest.py` or data.
     Raises InputError that names the file, the line and what is wrong with it.
     """
+    tests = _read(path)
+    if not beside:
+        return tests
+    if not isinstance(tests, PythonTests):
+        raise InputError(f"{path}: only tests in Python have files beside them; leave --file out")
+    return tests.model_copy(update={"files": {each.name: _text(each) for each in beside}})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path) -> Tests:
     readers: dict[str, Callable[[Path, str], Tests]] = {".py": _python, ".jsonl": _cases}
     reader = readers.get(path.suffix)
     if reader is None:

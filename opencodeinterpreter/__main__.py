@@ -1,0 +1,5 @@
+"""`python -m opencodeinterpreter`: the command."""
+
+from opencodeinterpreter.cli.main import main
+
+main()
