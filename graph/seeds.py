@@ -18,6 +18,7 @@ from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Tas
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input, TaskInput, by_number
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.validation import first_problem
 
 Messages = dict[str, Any]
 
@@ -44,9 +45,7 @@ def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None 
     try:
         checked = Task.model_validate(task)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"the task's {where}: {first['msg']}") from error
+        raise InputError(f"the task's {first_problem(error)}") from error
     seed: Input = {
         "tasks": [cast(TaskInput, checked.model_dump(mode="json", exclude={"number"}))],
         "settings": {settings.digest: settings.model_dump(mode="json")},

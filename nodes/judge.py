@@ -14,6 +14,7 @@ from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
 from opencodeinterpreter.tools.models.structured import object_in
+from opencodeinterpreter.tools.validation import first_problem
 
 
 class Opinion(BaseModel):
@@ -106,7 +107,7 @@ async def _by_model(
         try:
             opinion = _opinion(answers[-1].text)
         except ValidationError as error:
-            problem = error.errors()[0]["msg"]
+            problem = first_problem(error).message
             if answers[-1].call.finish in ("length", "context"):
                 problem = "it was cut before its end; be brief"
             messages = answers[-1].then(fill(settings.prompts, "judge_again", problem=problem))

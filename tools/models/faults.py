@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from opencodeinterpreter.tools.validation import first_problem
+
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
 _REFUSING_STATUS = frozenset({400, 404, 415, 422, 501})
 _PASSING_CLASSES = frozenset(
@@ -152,9 +154,8 @@ def _advice(status: int) -> str:
 
 def _words(error: BaseException) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where} is {first['input']!r}: {first['msg']}"
+        problem = first_problem(error)
+        return f"{problem.place} is {problem.value!r}: {problem.message}"
     body = getattr(error, "body", None)
     told = body.get("message") if isinstance(body, Mapping) else None
     text = str(told or error) or type(error).__name__

@@ -30,6 +30,7 @@ from pydantic import Field, ValidationError, model_validator
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Message, Request, Response, Role
+from opencodeinterpreter.tools.validation import first_problem
 
 _ROLES: tuple[Role, ...] = ("coder", "critic", "judge")
 
@@ -125,11 +126,10 @@ def _entries(path: Path, role: Role, raw: Any) -> tuple[_Entry, ...]:
 
 
 def _complaint(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; known are {', '.join(_Entry.model_fields)}"
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    problem = first_problem(error)
+    if problem.kind == "extra_forbidden":
+        return f"unknown key {problem.place!r}; known are {', '.join(_Entry.model_fields)}"
+    return str(problem)
 
 
 def _coder_index(entries: tuple[_Entry, ...], request: Request) -> int:
