@@ -54,7 +54,7 @@ class Fault:
 
 
 class AttemptFailed(Exception):
-    """One attempt failed; never leaves this package's models."""
+    """One attempt failed. Private to tools.models: `complete` turns it into a ModelError."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.text)
