@@ -127,7 +127,7 @@ def settings_with(
     except ValidationError as error:
         problem = first_problem(error)
         raise InputError(f"setting {problem} (got {problem.value!r})") from error
-    check_models(settings.models, settings.client)
+    check_models(settings.models.values(), settings.client)
     return settings
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.spec import check_spec, parse_spec
+from opencodeinterpreter.tools.models.backends import check_spec, parse_spec
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_any_other_word_is_a_provider_of_langchains() -> None:
     "url", ["http://", "http://h:99999/v1", "ftp://h/v1", "http://[::1/v1", "http://h:0"]
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="comes no URL"):
+    with pytest.raises(InputError, match="not a valid URL"):
         parse_spec(f"openai:m@{url}")
 
 

@@ -67,7 +67,7 @@ class LangChainModel:
         retrying = self._retrying()
         try:
             async with asyncio.timeout(self._options.timeout_seconds) as deadline:
-                response: Response = await retrying(self._attempt, request)
+                response: Response = await retrying(self._try_ways, request)
         except AttemptFailed as failed:
             raise self._error(failed, retrying) from None
         except TimeoutError:
@@ -115,14 +115,14 @@ class LangChainModel:
             usage=_usage(message),
         )
 
-    async def _attempt(self, request: Request) -> Response:
+    async def _try_ways(self, request: Request) -> Response:
         """Ask in the best way that the server takes."""
         if request.json_schema is None:
-            return await self._ask(request, "words")
+            return await self._guarded_call(request, "words")
         refused: AttemptFailed | None = None
         for at, way in enumerate(self._ways):
             try:
-                response = await self._ask(request, way)
+                response = await self._guarded_call(request, way)
             except AttemptFailed as failed:
                 if not failed.fault.refused:
                     raise
@@ -133,17 +133,17 @@ class LangChainModel:
         assert refused, "the last way is always words"
         raise refused
 
-    async def _ask(self, request: Request, way: Way) -> Response:
+    async def _guarded_call(self, request: Request, way: Way) -> Response:
         self._breaker.check()
         try:
-            response = await self._invoke(request, way)
+            response = await self._call_once(request, way)
         except AttemptFailed as failed:
             self._breaker.note(failed.fault)
             raise
         self._breaker.note(None)
         return response
 
-    async def _invoke(self, request: Request, way: Way) -> Response:
+    async def _call_once(self, request: Request, way: Way) -> Response:
         await self.ready()
         chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
         messages = [(message.role, message.content) for message in request.messages]

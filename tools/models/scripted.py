@@ -21,7 +21,8 @@ the n-th, and calls beyond the last get the last.
 import asyncio
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Request, Response, Role
+from opencodeinterpreter.tools.models.spec import Spec
 from opencodeinterpreter.tools.validation import first_problem
 
 _ROLES: tuple[Role, ...] = ("coder", "critic", "judge")
@@ -92,6 +95,12 @@ class ScriptedModel:
             model=f"scripted:{self._name}",
             seconds=time.monotonic() - started,
         )
+
+
+@asynccontextmanager
+async def open_scripted(spec: Spec, options: ModelOptions) -> AsyncIterator[ScriptedModel]:
+    """Yield the model of a `scripted:` spec; raises InputError as `load_scripted` does."""
+    yield await asyncio.to_thread(load_scripted, Path(spec.name), spec.text)
 
 
 def load_scripted(path: Path, spec: str) -> ScriptedModel:

@@ -8,6 +8,7 @@ from opencodeinterpreter.tools.models.faults import Fault, fault_of
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
+from opencodeinterpreter.tools.models.spec import Spec
 from opencodeinterpreter.tools.models.structured import Way
 from opencodeinterpreter.tools.models.vllm.engine import open_engine
 from opencodeinterpreter.tools.models.vllm.options import vllm_options
@@ -46,11 +47,14 @@ class VLLMModel(LangChainModel):
 
 
 @asynccontextmanager
-async def open_vllm(spec: str, model: str, options: ModelOptions) -> AsyncIterator[VLLMModel]:
-    """Yield the model of an engine that runs for as long as the context is open."""
-    chosen = vllm_options(model, options.engine)
-    async with open_engine(spec, chosen) as engine:
+async def open_vllm(spec: Spec, options: ModelOptions) -> AsyncIterator[VLLMModel]:
+    """Yield the model of an engine that runs until the context ends.
+
+    Raises InputError if the model or an option is invalid, ModelError if the engine does not start.
+    """
+    chosen = vllm_options(spec.name, options.engine)
+    async with open_engine(spec.text, chosen) as engine:
         from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
 
-        name = model.rstrip("/").rpartition("/")[2] or model
-        yield VLLMModel(ChatVLLM(engine=engine, model=name), spec=spec, options=options)
+        name = spec.name.rstrip("/").rpartition("/")[2] or spec.name
+        yield VLLMModel(ChatVLLM(engine=engine, model=name), spec=spec.text, options=options)

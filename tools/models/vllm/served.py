@@ -23,6 +23,7 @@ from opencodeinterpreter.tools.models.breaker import Breaker
 from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_chat
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 from opencodeinterpreter.tools.models.options import ModelOptions
+from opencodeinterpreter.tools.models.spec import Spec
 from opencodeinterpreter.tools.models.vllm.options import (
     VLLMOptions,
     server_arguments,
@@ -194,15 +195,15 @@ class ServedModel(OpenAIModel):
 
 
 @asynccontextmanager
-async def open_served(spec: str, model: str, options: ModelOptions) -> AsyncIterator[ServedModel]:
-    """Yield the model of a server of our own, which ends with the context.
+async def open_served(spec: Spec, options: ModelOptions) -> AsyncIterator[ServedModel]:
+    """Yield the model of a vLLM server that runs until the context ends.
 
-    Raises InputError for a wrong option and ModelError where the server does not start.
+    Raises InputError if an option is invalid, ModelError if the server does not start.
     """
-    server = Server(spec, vllm_options(model, options.engine))
+    server = Server(spec.text, vllm_options(spec.name, options.engine))
     async with server.running():
         endpoint = Endpoint(
-            spec=spec,
+            spec=spec.text,
             name=server.name,
             url=server.url,
             key=SecretStr(server.key),
