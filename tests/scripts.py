@@ -21,7 +21,7 @@ from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.tools.errors import ModelError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, ExecutionError, Logs, TestOutcome
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response, Role, Usage
-from opencodeinterpreter.tools.person import Answer, Person, Question
+from opencodeinterpreter.tools.person import Person, PersonAnswer, Question
 from opencodeinterpreter.tools.runner import Program, Runner
 
 HOLDER = """
@@ -100,11 +100,11 @@ class TableRunner:
 class GivenPerson:
     """Gives its answers in order."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: PersonAnswer) -> None:
         self.asked: list[Question] = []
         self._answers = list(answers)
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> PersonAnswer:
         self.asked.append(question)
         return self._answers.pop(0)
 

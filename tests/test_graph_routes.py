@@ -8,7 +8,7 @@ import pytest
 from opencodeinterpreter.graph.routes import next_node
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.state import Input, State, by_key, by_number
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from tests.scripts import BETTER, RIGHT, TASK, GivenPerson, ScriptedModel, World, draft
 
 CODE, PROSE = [{"code": "x"}], [{"code": None}]
@@ -48,8 +48,8 @@ def test_a_new_task_begins_with_the_coder() -> None:
     assert next_node(cast(State, {"tasks": [{}, {}], "turns": [finished]})) == "coder"
 
 
-def words(text: str) -> Answer:
-    return Answer(action="words", text=text)
+def words(text: str) -> PersonAnswer:
+    return PersonAnswer(action="words", text=text)
 
 
 WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
@@ -63,10 +63,10 @@ WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
         {"critic": "simulated"},
     ),
     "edit, words, stop": (
-        World(person=GivenPerson(Answer(action="edit", text=BETTER), words("More."))),
+        World(person=GivenPerson(PersonAnswer(action="edit", text=BETTER), words("More."))),
         {"critic": "human", "limits": {"turns": 4}},
     ),
-    "approved": (World(person=GivenPerson(Answer(action="approve"))), {"critic": "human"}),
+    "approved": (World(person=GivenPerson(PersonAnswer(action="approve"))), {"critic": "human"}),
 }
 
 

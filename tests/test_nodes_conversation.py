@@ -6,7 +6,7 @@ from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.stub import is_stub
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, StdinCase
 from opencodeinterpreter.tools.models.protocol import Message
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from tests.scripts import (
     BETTER,
     RIGHT,
@@ -62,7 +62,9 @@ async def test_a_simulated_critics_words_stand_alone() -> None:
 
 
 async def test_a_persons_edit_stands_as_the_coders_own_answer() -> None:
-    person = GivenPerson(Answer(action="edit", text=BETTER), Answer(action="words", text="More."))
+    person = GivenPerson(
+        PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="words", text="More.")
+    )
     world = World(person=person)
     await world.solve(critic="human")
     messages = world.coder.asked[1].messages

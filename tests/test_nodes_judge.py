@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opencodeinterpreter.nodes.records import Verdict
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from tests.scripts import (
     RIGHT,
     TABLE,
@@ -179,7 +179,7 @@ async def test_without_a_critic_there_is_one_turn() -> None:
 
 
 async def test_a_person_is_asked_even_about_a_clean_run() -> None:
-    person = GivenPerson(Answer(action="approve"))
+    person = GivenPerson(PersonAnswer(action="approve"))
     world = World(runner=TableRunner(default=ran("4")), person=person)
     record = await world.solve(critic="human")
     assert summary(record) == ["1 draft: print(1) | ok | revise by run | human approve"]
@@ -188,7 +188,7 @@ async def test_a_person_is_asked_even_about_a_clean_run() -> None:
 
 async def test_a_person_is_asked_even_about_a_models_yes() -> None:
     world = judged(YES)
-    world.person = GivenPerson(Answer(action="stop"))
+    world.person = GivenPerson(PersonAnswer(action="stop"))
     record = await world.solve(critic="human")
     assert summary(record) == ["1 draft: print(1) | ok | revise by model | human stop"]
 

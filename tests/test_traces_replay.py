@@ -14,7 +14,7 @@ from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.tools.errors import ContextOverflow, OutsideError
 from opencodeinterpreter.tools.models.protocol import Request, Response
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.traces.replay import Replay, replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, route_of, trace_of
 from tests.scripts import (
@@ -50,7 +50,7 @@ def judge(*answers: str) -> Make:
     return lambda store: world.run(store)
 
 
-def person(*answers: Answer) -> Make:
+def person(*answers: PersonAnswer) -> Make:
     """Return a run in which a person gave these answers."""
     return lambda store: World(person=GivenPerson(*answers)).run(store, critic="human")
 
@@ -64,8 +64,12 @@ async def resumed(store: Store) -> Run:
     """Return a run whose person answered through the store."""
     world = World()
     row = (await world.run(store, critic="human")).row
-    await advance(store, world.graph(store), row, answer=Answer(action="words", text="Print 2."))
-    return await advance(store, world.graph(store), row, answer=Answer(action="edit", text=RIGHT))
+    await advance(
+        store, world.graph(store), row, answer=PersonAnswer(action="words", text="Print 2.")
+    )
+    return await advance(
+        store, world.graph(store), row, answer=PersonAnswer(action="edit", text=RIGHT)
+    )
 
 
 async def waiting(store: Store) -> Run:
@@ -123,7 +127,7 @@ def branch(edit: Edit, turn: int = 2, parent: Make = THREE) -> Make:
 
 
 SIMULATED = World(critic=ScriptedModel([""])).settings(critic="simulated")
-STOP = Answer(action="stop")
+STOP = PersonAnswer(action="stop")
 
 RUNS: dict[str, Make] = {
     "solved at once": coder(draft(RIGHT)),
@@ -149,10 +153,12 @@ RUNS: dict[str, Make] = {
     "judge model": judge(NO),
     "judge model, asked again": judge("Yes!", NO),
     "judge model, never valid": judge("Yes!", "Yes!!"),
-    "a person's words": person(Answer(action="words", text="Print 3."), STOP),
-    "a person's edit": person(Answer(action="edit", text=BETTER), STOP),
-    "two edits": person(Answer(action="edit", text=BETTER), Answer(action="edit", text=RIGHT)),
-    "approved": person(Answer(action="approve")),
+    "a person's words": person(PersonAnswer(action="words", text="Print 3."), STOP),
+    "a person's edit": person(PersonAnswer(action="edit", text=BETTER), STOP),
+    "two edits": person(
+        PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="edit", text=RIGHT)
+    ),
+    "approved": person(PersonAnswer(action="approve")),
     "stopped": person(STOP),
     "answered through the store": resumed,
     "waiting for a person": waiting,

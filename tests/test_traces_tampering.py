@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opencodeinterpreter.graph.seeds import Edit
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.traces.replay import Replay, replay
 from opencodeinterpreter.traces.trace import Header, Trace, read_trace, route_of, trace_of
 from tests.scripts import (
@@ -64,8 +64,8 @@ def worlds() -> dict[str, tuple[World, dict[str, Any], dict[str, Any]]]:
         "a person": (
             World(
                 person=GivenPerson(
-                    Answer(action="words", text="Print 2."),
-                    Answer(action="edit", text=RIGHT),
+                    PersonAnswer(action="words", text="Print 2."),
+                    PersonAnswer(action="edit", text=RIGHT),
                 ),
                 runner=TableRunner(TABLE),
             ),

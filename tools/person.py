@@ -18,7 +18,7 @@ class Question(Frozen):
     """The judge's reason."""
 
 
-class Answer(Frozen):
+class PersonAnswer(Frozen):
     """What a person decided: approve, words for the coder, edited code, or stop."""
 
     action: Literal["words", "edit", "approve", "stop"]
@@ -35,6 +35,6 @@ class Answer(Frozen):
 class Person(Protocol):
     """Somebody who can be asked; an answer may take days."""
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> PersonAnswer:
         """Return the person's decision."""
         ...
