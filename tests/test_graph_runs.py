@@ -15,10 +15,11 @@ from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
+from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.tools.errors import InputError, StoreError
 from opencodeinterpreter.tools.models.protocol import message_ids
 from opencodeinterpreter.tools.person import PersonAnswer
-from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, ScriptedModel, World, draft, summary
+from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, World, summary
 
 THREE = [
     "1 draft: print(1) | 0/2 | revise by tests in process | execution",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 from tests.command import Command, warm
-from tests.openai_server import Refusal, serve
 
 READY = ["ready", '{"ready": true}']
 

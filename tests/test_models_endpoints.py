@@ -15,14 +15,8 @@ from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
-from opencodeinterpreter.tools.errors import ModelError
-from opencodeinterpreter.tools.models.breaker import Breaker
-from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
-from opencodeinterpreter.tools.models.opening import open_models
-from opencodeinterpreter.tools.models.options import ModelOptions
-from opencodeinterpreter.tools.models.prices import Price
-from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, Usage
-from tests.openai_server import (
+from opencodeinterpreter.testing import ScriptedRunner, ran
+from opencodeinterpreter.testing.openai_server import (
     GARBAGE,
     NO_CHOICES,
     Hangup,
@@ -33,7 +27,13 @@ from tests.openai_server import (
     Silence,
     Step,
 )
-from tests.scripts import TableRunner, ran
+from opencodeinterpreter.tools.errors import ModelError
+from opencodeinterpreter.tools.models.breaker import Breaker
+from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
+from opencodeinterpreter.tools.models.opening import open_models
+from opencodeinterpreter.tools.models.options import ModelOptions
+from opencodeinterpreter.tools.models.prices import Price
+from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, Usage
 
 DEAD = Fault(text="connection refused", advice="start it", passing=True, dead=True)
 BUSY = Fault(text="HTTP 429", advice="wait", passing=True)
@@ -184,7 +184,9 @@ async def test_no_fault_loses_a_run(fault: Step, tmp_path: Path) -> None:
         chosen = Settings.model_validate({"models": {"coder": spec}})
         row = await create_run(store, task_seed({"prompt": "Print 3."}, chosen))
         async with open_models({"coder": spec}, PASSING) as models:
-            graph = build_graph(models, TableRunner(default=ran("3\n")), checkpointer=store.saver)
+            graph = build_graph(
+                models, ScriptedRunner(default=ran("3\n")), checkpointer=store.saver
+            )
             for _ in range(3):
                 try:
                     run = await advance(store, graph, row, hear=lambda *_: None)
@@ -200,7 +202,7 @@ async def test_a_run_goes_on_from_an_empty_message(tmp_path: Path) -> None:
     async with OpenAIServer([Reply(""), RIGHT]) as server:
         chosen = Settings.model_validate({"models": {"coder": f"openai:tiny@{server.url}"}})
         async with open_models(chosen.models) as models:
-            graph = build_graph(models, TableRunner(default=ran("3\n")))
+            graph = build_graph(models, ScriptedRunner(default=ran("3\n")))
             seed: Any = task_seed({"prompt": "Print 3."}, chosen)
             record = read(await graph.ainvoke(seed))
     assert [turn.code for turn in record.turns] == [None, "print(3)"]

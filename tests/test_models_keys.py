@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.openai_server import Refusal, serve
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 
 ASK = """
 import asyncio, sys

@@ -14,6 +14,18 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from pydantic import SecretStr
 
+from opencodeinterpreter.testing.openai_server import (
+    GARBAGE,
+    NO_CHOICES,
+    OVERFLOW,
+    Hangup,
+    OpenAIServer,
+    Raw,
+    Refusal,
+    Reply,
+    Silence,
+    Step,
+)
 from opencodeinterpreter.tools.errors import ModelError
 from opencodeinterpreter.tools.models.endpoint import OPENAI_URL, Endpoint, OpenAIModel
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
@@ -27,18 +39,6 @@ from opencodeinterpreter.tools.models.protocol import (
     Response,
     Sampling,
     Usage,
-)
-from tests.openai_server import (
-    GARBAGE,
-    NO_CHOICES,
-    OVERFLOW,
-    Hangup,
-    OpenAIServer,
-    Raw,
-    Refusal,
-    Reply,
-    Silence,
-    Step,
 )
 
 PATIENT = ModelOptions(timeout_seconds=60, attempt_seconds=30, retries=2)

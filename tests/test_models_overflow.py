@@ -14,6 +14,7 @@ from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Refusal, Reply, Step
 from opencodeinterpreter.tools.errors import ContextOverflow
 from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.opening import open_models
@@ -21,7 +22,6 @@ from opencodeinterpreter.tools.models.protocol import Message
 from opencodeinterpreter.tools.runner import Program
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
-from tests.openai_server import OpenAIServer, Refusal, Reply, Step
 
 VLLM = Refusal(
     400,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.openai_server import Refusal, serve
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 
 pytest.importorskip("langchain", reason="the extra `providers` is not installed here")
 pytest.importorskip("langchain_deepseek", reason="langchain-deepseek is not installed here")

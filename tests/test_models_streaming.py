@@ -8,10 +8,10 @@ from typing import Any
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.testing import ScriptedRunner, raised
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Reply, serve
 from opencodeinterpreter.tools.models.opening import open_models
 from tests.command import Command, warm
-from tests.openai_server import OpenAIServer, Reply, serve
-from tests.scripts import TableRunner, raised
 from tests.terminal import Terminal
 
 WRONG = "Here:\n```python\nprint(1 / 0)\n```"
@@ -28,7 +28,7 @@ async def test_tokens_of_coder_and_critic_reach_the_graphs_message_stream() -> N
             {"models": {"coder": spec(server)}, "critic": "simulated", "limits": {"turns": 2}}
         )
         async with open_models(chosen.models) as models:
-            graph = build_graph(models, TableRunner(default=raised("ZeroDivisionError")))
+            graph = build_graph(models, ScriptedRunner(default=raised("ZeroDivisionError")))
             said: dict[str, list[str]] = defaultdict(list)
             seed: Any = task_seed({"prompt": "Print a number."}, chosen)
             part: Any

@@ -8,13 +8,13 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Raw, Refusal, Step
 from opencodeinterpreter.tools.errors import ModelError
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request
 from opencodeinterpreter.tools.models.structured import object_in
-from tests.openai_server import OpenAIServer, Raw, Refusal, Step
 
 SCHEMA = {
     "type": "object",

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import Command, Done, installed, warm
-from tests.doubling import RIGHT, TASK, TESTS, TRIPLE, draft, run_id, shown, write
-from tests.openai_server import (
+from opencodeinterpreter.testing.openai_server import (
     GARBAGE,
     NO_CHOICES,
     OVERFLOW,
@@ -21,6 +19,8 @@ from tests.openai_server import (
     Step,
     serve,
 )
+from tests.command import Command, Done, installed, warm
+from tests.doubling import RIGHT, TASK, TESTS, TRIPLE, draft, run_id, shown, write
 
 OPENAI_KEY = "sk-of-openai-0123456789"
 OWN_KEY = "key-of-this-server-42"

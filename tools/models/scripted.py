@@ -58,7 +58,7 @@ class _Entry(Frozen):
         return any(text.strip() == own.strip() for own in self.texts)
 
 
-class ScriptedModel:
+class ScriptFileModel:
     """Answers each role from its entries; see the module's text for the rules."""
 
     def __init__(self, name: str, spec: str, entries: Mapping[Role, tuple[_Entry, ...]]) -> None:
@@ -98,12 +98,12 @@ class ScriptedModel:
 
 
 @asynccontextmanager
-async def open_scripted(spec: Spec, options: ModelOptions) -> AsyncIterator[ScriptedModel]:
+async def open_scripted(spec: Spec, options: ModelOptions) -> AsyncIterator[ScriptFileModel]:
     """Yield the model of a `scripted:` spec; raises InputError as `load_scripted` does."""
     yield await asyncio.to_thread(load_scripted, Path(spec.name), spec.text)
 
 
-def load_scripted(path: Path, spec: str) -> ScriptedModel:
+def load_scripted(path: Path, spec: str) -> ScriptFileModel:
     """Read the file at `path`; raises InputError naming the file and the entry at fault."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def load_scripted(path: Path, spec: str) -> ScriptedModel:
     entries = {role: _entries(path, role, content.get(role, [])) for role in _ROLES}
     if not any(entries.values()):
         raise InputError(f"{path} holds no replies: add a [[coder]] entry with a reply")
-    return ScriptedModel(path.stem, spec, entries)
+    return ScriptFileModel(path.stem, spec, entries)
 
 
 def _entries(path: Path, role: Role, raw: Any) -> tuple[_Entry, ...]:

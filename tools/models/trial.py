@@ -11,7 +11,7 @@ from opencodeinterpreter.tools.models.protocol import (
     Role,
     Sampling,
 )
-from opencodeinterpreter.tools.models.scripted import ScriptedModel
+from opencodeinterpreter.tools.models.scripted import ScriptFileModel
 from opencodeinterpreter.tools.models.structured import object_in
 
 _SCHEMA = {
@@ -40,7 +40,7 @@ class Trial(BaseModel):
 async def try_model(model: Model) -> Trial:
     """Ask a model for a word and for a bound answer; raises ModelError where it does not answer."""
     # The judge is who asks for bound answers; a script may have replies for others alone.
-    role = model.roles[-1] if isinstance(model, ScriptedModel) else "judge"
+    role = model.roles[-1] if isinstance(model, ScriptFileModel) else "judge"
     return Trial(
         word=await model.complete(_question("Answer with the single word ready.", role, 1)),
         bound=await model.complete(
