@@ -35,8 +35,8 @@ from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.prices import Price
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, Usage
 
-DEAD = Fault(text="connection refused", advice="start it", passing=True, dead=True)
-BUSY = Fault(text="HTTP 429", advice="wait", passing=True)
+DEAD = Fault(text="connection refused", advice="start it", transient=True, down=True)
+BUSY = Fault(text="HTTP 429", advice="wait", transient=True)
 
 
 def request() -> Request:
@@ -60,7 +60,7 @@ async def test_a_dead_endpoint_is_one_clear_error_for_all_callers() -> None:
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(result, ModelError) for result in results)
         async with asyncio.timeout(60):
-            while "the server is dead: " not in await told(model):
+            while "the server is down: " not in await told(model):
                 pass
         asked = len(server.requests)
         assert len({await told(model) for _ in range(20)}) == 1

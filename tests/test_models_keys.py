@@ -94,7 +94,7 @@ def test_a_key_of_any_other_variable_stays_out_of_errors_too() -> None:
         ("openai:m@http://api.openai.com/v1", "OPENAI_API_KEY", "never sent to api.openai.com"),
         ("openai:m@http://127.0.0.1:1/v1", "UNSET_KEY", "set the variable UNSET_KEY"),
         ("openai:m", "UNSET_KEY", "set the variable UNSET_KEY"),
-        ("openai:m", "BAD_KEY", "BAD_KEY holds no API key"),
+        ("openai:m", "BAD_KEY", "BAD_KEY is not a valid API key"),
     ],
 )
 def test_a_missing_or_forbidden_key_is_refused(spec: str, variable: str, words: str) -> None:

@@ -112,7 +112,7 @@ async def test_a_role_without_entries_is_a_clear_error(model: Model) -> None:
         ('[[critic]]\nreply = "a"\nwhen = "x"', "critic entry 1: only a coder's"),
         ('[coder]\nreply = "a"', r"write \[\[coder\]\]"),
         ('coder = ["text"]', "coder entry 1"),
-        ('[task]\nprompt = "x"', "holds no replies"),
+        ('[task]\nprompt = "x"', "has no replies"),
     ],
 )
 def test_a_wrong_file_is_refused_naming_the_entry(tmp_path: Path, text: str, words: str) -> None:

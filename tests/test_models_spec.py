@@ -74,7 +74,7 @@ def test_missing_and_wrong_files_are_found_without_opening(tmp_path: Path) -> No
         (f"local:{wrong}", "no GGUF file"),
         (f"scripted:{tmp_path}/none.toml", "there is no file"),
         (f"scripted:{tmp_path}", "cannot be read"),
-        (f"scripted:{broken}", "is not TOML"),
+        (f"scripted:{broken}", "is not valid TOML"),
     ]:
         with pytest.raises(InputError, match=words):
             check_spec(text)

@@ -20,28 +20,28 @@ class VLLMModel(LangChainModel):
     ways = ("schema",)
 
     def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
-        """Return sampling parameters and schema by the chat model's names."""
+        """Return sampling parameters and schema by ChatVLLM's names."""
         arguments = super().arguments(request, way)
         if way == "schema":
             arguments["json_schema"] = dict(request.json_schema or {})
         return arguments
 
     def fault(self, error: Exception) -> Fault:
-        """Return what an error of the engine means."""
+        """Classify an error of the engine."""
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if "EngineDeadError" in kinds:
             return Fault(
                 text="vLLM's engine died",
-                advice="see what it logged; resume the run, which starts another engine",
-                passing=False,
+                advice="see its log; resume the run to start another engine",
+                transient=False,
             )
         found = fault_of(error)
         if found.overflow or "VLLMError" not in kinds:
             return found
         return Fault(
             text=" ".join(str(error).split()),
-            advice="vLLM refuses the request; check the sampling settings against its answer",
-            passing=False,
+            advice="vLLM refused the request; check the sampling settings",
+            transient=False,
             refused="VLLMClientError" in kinds,
         )
 
