@@ -1,4 +1,4 @@
-"""Answers as they are written: in the graph's message stream, and live at a terminal."""
+"""Streaming: the graph's message stream, and the live display in a terminal."""
 
 import asyncio
 from collections import defaultdict
@@ -39,7 +39,7 @@ async def test_tokens_of_coder_and_critic_reach_the_graphs_message_stream() -> N
     assert len(said["coder"]) > 4
 
 
-def test_an_answer_is_seen_at_a_terminal_while_it_is_written(tmp_path: Path) -> None:
+def test_a_terminal_shows_an_answer_while_it_is_written(tmp_path: Path) -> None:
     slow = Reply("Here:\n```python\nprint('nine lives') \n```\nand \x1b[31m more words", pause=0.4)
     command = Command(tmp_path, warm, {"TERM": "xterm-256color"})
     with (

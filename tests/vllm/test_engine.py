@@ -110,7 +110,7 @@ async def test_bound_answers_always_validate(model: VLLMModel) -> None:
 async def test_free_strings_validate_after_our_checks_or_say_that_they_were_cut(
     model: VLLMModel,
 ) -> None:
-    """Decoding under a schema lets raw control characters through, and runs into the limit."""
+    """Constrained decoding lets raw control characters through, and can reach the limit."""
     schema = Opinion.model_json_schema()
     asked = [request(tokens=120, temperature=1, seed=n, json_schema=schema) for n in range(24)]
     answers = await asyncio.gather(*(model.complete(one) for one in asked))
