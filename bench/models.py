@@ -1,4 +1,4 @@
-"""What the graph and the chat model cost beside bare clients: ratios, measured in turns.
+"""The overhead of the graph and the chat model over bare clients, as ratios.
 
 python bench/models.py                 all that needs no vLLM
 python bench/models.py vllm FOLDER     also with vLLM and the model in that folder
@@ -45,13 +45,13 @@ Timed = Callable[[], Awaitable[float]]
 
 
 class InstantRunner:
-    """Every program fails at once in a way of its own: the sandbox is measured elsewhere."""
+    """Every program fails at once with a different error; the sandbox is measured elsewhere."""
 
     def __init__(self) -> None:
         self.ran = 0
 
     async def run(self, program: Program) -> Execution:
-        """Return an error that no run has met before."""
+        """Return a new error."""
         self.ran += 1
         error = ExecutionError(name="ValueError", value=str(self.ran), traceback="")
         return Execution(status="error", exit_code=1, error=error)
@@ -84,7 +84,7 @@ async def serve(delay: float) -> None:
 
 
 def request(text: str, tokens: int = 64) -> Request:
-    """Return a question of one message."""
+    """Return a request of one message."""
     return Request(
         messages=(Message(role="user", content=text),),
         sampling=Sampling(temperature=0.8, seed=1, max_tokens=tokens),
@@ -93,7 +93,7 @@ def request(text: str, tokens: int = 64) -> Request:
 
 
 async def compare(repetitions: int, bare: Timed, ours: Timed) -> str:
-    """Measure both in turns; return the median ratio of ours to bare, and its range."""
+    """Measure both alternately; return the median ratio of ours to bare, and its range."""
     await bare()
     await ours()
     ratios = []
@@ -106,7 +106,7 @@ async def compare(repetitions: int, bare: Timed, ours: Timed) -> str:
 
 
 async def orchestration(url: str) -> str:
-    """Compare 32 runs of 3 turns with a client that only asks in the same order."""
+    """Compare 32 runs of 3 turns with a client that only sends the same number of requests."""
     spec = f"openai:m@{url}"
     settings = Settings.model_validate({"models": {"coder": spec}, "limits": {"turns": TURNS}})
     async with open_models({"coder": spec}) as models, httpx.AsyncClient(timeout=60) as client:
@@ -126,14 +126,14 @@ async def orchestration(url: str) -> str:
 
 
 async def together(one: Callable[[int], Awaitable[None]]) -> float:
-    """Return the seconds that 32 at once take."""
+    """Return the seconds that 32 concurrent calls take."""
     started = time.perf_counter()
     await asyncio.gather(*(one(number) for number in range(RUNS)))
     return time.perf_counter() - started
 
 
 async def chat_model(url: str, requests: int = 256) -> str:
-    """Compare the processor time of our model and of httpx for each request, 32 at once."""
+    """Compare the CPU time per request of our model and of httpx, 32 at once."""
     async with open_models({"coder": f"openai:m@{url}"}) as models, httpx.AsyncClient() as client:
 
         async def ours(number: int) -> None:
@@ -192,7 +192,7 @@ async def in_process(folder: str) -> str:
         model = VLLMModel(ChatVLLM(engine=engine, model="m"), spec="vllm:m")
 
         async def direct() -> float:
-            # The same engine, asked by a program that lives in its loop and knows nothing of ours.
+            # The same engine, called directly from its own event loop.
             there = asyncio.run_coroutine_threadsafe(driven(engine._llm), engine._loop)
             return await asyncio.wrap_future(there)
 
@@ -200,7 +200,7 @@ async def in_process(folder: str) -> str:
 
 
 async def driven(llm: Any) -> float:
-    """Return the seconds that a token takes where vLLM's own engine is asked directly."""
+    """Return the seconds per token if vLLM's engine is called directly."""
     from vllm.sampling_params import RequestOutputKind, SamplingParams  # pyright: ignore[reportMissingImports]
 
     tokenizer = llm.get_tokenizer()
@@ -218,7 +218,7 @@ async def driven(llm: Any) -> float:
 
 
 def tokens_of(model: Model) -> Callable[[str], Awaitable[int]]:
-    """Return a function that asks `model` and returns how many tokens it wrote."""
+    """Return a function that asks `model` and returns the number of output tokens."""
 
     async def ask(text: str) -> int:
         usage = (await model.complete(request(text))).usage
@@ -228,7 +228,7 @@ def tokens_of(model: Model) -> Callable[[str], Awaitable[int]]:
 
 
 async def per_token(ask: Callable[[str], Awaitable[int]]) -> float:
-    """Return the seconds that a token takes, 32 questions at once."""
+    """Return the seconds per token, 32 requests at once."""
     started = time.perf_counter()
     asked = (ask(f"Print the number {number}.") for number in range(RUNS))
     tokens = sum(await asyncio.gather(*asked))
@@ -236,7 +236,7 @@ async def per_token(ask: Callable[[str], Awaitable[int]]) -> float:
 
 
 def measured(delay: float, measure: Callable[[str], Awaitable[str]]) -> str:
-    """Run `measure` against a server of our own in another process."""
+    """Run `measure` against a server in another process."""
     command = [sys.executable, __file__, "serve", str(delay)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -252,7 +252,7 @@ async def _awaited(found: Awaitable[str]) -> str:
 
 
 def main() -> None:
-    """Print one ratio a line, with what it may be at most."""
+    """Print one ratio per line, with its limit."""
     if sys.argv[1:2] == ["serve"]:
         asyncio.run(serve(float(sys.argv[2])))
         return

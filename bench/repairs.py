@@ -1,4 +1,4 @@
-"""What prefix caching and n-gram speculation bring when drafts are repaired, by vLLM's own counts.
+"""Prefix cache hits and accepted n-gram speculation of repaired drafts, by vLLM's counters.
 
     python bench/repairs.py FOLDER     with vLLM and the model in that folder
 
@@ -33,7 +33,7 @@ ENGINE: dict[str, Any] = {
 
 
 async def measure(folder: str) -> None:
-    """Print the cache's hits by turn, and the guesses that were accepted."""
+    """Print the cache hits by turn, and the accepted speculated tokens."""
     from vllm.v1.metrics.reader import Counter, get_metrics_snapshot  # pyright: ignore[reportMissingImports]
 
     from opencodeinterpreter.tools.models.vllm.chat import ChatVLLM
@@ -71,7 +71,7 @@ async def measure(folder: str) -> None:
 
 
 def hits(records: list[Record], number: int) -> str:
-    """Return how much of the prompts of one turn was in the cache."""
+    """Return which part of one turn's prompts was in the cache."""
     turns = [turn for record in records for turn in record.turns if turn.number == number]
     usages = [turn.draft.call.usage for turn in turns if turn.draft and turn.draft.call]
     known = [usage for usage in usages if usage]

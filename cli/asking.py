@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.person import PersonAnswer, Question
 
 _CHOICES = "[a]pprove, [w]ords for the coder, [e]dit the code, [s]top"
 _LISTEN_SECONDS = 0.25
 
 
-def ask_person(question: Question, console: Console) -> Answer:
+def ask_person(question: Question, console: Console) -> PersonAnswer:
     """Show the draft and what it did, and return the person's decision."""
     if question.code:
         console.print(Syntax(printable(question.code), "python", background_color="default"))
@@ -24,14 +24,14 @@ def ask_person(question: Question, console: Console) -> Answer:
     while True:
         choice = click.prompt(_CHOICES, default="w", err=True)[:1].lower()
         if choice == "a":
-            return Answer(action="approve")
+            return PersonAnswer(action="approve")
         if choice == "s":
-            return Answer(action="stop")
+            return PersonAnswer(action="stop")
         if choice == "w" and (words := click.prompt("words", err=True).strip()):
-            return Answer(action="words", text=words)
+            return PersonAnswer(action="words", text=words)
         if choice == "e":
             if edited := _edited(question.code or "", console):
-                return Answer(action="edit", text=edited)
+                return PersonAnswer(action="edit", text=edited)
             console.print("nothing was changed")
 
 

@@ -17,6 +17,7 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.opening import check_models
 from opencodeinterpreter.tools.models.protocol import Role
 from opencodeinterpreter.tools.sandbox.opening import SANDBOX_VARIABLE, SandboxName
+from opencodeinterpreter.tools.validation import first_problem
 
 MODEL_VARIABLE = "OPENCODEINTERPRETER_MODEL"
 """Names the model that `solve` asks where none is given."""
@@ -126,10 +127,9 @@ def settings_with(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"setting {where}: {first['msg']} (got {first['input']!r})") from error
-    check_models(settings.models, settings.client)
+        problem = first_problem(error)
+        raise InputError(f"setting {problem} (got {problem.value!r})") from error
+    check_models(settings.models.values(), settings.client)
     return settings
 
 

@@ -25,7 +25,7 @@ from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
-from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.person import PersonAnswer, Question
 from opencodeinterpreter.tools.sandbox.opening import SandboxName, usual_sandbox
 
 NOT_SOLVED = 1
@@ -40,7 +40,7 @@ async def carry_on(
     row: Row,
     *,
     sandbox: SandboxName,
-    answer: Answer | None = None,
+    answer: PersonAnswer | None = None,
     deadline: float | None = None,
 ) -> Run:
     """Advance a run with the settings that it was stored with, asking a person at a terminal.
@@ -72,7 +72,7 @@ async def carry_on(
 
 
 async def _advance(
-    store: Store, graph: Graph, row: Row, answer: Answer | None, console: Console
+    store: Store, graph: Graph, row: Row, answer: PersonAnswer | None, console: Console
 ) -> Run:
     while True:
         with console.status("working …") as status:
@@ -89,7 +89,7 @@ async def _advance(
         answer = _asked(run.question, console)
 
 
-def _asked(question: Question, console: Console) -> Answer:
+def _asked(question: Question, console: Console) -> PersonAnswer:
     """Ask on the loop's own thread: nothing goes on meanwhile, and Ctrl-C must reach the prompt.
 
     A thread could not be called back from its prompt. Leaving it is an interruption.

@@ -20,7 +20,7 @@ from opencodeinterpreter.nodes.state import Input, State, by_number, read
 from opencodeinterpreter.tools.errors import InputError, OutsideError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Request, Response
-from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.person import PersonAnswer, Question
 from opencodeinterpreter.tools.runner import Program
 
 Source = Literal["here", "trace"]
@@ -127,7 +127,7 @@ async def advance(
     graph: Graph,
     row: Row,
     *,
-    answer: Answer | None = None,
+    answer: PersonAnswer | None = None,
     watch: Watch | None = None,
     hear: Hear | None = None,
 ) -> Run:

@@ -19,6 +19,7 @@ from opencodeinterpreter.nodes.records import PARTS, Decision, Part, Record, Tas
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input, TaskInput, by_number
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.validation import first_problem
 
 Messages = dict[str, Any]
 
@@ -45,9 +46,7 @@ def task_seed(task: Mapping[str, object], settings: Settings, draft: str | None 
     try:
         checked = Task.model_validate(task)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"the task's {where}: {first['msg']}") from error
+        raise InputError(f"the task's {first_problem(error)}") from error
     entry_point = required_entry_point(checked.prompt, checked.tests, checked.entry_point)
     checked = checked.model_copy(update={"entry_point": entry_point})
     seed: Input = {

@@ -23,13 +23,13 @@ from opencodeinterpreter.tools.models.protocol import Message, Model, Position, 
 class InterruptedPerson:
     """The live person: the run waits, stored, until it is resumed with an answer."""
 
-    async def ask(self, question: people.Question) -> people.Answer:
+    async def ask(self, question: people.Question) -> people.PersonAnswer:
         """Interrupt the graph with the question; return what it is resumed with.
 
         LangGraph refuses an answer that does not fit the schema, and can be given another one.
         """
-        answer = interrupt(question.model_dump(mode="json"), response_schema=people.Answer)
-        return people.Answer.model_validate(answer)
+        answer = interrupt(question.model_dump(mode="json"), response_schema=people.PersonAnswer)
+        return people.PersonAnswer.model_validate(answer)
 
 
 def critic(model: Model, person: people.Person) -> Node:

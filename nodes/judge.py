@@ -15,6 +15,7 @@ from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
 from opencodeinterpreter.tools.models.structured import objects_in
+from opencodeinterpreter.tools.validation import first_problem
 
 
 class Opinion(BaseModel):
@@ -112,8 +113,9 @@ async def _by_model(
         try:
             opinion = _opinion(answers[-1].text)
         except (ValidationError, _TornError) as error:
-            torn = isinstance(error, _TornError)
-            problem = str(error) if torn else error.errors()[0]["msg"]
+            problem = str(error)
+            if isinstance(error, ValidationError):
+                problem = first_problem(error).message
             if answers[-1].call.finish in ("length", "context"):
                 problem = "it was cut before its end; be brief"
             messages = answers[-1].then(fill(settings.prompts, "judge_again", problem=problem))

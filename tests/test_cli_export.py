@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from opencodeinterpreter.testing.openai_server import serve
 from tests.command import Command, installed, warm
 from tests.doubling import RIGHT, arguments, draft, run_id, shown, solve, solved, write
-from tests.openai_server import serve
 
 
 @pytest.fixture(scope="module")

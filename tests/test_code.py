@@ -1,4 +1,4 @@
-"""What is taken out of responses as models really write them."""
+"""Extraction of code from responses as models write them."""
 
 import ast
 import time
@@ -59,7 +59,7 @@ def test_blocks_of_other_languages_are_not_code() -> None:
     assert extract_code(fenced("print(1)", "bash")).code is None
 
 
-def test_an_untagged_block_counts_only_where_none_is_tagged() -> None:
+def test_an_untagged_block_counts_only_if_none_is_tagged() -> None:
     usage = fenced("print(add(1, 2))", "")
     assert extract_code(f"{fenced(ADD)}\nUse it so:\n{usage}").code == ADD
     assert extract_code(f"Use it so:\n{usage}").code == "print(add(1, 2))"
@@ -154,13 +154,13 @@ def test_a_data_file_with_a_name_is_a_file() -> None:
     assert (found.code, found.files) == (ADD, {"data.json": "[1]"})
 
 
-def test_the_only_block_is_the_code_even_with_a_name_of_its_own() -> None:
+def test_the_only_block_is_the_code_even_if_it_is_named() -> None:
     found = extract_code(f"**add.py**\n{fenced(ADD)}")
     assert (found.code, found.files) == (ADD, {})
 
 
 @pytest.mark.parametrize("name", ["/etc/x.py", "../x.py", "a/../../x.py", "..\\x.py", "~/x.py"])
-def test_names_that_leave_the_folder_name_nothing(name: str) -> None:
+def test_names_that_leave_the_folder_are_ignored(name: str) -> None:
     found = extract_code(f"{fenced('X = 1', f'python {name}')}\nand\n{fenced(ADD)}")
     assert (found.code, found.files) == (ADD, {})
 
@@ -175,7 +175,7 @@ def test_long_responses_are_read_quickly(piece: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_taken_without_an_error(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     found = extract_code(text)
     assert found.code is None or found.code.strip()
 
@@ -188,7 +188,7 @@ MARKDOWN = st.lists(
 
 
 @given(MARKDOWN)
-def test_any_heap_of_fences_is_taken_without_an_error(text: str) -> None:
+def test_no_mix_of_fences_raises(text: str) -> None:
     found = extract_code(text)
     assert all(name and not name.startswith("/") for name in found.files)
     assert found.code is None or found.code.strip()

@@ -14,9 +14,9 @@ from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.testing import ScriptedRunner, draft
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.models.protocol import Request, Response
-from tests.scripts import TableRunner, draft
 
 SETTINGS = Settings(models={"coder": "scripted:numbers"})
 
@@ -62,7 +62,7 @@ def job(key: str, number: int) -> Job:
 
 
 def graph_of(store: Store, model: NumberModel) -> Graph:
-    return build_graph({"coder": model}, TableRunner(), checkpointer=store.saver)
+    return build_graph({"coder": model}, ScriptedRunner(), checkpointer=store.saver)
 
 
 async def all_of(

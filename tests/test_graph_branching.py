@@ -14,19 +14,10 @@ from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.records import PARTS, Record, Turn
 from opencodeinterpreter.nodes.state import State, by_number
+from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.traces.trace import trace_of
-from tests.scripts import (
-    BETTER,
-    RIGHT,
-    TASK,
-    THREE_TURNS,
-    WRONG,
-    ScriptedModel,
-    World,
-    draft,
-    summary,
-)
+from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, WRONG, World, summary
 
 
 @pytest.fixture

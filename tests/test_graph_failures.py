@@ -12,21 +12,12 @@ from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import list_runs
+from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, ran
 from opencodeinterpreter.tools.errors import ModelError, OutsideError, SandboxError, StoreError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Request, Response
 from opencodeinterpreter.tools.runner import Program
-from tests.scripts import (
-    BETTER,
-    TABLE,
-    TASK,
-    THREE_TURNS,
-    ScriptedModel,
-    TableRunner,
-    World,
-    draft,
-    ran,
-)
+from tests.scripts import BETTER, TABLE, TASK, THREE_TURNS, World
 
 UNREACHABLE = "the server at 'example' can't be reached"
 YES = '{"solved": true, "reason": "It adds."}'
@@ -43,10 +34,10 @@ def failing(node: str) -> World:
     if node == "coder":
         return World(coder=ScriptedModel(THREE_TURNS, fails_at=[2]))
     if node == "executor":
-        return World(runner=TableRunner(TABLE, fails=[BETTER]))
+        return World(runner=ScriptedRunner(TABLE, fails=[BETTER]))
     if node == "judge":
         judge = ScriptedModel(['{"solved": false, "reason": "No."}', YES], fails_at=[2])
-        return World(judge=judge, runner=TableRunner(default=ran("")))
+        return World(judge=judge, runner=ScriptedRunner(default=ran("")))
     return World(critic=ScriptedModel(["Look at it."], fails_at=[2]))
 
 
@@ -88,7 +79,7 @@ def failing_free(node: str) -> World:
         if model is not None:
             model.fails_at.clear()
     if node == "executor":
-        world.runner = TableRunner(TABLE)
+        world.runner = ScriptedRunner(TABLE)
     return world
 
 
@@ -96,7 +87,7 @@ def calls(world: World) -> int:
     """Return how many times a model or the runner was asked."""
     models = (world.coder, world.judge, world.critic)
     asked = sum(len(model.asked) for model in models if model is not None)
-    assert isinstance(world.runner, TableRunner)
+    assert isinstance(world.runner, ScriptedRunner)
     return asked + len(world.runner.ran)
 
 
@@ -138,7 +129,7 @@ class Broken:
 
 async def test_a_programming_error_is_raised_as_it_is_and_kept(store: Store) -> None:
     row = await create_run(store, task_seed(TASK, World().settings()))
-    graph = build_graph({"coder": Broken()}, TableRunner(), checkpointer=store.saver)
+    graph = build_graph({"coder": Broken()}, ScriptedRunner(), checkpointer=store.saver)
     with pytest.raises(ZeroDivisionError):
         await advance(store, graph, row)
     failure = (await open_run(store, row.id)).failure

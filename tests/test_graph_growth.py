@@ -18,8 +18,9 @@ from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Input, State
+from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, graded
 from opencodeinterpreter.tools.canonical import digest
-from tests.scripts import TASK, ScriptedModel, TableRunner, World, draft, graded
+from tests.scripts import TASK, World
 
 MOST = 6.0
 """What 500 turns may take at most, measured in what 100 take."""
@@ -32,7 +33,7 @@ Update = dict[str, Any]
 
 async def one_turn() -> list[Update]:
     """Return what the four nodes write in one turn whose texts are about 2 KB."""
-    world = World(coder=ScriptedModel([draft(LINES)]), runner=TableRunner(default=FAILED))
+    world = World(coder=ScriptedModel([draft(LINES)]), runner=ScriptedRunner(default=FAILED))
     seed = task_seed(TASK, world.settings(limits={"turns": 3, "stuck": False}))
     stream = world.graph().astream(cast(Any, seed), stream_mode="updates")
     written = [update async for part in stream for update in part.values()]

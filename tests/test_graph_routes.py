@@ -8,8 +8,9 @@ import pytest
 from opencodeinterpreter.graph.routes import next_node
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.state import Input, State, by_key, by_number
-from opencodeinterpreter.tools.person import Answer
-from tests.scripts import BETTER, RIGHT, TASK, GivenPerson, ScriptedModel, World, draft
+from opencodeinterpreter.testing import ScriptedModel, ScriptedPerson, draft
+from opencodeinterpreter.tools.person import PersonAnswer
+from tests.scripts import BETTER, RIGHT, TASK, World
 
 CODE, PROSE = [{"code": "x"}], [{"code": None}]
 REVISE, SOLVED, STOPPED = ({"decision": word} for word in ("revise", "solved", "stopped"))
@@ -48,8 +49,8 @@ def test_a_new_task_begins_with_the_coder() -> None:
     assert next_node(cast(State, {"tasks": [{}, {}], "turns": [finished]})) == "coder"
 
 
-def words(text: str) -> Answer:
-    return Answer(action="words", text=text)
+def words(text: str) -> PersonAnswer:
+    return PersonAnswer(action="words", text=text)
 
 
 WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
@@ -63,10 +64,10 @@ WORLDS: dict[str, tuple[World, dict[str, Any]]] = {
         {"critic": "simulated"},
     ),
     "edit, words, stop": (
-        World(person=GivenPerson(Answer(action="edit", text=BETTER), words("More."))),
+        World(person=ScriptedPerson(PersonAnswer(action="edit", text=BETTER), words("More."))),
         {"critic": "human", "limits": {"turns": 4}},
     ),
-    "approved": (World(person=GivenPerson(Answer(action="approve"))), {"critic": "human"}),
+    "approved": (World(person=ScriptedPerson(PersonAnswer(action="approve"))), {"critic": "human"}),
 }
 
 

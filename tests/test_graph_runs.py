@@ -15,10 +15,11 @@ from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
+from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.tools.errors import InputError, StoreError
 from opencodeinterpreter.tools.models.protocol import message_ids
-from opencodeinterpreter.tools.person import Answer
-from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, ScriptedModel, World, draft, summary
+from opencodeinterpreter.tools.person import PersonAnswer
+from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, World, summary
 
 THREE = [
     "1 draft: print(1) | 0/2 | revise by tests in process | execution",
@@ -102,8 +103,8 @@ async def test_an_answer_resumes_at_the_critic_and_redoes_nothing(store: Store) 
     world = World()
     row = (await world.run(store, critic="human")).row
     for answer in (
-        Answer(action="words", text="Print 2."),
-        Answer(action="edit", text=RIGHT),
+        PersonAnswer(action="words", text="Print 2."),
+        PersonAnswer(action="edit", text=RIGHT),
     ):
         run = await advance(store, World().graph(store), row, answer=answer)
     assert summary(run.record) == [
@@ -119,7 +120,7 @@ async def test_an_answer_resumes_at_the_critic_and_redoes_nothing(store: Store) 
 async def test_a_persons_decision_is_the_runs_end(store: Store, action: Any, status: str) -> None:
     world = World()
     row = (await world.run(store, critic="human")).row
-    run = await advance(store, world.graph(store), row, answer=Answer(action=action))
+    run = await advance(store, world.graph(store), row, answer=PersonAnswer(action=action))
     assert (run.row.status, run.next, run.question) == (status, "end", None)
 
 

@@ -1,4 +1,4 @@
-"""`models`: what is installed, what a spec means, and whether it answers."""
+"""`models`: lists the backends, explains a spec, checks a model."""
 
 import asyncio
 import json
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 from tests.command import Command, warm
-from tests.openai_server import Refusal, serve
 
 READY = ["ready", '{"ready": true}']
 
@@ -17,7 +17,7 @@ def command(tmp_path: Path) -> Command:
     return Command(tmp_path, warm)
 
 
-def test_without_a_spec_the_ways_to_a_model_are_listed(command: Command) -> None:
+def test_without_a_spec_the_backends_are_listed(command: Command) -> None:
     done = command("models")
     assert done.status == 0, done.stderr
     for spec in ("local:smollm2", "openai:NAME@URL", "vllm-serve:MODEL", "scripted:FILE"):
@@ -37,13 +37,13 @@ def test_a_spec_is_explained_and_its_model_asked(command: Command) -> None:
     assert [("response_format" in received.body) for received in server.requests] == [False, True]
 
 
-def test_an_answer_that_breaks_its_schema_is_called_so(command: Command) -> None:
+def test_an_answer_that_violates_its_schema_is_reported(command: Command) -> None:
     with serve(["ready", "Yes, I am."]) as server:
         done = command("models", f"openai:tiny@{server.url}")
     assert "does not obey its schema" in done.stdout
 
 
-def test_settings_of_the_client_can_be_given(command: Command) -> None:
+def test_client_settings_apply(command: Command) -> None:
     with serve(READY) as server:
         spec = f"openai:tiny@{server.url}"
         prices = json.dumps({spec: {"input": 1, "output": 1}})
@@ -52,20 +52,20 @@ def test_settings_of_the_client_can_be_given(command: Command) -> None:
     assert trial["obeys"] is True and trial["word"]["usage"]["cost"] > 0
 
 
-def test_a_model_that_fails_is_one_line_and_its_own_status(command: Command) -> None:
+def test_a_failing_model_gives_one_line_and_status_3(command: Command) -> None:
     with serve([Refusal(401, "who are you")]) as server:
         done = command("models", f"openai:tiny@{server.url}")
     assert done.status == 3
     assert "model: " in done.stderr and "who are you" in done.stderr
 
 
-def test_nothing_is_asked_where_only_the_meaning_is_wanted(command: Command) -> None:
+def test_no_ask_explains_without_asking(command: Command) -> None:
     done = command("models", "openai:m@http://127.0.0.1:1/v1", "--no-ask")
     assert done.status == 0 and "kind: openai" in done.stdout
     assert command("models", "nonsense").status == 2
 
 
-def test_a_script_without_a_judge_is_tried_in_a_role_that_it_has(
+def test_a_script_without_a_judge_is_checked_in_a_role_that_it_has(
     command: Command, tmp_path: Path
 ) -> None:
     for role in ("coder", "critic"):
@@ -75,7 +75,7 @@ def test_a_script_without_a_judge_is_tried_in_a_role_that_it_has(
         assert "word: 'Well.'" in done.stdout and "does not obey its schema" in done.stdout
 
 
-async def test_a_scripted_model_is_tried_too(command: Command, tmp_path: Path) -> None:
+async def test_a_scripted_model_is_checked_too(command: Command, tmp_path: Path) -> None:
     script = tmp_path / "s.toml"
     script.write_text("[[judge]]\nreplies = ['ready', '{\"ready\": true}']\n")
     done = await asyncio.to_thread(command, "models", f"scripted:{script}")

@@ -1,4 +1,4 @@
-"""API keys: which goes where, asked of a process of its own with every variable set."""
+"""Which API key is sent where, in a separate process with every variable set."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.openai_server import Refusal, serve
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 
 ASK = """
 import asyncio, sys
@@ -65,7 +65,7 @@ def test_no_openai_variable_reaches_another_host() -> None:
     assert "secret" not in output
 
 
-def test_a_named_key_goes_out_and_stays_out_of_every_text() -> None:
+def test_a_named_key_is_sent_and_shown_nowhere() -> None:
     with serve([Refusal(401, "wrong key own-secret")]) as server:
         output = ask_in_a_process(f"openai:m@{server.url}", "OWN_KEY")
     (received,) = server.requests
@@ -74,7 +74,7 @@ def test_a_named_key_goes_out_and_stays_out_of_every_text() -> None:
     assert "secret" not in output
 
 
-def test_no_part_of_a_key_is_left_where_a_long_text_is_cut() -> None:
+def test_cutting_a_long_text_leaves_no_part_of_a_key() -> None:
     for before in (585, 595):
         with serve([Refusal(401, "x" * before + "own-secret")]) as server:
             output = ask_in_a_process(f"openai:m@{server.url}", "OWN_KEY")
@@ -94,7 +94,7 @@ def test_a_key_of_any_other_variable_stays_out_of_errors_too() -> None:
         ("openai:m@http://api.openai.com/v1", "OPENAI_API_KEY", "never sent to api.openai.com"),
         ("openai:m@http://127.0.0.1:1/v1", "UNSET_KEY", "set the variable UNSET_KEY"),
         ("openai:m", "UNSET_KEY", "set the variable UNSET_KEY"),
-        ("openai:m", "BAD_KEY", "BAD_KEY holds no API key"),
+        ("openai:m", "BAD_KEY", "BAD_KEY is not a valid API key"),
     ],
 )
 def test_a_missing_or_forbidden_key_is_refused(spec: str, variable: str, words: str) -> None:

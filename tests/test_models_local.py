@@ -184,7 +184,7 @@ FETCH = """
 import asyncio
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
-from opencodeinterpreter.tools.models.spec import check_spec
+from opencodeinterpreter.tools.models.backends import check_spec
 try:
     check_spec("local:smollm2")
     print(asyncio.run(fetch_smollm2()))

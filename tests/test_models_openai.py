@@ -1,4 +1,4 @@
-"""The OpenAI client against a server of our own: answers, faults, streaming."""
+"""The OpenAI client against the scripted server: answers, faults, streaming."""
 
 import asyncio
 import json
@@ -14,6 +14,18 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from pydantic import SecretStr
 
+from opencodeinterpreter.testing.openai_server import (
+    GARBAGE,
+    NO_CHOICES,
+    OVERFLOW,
+    Hangup,
+    OpenAIServer,
+    Raw,
+    Refusal,
+    Reply,
+    Silence,
+    Step,
+)
 from opencodeinterpreter.tools.errors import ModelError
 from opencodeinterpreter.tools.models.endpoint import OPENAI_URL, Endpoint, OpenAIModel
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
@@ -27,18 +39,6 @@ from opencodeinterpreter.tools.models.protocol import (
     Response,
     Sampling,
     Usage,
-)
-from tests.openai_server import (
-    GARBAGE,
-    NO_CHOICES,
-    OVERFLOW,
-    Hangup,
-    OpenAIServer,
-    Raw,
-    Refusal,
-    Reply,
-    Silence,
-    Step,
 )
 
 PATIENT = ModelOptions(timeout_seconds=60, attempt_seconds=30, retries=2)
@@ -74,11 +74,11 @@ async def failure(*script: Step, options: ModelOptions = PATIENT) -> tuple[str, 
 
 @pytest.fixture(autouse=True, scope="module")
 def imported() -> None:
-    """Import the client once: later tests may then time what they wait for."""
+    """Import the client once, so that tests can measure time."""
     import langchain_openai  # noqa: F401
 
 
-async def test_an_answer_comes_with_model_usage_and_finish() -> None:
+async def test_an_answer_has_model_usage_and_finish_reason() -> None:
     response = await ask(Reply("two words", cached_tokens=3))
     assert response.text == "two words"
     assert (response.model, response.finish, response.attempts) == ("tiny", "stop", 1)
@@ -86,7 +86,7 @@ async def test_an_answer_comes_with_model_usage_and_finish() -> None:
     assert response.seconds > 0
 
 
-async def test_unknown_usage_is_none_and_a_cut_answer_says_so() -> None:
+async def test_unknown_usage_is_none_and_a_cut_answer_has_finish_length() -> None:
     response = await ask(Reply("", finish="length", usage=False))
     assert (response.text, response.finish, response.usage) == ("", "length", None)
 
@@ -124,12 +124,12 @@ async def test_the_request_carries_sampling_and_schema() -> None:
         Reply("no finish", finish=None),
     ],
 )
-async def test_a_passing_fault_is_tried_again(fault: Step) -> None:
+async def test_a_transient_fault_is_retried(fault: Step) -> None:
     response = await ask(fault, "well")
     assert (response.text, response.attempts) == ("well", 2)
 
 
-async def test_silence_is_tried_again() -> None:
+async def test_silence_is_retried() -> None:
     options = ModelOptions(timeout_seconds=60, attempt_seconds=1, retries=2)
     response = await ask(Silence(), "well", options=options)
     assert (response.text, response.attempts) == ("well", 2)
@@ -145,14 +145,14 @@ async def test_a_wait_beyond_the_deadline_ends_the_call_at_once() -> None:
     assert "429" in text and "slow down" in text and "3600 s" in text
 
 
-async def test_spent_retries_name_the_model_the_status_and_the_way_out() -> None:
+async def test_the_error_after_all_retries_names_model_status_and_remedy() -> None:
     text, requests = await failure(Refusal(500, "engine died"))
     assert requests == 3
     assert "openai:tiny@http://127.0.0.1" in text
     assert "HTTP 500: engine died after 3 attempts" in text and "resume" in text
 
 
-async def test_the_deadline_holds_whatever_the_server_does() -> None:
+async def test_the_deadline_holds_for_a_silent_server() -> None:
     options = ModelOptions(timeout_seconds=1, attempt_seconds=30, retries=5)
     text, _ = await failure(Silence(), options=options)
     assert "no answer within 1 s" in text
@@ -167,14 +167,14 @@ async def test_the_deadline_holds_whatever_the_server_does() -> None:
         (Refusal(404, "no such model"), "model's name and the URL"),
         (Refusal(307, "elsewhere"), "redirect"),
         (Refusal(429, "pay first", code="insufficient_quota"), "pay first"),
-        (GARBAGE, "makes no sense"),
-        (NO_CHOICES, "makes no sense"),
-        (Raw("<html>hello</html>", "text/html"), "makes no sense"),
+        (GARBAGE, "invalid answer"),
+        (NO_CHOICES, "invalid answer"),
+        (Raw("<html>hello</html>", "text/html"), "invalid answer"),
         (Raw('{"error": {"message": "inner trouble"}}'), "inner trouble"),
-        (Raw('{"choices": [{"index": 0, "finish_reason": "stop"}]}'), "makes no sense"),
+        (Raw('{"choices": [{"index": 0, "finish_reason": "stop"}]}'), "invalid answer"),
     ],
 )
-async def test_a_lasting_fault_is_told_at_once(refusal: Step, words: str) -> None:
+async def test_a_permanent_fault_is_reported_at_once(refusal: Step, words: str) -> None:
     text, requests = await failure(refusal)
     assert requests == 1
     assert re.search(words, text), text
@@ -215,14 +215,14 @@ def odd(finish: object = "stop", model: object = "tiny", **usage: object) -> Raw
         (odd(finish=["stop"]), "finish"),
     ],
 )
-async def test_an_answer_with_an_odd_field_is_the_models_failure(answer: Raw, words: str) -> None:
+async def test_an_answer_with_an_invalid_field_is_a_model_error(answer: Raw, words: str) -> None:
     said, requests = await failure(answer)
-    assert "an answer that makes no sense" in said and words in said
+    assert "invalid answer" in said and words in said
     assert requests == 1
 
 
 @pytest.mark.parametrize("count", ["many", 1.5, 10**30, -(10**6), [], {}, 2**63])
-async def test_an_answer_with_an_odd_count_of_tokens_stands_and_its_usage_is_unknown(
+async def test_an_answer_with_an_impossible_token_count_has_unknown_usage(
     count: object,
 ) -> None:
     response = await ask(odd(prompt_tokens=count))
@@ -264,7 +264,7 @@ class _State(TypedDict, total=False):
 
 
 async def streamed(model: Model) -> tuple[str, str]:
-    """Return what a node got and what `stream_mode="messages"` showed meanwhile."""
+    """Return what a node got and what `stream_mode="messages"` streamed."""
 
     async def node(state: _State) -> _State:
         return {"text": (await model.complete(request())).text}
@@ -291,19 +291,19 @@ async def test_tokens_reach_a_graphs_message_stream() -> None:
     assert server.requests[0].body["stream_options"] == {"include_usage": True}
 
 
-async def test_an_answer_that_breaks_off_in_mid_stream_is_asked_again() -> None:
+async def test_an_answer_that_breaks_off_in_mid_stream_is_retried() -> None:
     async with served([Hangup(after=2), "well again"]) as (model, server):
         got, shown = await streamed(model)
     assert got == "well again" and shown.endswith("well again")
     assert len(server.requests) == 2
 
 
-async def test_a_stream_without_a_finish_is_asked_again() -> None:
+async def test_a_stream_without_a_finish_reason_is_retried() -> None:
     async with served([Reply("half", finish=None), "whole"]) as (model, _):
         assert (await streamed(model))[0] == "whole"
 
 
-async def test_any_langchain_model_serves() -> None:
+async def test_any_langchain_model_can_be_used() -> None:
     chat = GenericFakeChatModel(messages=iter([AIMessage("hi")]))
     response = await LangChainModel(chat, spec="fake").complete(request())
     assert (response.text, response.model, response.finish) == ("hi", "fake", "unknown")
@@ -324,7 +324,7 @@ async def test_a_langchain_model_that_raises_is_a_model_error() -> None:
         ("https://api.openai.com.example.org/v1", "max_tokens"),
     ],
 )
-def test_only_openai_itself_is_given_its_newer_name_for_the_limit(url: str, name: str) -> None:
+def test_only_openai_gets_its_newer_name_for_the_token_limit(url: str, name: str) -> None:
     chat = GenericFakeChatModel(messages=iter([]))
     model = OpenAIModel(chat, Endpoint("openai:m", "m", url, SecretStr("none")), PATIENT)
     assert model.arguments(request(sampling=Sampling(max_tokens=9)))["extra_body"] == {name: 9}

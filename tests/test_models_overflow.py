@@ -1,4 +1,4 @@
-"""A conversation longer than the context: known by each server's words, shortened, replayed."""
+"""Context overflow: recognised for each server, shortened, recorded, replayed."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,6 +14,7 @@ from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Refusal, Reply, Step
 from opencodeinterpreter.tools.errors import ContextOverflow
 from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.opening import open_models
@@ -21,7 +22,6 @@ from opencodeinterpreter.tools.models.protocol import Message
 from opencodeinterpreter.tools.runner import Program
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
-from tests.openai_server import OpenAIServer, Refusal, Reply, Step
 
 VLLM = Refusal(
     400,
@@ -42,7 +42,7 @@ TASK = {"prompt": "Print a number.", "tests": None}
 
 
 class FailingRunner:
-    """Every program ends with an error of its own, so that no run gets stuck or is solved."""
+    """Every program ends with a different error, so that no run gets stuck or is solved."""
 
     def __init__(self) -> None:
         self.ran = 0
@@ -58,7 +58,7 @@ def draft(number: int) -> str:
 
 
 async def run(script: Sequence[Step], turns: int) -> tuple[Record, OpenAIServer]:
-    """Run one task for so many turns against a server that follows `script`."""
+    """Run one task for `turns` turns against a server that follows `script`."""
     async with OpenAIServer(script) as server:
         specs: Any = {"coder": f"openai:tiny@{server.url}"}
         settings = Settings.model_validate({"models": specs, "limits": {"turns": turns}})
@@ -69,7 +69,7 @@ async def run(script: Sequence[Step], turns: int) -> tuple[Record, OpenAIServer]
 
 
 def sent(server: OpenAIServer) -> list[list[str]]:
-    """Return what each request said: the numbers of the drafts that it shows."""
+    """Return the numbers of the drafts in each request."""
     found = []
     for received in server.requests:
         said = [m["content"] for m in received.body["messages"] if m["role"] == "assistant"]
@@ -89,7 +89,7 @@ def trace(record: Record) -> Trace:
 
 
 @pytest.mark.parametrize("words", [VLLM, LLAMA, OPENAI, OPENAI_OLDER])
-async def test_the_oldest_middle_turns_go_and_it_is_recorded(words: Refusal) -> None:
+async def test_the_oldest_middle_turns_are_left_out_and_that_is_recorded(words: Refusal) -> None:
     script: list[Step] = [draft(1), draft(2), draft(3), words, words, draft(4), draft(5)]
     record, server = await run(script, turns=5)
     assert sent(server) == [
@@ -106,8 +106,8 @@ async def test_the_oldest_middle_turns_go_and_it_is_recorded(words: Refusal) -> 
     assert (await replay(trace(record))).identical
 
 
-async def test_an_answer_that_the_context_cut_is_asked_again_of_a_shorter_conversation() -> None:
-    """Servers cut `max_tokens` without a word where the prompt leaves less room."""
+async def test_an_answer_cut_by_the_context_is_retried_with_a_shorter_conversation() -> None:
+    """Servers silently lower `max_tokens` if the prompt leaves less room."""
     cut = Reply("half a draft", finish="length")
     record, server = await run([draft(1), draft(2), cut, draft(3)], turns=3)
     assert sent(server)[-2:] == [["1", "2"], ["2"]]
@@ -117,18 +117,18 @@ async def test_an_answer_that_the_context_cut_is_asked_again_of_a_shorter_conver
     assert (await replay(trace(record))).identical
 
 
-async def test_where_nothing_can_be_left_out_a_cut_answer_stands_as_it_is() -> None:
+async def test_a_cut_answer_is_kept_if_nothing_can_be_left_out() -> None:
     record, _ = await run([Reply("half a draft", finish="length")], turns=1)
     call = record.turns[0].drafts[0].call if record.turns[0].drafts else None
     assert call and (call.dropped, call.finish) == (0, "context")
 
 
-async def test_where_nothing_can_be_left_out_the_error_says_so() -> None:
+async def test_an_overflow_is_an_error_if_nothing_can_be_left_out() -> None:
     with pytest.raises(ContextOverflow, match="longer than the model's context"):
         await run([draft(1), VLLM], turns=2)
 
 
-async def test_max_tokens_alone_is_no_overflow() -> None:
+async def test_reaching_max_tokens_is_not_an_overflow() -> None:
     full = Reply(" ".join(["word"] * 1024), finish="length")
     record, server = await run([draft(1), draft(2), full], turns=3)
     assert len(server.requests) == 3
@@ -136,7 +136,7 @@ async def test_max_tokens_alone_is_no_overflow() -> None:
     assert call and (call.finish, call.dropped) == ("length", 0)
 
 
-async def test_earlier_tasks_go_first_each_task_with_its_last_exchange() -> None:
+async def test_earlier_tasks_are_left_out_first_except_their_last_exchange() -> None:
     record, _ = await run([draft(1), draft(2), draft(3)], turns=3)
     second = await run([draft(4), draft(5), draft(6)], turns=3)
     shifted = [

@@ -1,4 +1,4 @@
-"""Any other provider through langchain, asked of a process of its own with its variables set."""
+"""Providers of langchain's, in a separate process with their variables set."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.openai_server import Refusal, serve
+from opencodeinterpreter.testing.openai_server import Refusal, serve
 
 pytest.importorskip("langchain", reason="the extra `providers` is not installed here")
 pytest.importorskip("langchain_deepseek", reason="langchain-deepseek is not installed here")
@@ -57,7 +57,7 @@ def ask(spec: str, url: str, variable: str = "", schema: str = "") -> str:
     return done.stdout
 
 
-def test_a_provider_answers_with_the_sampling_that_it_knows() -> None:
+def test_a_provider_gets_the_sampling_parameters_that_it_supports() -> None:
     with serve(["two words"]) as server:
         said = json.loads(ask("deepseek:deepseek-chat", server.url))
     (received,) = server.requests
@@ -71,7 +71,7 @@ def test_a_provider_answers_with_the_sampling_that_it_knows() -> None:
     assert wanted.items() <= received.body.items()
 
 
-def test_a_bound_answer_is_the_call_of_a_tool() -> None:
+def test_an_answer_under_a_schema_is_a_tool_call() -> None:
     with serve(['{"a": 1}']) as server:
         ask("deepseek:deepseek-chat", server.url, schema="yes")
     (received,) = server.requests
@@ -79,7 +79,7 @@ def test_a_bound_answer_is_the_call_of_a_tool() -> None:
     assert received.body["tool_choice"]["function"]["name"] == "answer"
 
 
-def test_a_key_of_ones_own_is_used_and_stays_out_of_errors() -> None:
+def test_a_named_key_is_used_and_stays_out_of_errors() -> None:
     with serve([Refusal(401, "wrong key own-secret")]) as server:
         said = ask("deepseek:deepseek-chat", server.url, "OWN_KEY")
     assert server.requests[0].headers["authorization"] == "Bearer own-secret"
@@ -100,6 +100,6 @@ def test_the_providers_own_key_stays_out_of_errors() -> None:
         ("deepseek:deepseek-chat", "UNSET_KEY", "set UNSET_KEY"),
     ],
 )
-def test_what_is_missing_is_named(spec: str, variable: str, words: str) -> None:
+def test_the_error_names_what_is_missing(spec: str, variable: str, words: str) -> None:
     said = ask(spec, "http://127.0.0.1:1", variable)
     assert said.startswith("InputError") and words in said

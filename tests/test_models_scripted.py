@@ -1,4 +1,4 @@
-"""Scripted models: which reply comes when, from the conversation alone."""
+"""`scripted:FILE`: which reply is given to which conversation."""
 
 from pathlib import Path
 
@@ -56,23 +56,23 @@ async def test_each_reply_follows_the_one_before(model: Model) -> None:
     assert await say(model, "task", "one", "…", "two", "more", turn=3) == "three a"
 
 
-async def test_a_reply_comes_again_until_its_condition_is_met(model: Model) -> None:
+async def test_a_reply_is_repeated_until_the_condition_of_the_next_is_met(model: Model) -> None:
     assert await say(model, "task", "one", "please improve", turn=2) == "one"
     assert await say(model, "task", "one", "x", "one", "Execution result", turn=3) == "two"
 
 
-async def test_the_last_reply_comes_for_ever(model: Model) -> None:
+async def test_the_last_reply_is_repeated(model: Model) -> None:
     assert await say(model, "task", "three b", "more", turn=9) == "three a"
 
 
-async def test_after_an_edit_the_turn_counts(model: Model) -> None:
+async def test_after_an_edit_the_turn_decides(model: Model) -> None:
     assert await say(model, "task", "edited", "Execution result", turn=2) == "two"
     assert await say(model, "task", "edited", "words", turn=2) == "one"
     assert await say(model, "task", "edited", "words", turn=3) == "three a"
     assert await say(model, "task", "edited", "words", turn=30) == "three a"
 
 
-async def test_a_reply_that_stands_twice_is_told_apart_by_the_turn(tmp_path: Path) -> None:
+async def test_between_equal_replies_the_turn_decides(tmp_path: Path) -> None:
     model = load(tmp_path, "".join(f'[[coder]]\nreply = "{text}"\n' for text in ("a", "a", "b")))
     assert await say(model, "task", "a", "more", turn=2) == "a"
     assert await say(model, "task", "a", "more", "a", "more", turn=3) == "b"
@@ -112,10 +112,10 @@ async def test_a_role_without_entries_is_a_clear_error(model: Model) -> None:
         ('[[critic]]\nreply = "a"\nwhen = "x"', "critic entry 1: only a coder's"),
         ('[coder]\nreply = "a"', r"write \[\[coder\]\]"),
         ('coder = ["text"]', "coder entry 1"),
-        ('[task]\nprompt = "x"', "holds no replies"),
+        ('[task]\nprompt = "x"', "has no replies"),
     ],
 )
-def test_a_wrong_file_is_refused_naming_the_entry(tmp_path: Path, text: str, words: str) -> None:
+def test_the_error_for_a_wrong_file_names_the_entry(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
         load(tmp_path, text)
     assert "demo.toml" in str(caught.value)

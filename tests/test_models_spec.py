@@ -1,11 +1,11 @@
-"""Spec strings: what they mean, and how a wrong one is refused."""
+"""Parsing and checking specs."""
 
 from pathlib import Path
 
 import pytest
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.spec import check_spec, parse_spec
+from opencodeinterpreter.tools.models.backends import check_spec, parse_spec
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from opencodeinterpreter.tools.models.spec import check_spec, parse_spec
         ("vllm-serve:/models/m", "vllm-serve", "/models/m", ""),
     ],
 )
-def test_a_spec_is_taken_apart(text: str, scheme: str, name: str, url: str) -> None:
+def test_a_spec_is_parsed(text: str, scheme: str, name: str, url: str) -> None:
     spec = parse_spec(text)
     assert (spec.text, spec.scheme, spec.name, spec.url) == (text, scheme, name, url)
 
@@ -31,12 +31,12 @@ def test_a_spec_is_taken_apart(text: str, scheme: str, name: str, url: str) -> N
     "text",
     ["", "gpt-4", "local:", "Local:smollm2", "a-b:claude", "scripted: ", "local:x.bin"],
 )
-def test_an_unknown_spec_is_refused_with_what_is_possible(text: str) -> None:
+def test_the_error_for_an_unknown_spec_lists_the_possible_ones(text: str) -> None:
     with pytest.raises(InputError, match="smollm2"):
         parse_spec(text)
 
 
-def test_any_other_word_is_a_provider_of_langchains() -> None:
+def test_any_other_scheme_is_a_langchain_provider() -> None:
     spec = parse_spec("anthropic:claude:x")
     assert (spec.scheme, spec.provider, spec.name) == ("provider", "anthropic", "claude:x")
 
@@ -45,14 +45,14 @@ def test_any_other_word_is_a_provider_of_langchains() -> None:
     "url", ["http://", "http://h:99999/v1", "ftp://h/v1", "http://[::1/v1", "http://h:0"]
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="comes no URL"):
+    with pytest.raises(InputError, match="not a valid URL"):
         parse_spec(f"openai:m@{url}")
 
 
 @pytest.mark.parametrize(
     "url", ["http://u:hidden@h/v1", "http://u:hidden@h:99999", "http://h/v1?key=hidden"]
 )
-def test_a_key_inside_a_url_is_refused_and_not_repeated(url: str) -> None:
+def test_a_key_inside_a_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_spec(f"openai:m@{url}")
     assert "hidden" not in str(caught.value)
@@ -74,13 +74,13 @@ def test_missing_and_wrong_files_are_found_without_opening(tmp_path: Path) -> No
         (f"local:{wrong}", "no GGUF file"),
         (f"scripted:{tmp_path}/none.toml", "there is no file"),
         (f"scripted:{tmp_path}", "cannot be read"),
-        (f"scripted:{broken}", "is not TOML"),
+        (f"scripted:{broken}", "is not valid TOML"),
     ]:
         with pytest.raises(InputError, match=words):
             check_spec(text)
 
 
-def test_sound_specs_pass_the_check(tmp_path: Path) -> None:
+def test_valid_specs_pass_the_check(tmp_path: Path) -> None:
     script = tmp_path / "s.toml"
     script.write_text('[[coder]]\nreply = "x"\n')
     for text in (f"scripted:{script}", "openai:m@http://127.0.0.1:1/v1"):

@@ -1,4 +1,4 @@
-"""Answers as they are written: in the graph's message stream, and live at a terminal."""
+"""Streaming: the graph's message stream, and the live display in a terminal."""
 
 import asyncio
 from collections import defaultdict
@@ -8,10 +8,10 @@ from typing import Any
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.testing import ScriptedRunner, raised
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Reply, serve
 from opencodeinterpreter.tools.models.opening import open_models
 from tests.command import Command, warm
-from tests.openai_server import OpenAIServer, Reply, serve
-from tests.scripts import TableRunner, raised
 from tests.terminal import Terminal
 
 WRONG = "Here:\n```python\nprint(1 / 0)\n```"
@@ -28,7 +28,7 @@ async def test_tokens_of_coder_and_critic_reach_the_graphs_message_stream() -> N
             {"models": {"coder": spec(server)}, "critic": "simulated", "limits": {"turns": 2}}
         )
         async with open_models(chosen.models) as models:
-            graph = build_graph(models, TableRunner(default=raised("ZeroDivisionError")))
+            graph = build_graph(models, ScriptedRunner(default=raised("ZeroDivisionError")))
             said: dict[str, list[str]] = defaultdict(list)
             seed: Any = task_seed({"prompt": "Print a number."}, chosen)
             part: Any
@@ -39,7 +39,7 @@ async def test_tokens_of_coder_and_critic_reach_the_graphs_message_stream() -> N
     assert len(said["coder"]) > 4
 
 
-def test_an_answer_is_seen_at_a_terminal_while_it_is_written(tmp_path: Path) -> None:
+def test_a_terminal_shows_an_answer_while_it_is_written(tmp_path: Path) -> None:
     slow = Reply("Here:\n```python\nprint('nine lives') \n```\nand \x1b[31m more words", pause=0.4)
     command = Command(tmp_path, warm, {"TERM": "xterm-256color"})
     with (

@@ -1,4 +1,4 @@
-"""Schema-bound answers: the ways in which they are asked for, and what is made of odd ones."""
+"""Structured output: the ways to ask for it, and tolerant parsing of answers."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Raw, Refusal, Step
 from opencodeinterpreter.tools.errors import ModelError
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request
 from opencodeinterpreter.tools.models.structured import object_in
-from tests.openai_server import OpenAIServer, Raw, Refusal, Step
 
 SCHEMA = {
     "type": "object",
@@ -41,7 +41,7 @@ def called(arguments: str) -> Raw:
 
 
 async def answers(count: int, *script: Step) -> tuple[list[str], list[str]]:
-    """Ask so many times; return the texts, and the ways of the requests."""
+    """Ask several times; return the texts, and the way of each request."""
     async with OpenAIServer(script) as server:
         specs: Mapping[Any, str] = {"coder": f"openai:tiny@{server.url}"}
         async with open_models(specs, ModelOptions(retries=0)) as models:
@@ -55,33 +55,33 @@ def way(body: Mapping[str, Any]) -> str:
     return "tool" if "tools" in body else "words"
 
 
-async def test_a_server_that_decodes_under_a_schema_is_asked_to() -> None:
+async def test_constrained_decoding_comes_first() -> None:
     assert await answers(1, '{"solved": true}') == (['{"solved": true}'], ["schema"])
 
 
-async def test_else_the_answer_is_a_tool_call_and_that_is_remembered() -> None:
+async def test_a_tool_call_comes_second_and_is_remembered() -> None:
     texts, ways = await answers(2, NO_SCHEMA, called('{"solved": true}'))
     assert [json.loads(text) for text in texts] == [{"solved": True}] * 2
     assert ways == ["schema", "tool", "tool"]
 
 
-async def test_a_tool_call_with_broken_json_is_given_as_it_is() -> None:
+async def test_a_tool_call_with_invalid_json_is_returned_unchanged() -> None:
     texts, _ = await answers(1, NO_SCHEMA, called('{"solved": tr'))
     assert texts == ['{"solved": tr']
 
 
-async def test_else_the_conversations_words_must_do() -> None:
+async def test_the_prompt_alone_comes_last() -> None:
     texts, ways = await answers(2, NO_SCHEMA, NO_TOOLS, 'Well: {"solved": true}')
     assert texts == ['Well: {"solved": true}'] * 2
     assert ways == ["schema", "tool", "words", "words"]
 
 
-async def test_a_request_that_is_refused_in_every_way_tells_the_first_reason() -> None:
+async def test_a_request_refused_in_every_way_reports_the_first_reason() -> None:
     with pytest.raises(ModelError, match="json_schema is not supported"):
         await answers(1, NO_SCHEMA, NO_TOOLS, Refusal(400, "bad temperature"))
 
 
-async def test_a_server_in_trouble_is_not_asked_in_another_way() -> None:
+async def test_a_server_error_does_not_change_the_way() -> None:
     async with OpenAIServer([Refusal(500)]) as server:
         specs: Mapping[Any, str] = {"coder": f"openai:tiny@{server.url}"}
         async with open_models(specs, ModelOptions(retries=0)) as models:
@@ -90,7 +90,7 @@ async def test_a_server_in_trouble_is_not_asked_in_another_way() -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_langchain_model_without_tools_is_asked_in_words() -> None:
+async def test_a_langchain_model_without_tools_is_asked_by_prompt() -> None:
     chat = GenericFakeChatModel(messages=iter([AIMessage('{"solved": false}')]))
     assert (await LangChainModel(chat, spec="fake").complete(ASKED)).text == '{"solved": false}'
 
@@ -117,7 +117,7 @@ async def test_a_langchain_model_without_tools_is_asked_in_words() -> None:
         ("", None),
     ],
 )
-def test_the_object_in_an_answer_is_found_and_mended(
+def test_the_object_in_an_answer_is_found_and_repaired(
     text: str, found: dict[str, Any] | None
 ) -> None:
     assert object_in(text) == found

@@ -1,4 +1,4 @@
-"""What of the vLLM models needs no vLLM: options, command lines, missing parts, supervision."""
+"""The parts of the vLLM backend that need no vLLM: options, arguments, errors, supervision."""
 
 import asyncio
 import os
@@ -25,14 +25,14 @@ def flags(given: dict[str, object]) -> list[str]:
     return server_arguments(vllm_options("org/model", given), "model", 8000)
 
 
-def test_prefix_caching_and_speculation_are_on_by_default_and_can_be_left_to_vllm() -> None:
+def test_prefix_caching_and_speculation_are_on_unless_left_to_vllm() -> None:
     options = vllm_options("m", {})
     assert options.engine["enable_prefix_caching"] is True
     assert options.engine["speculative_config"]["method"] == "ngram"
     assert "speculative_config" not in vllm_options("m", {"speculative_config": None}).engine
 
 
-def test_an_options_name_becomes_a_flag_of_the_server() -> None:
+def test_engine_options_become_flags_of_the_server() -> None:
     given = {"max_model_len": 2048, "enforce_eager": True, "enable_prefix_caching": False}
     line = " ".join(flags({**given, "tool_call_parser": "hermes"}))
     assert "--max-model-len 2048 " in f"{line} "
@@ -41,7 +41,7 @@ def test_an_options_name_becomes_a_flag_of_the_server() -> None:
     assert '--speculative-config {"method": "ngram"' in line
 
 
-def test_the_servers_key_stands_in_its_environment_and_not_in_its_command_line() -> None:
+def test_the_servers_key_is_in_its_environment_not_on_its_command_line() -> None:
     assert server_environment("sesame")["VLLM_API_KEY"] == "sesame"
     assert "api" not in " ".join(flags({}))
 
@@ -55,7 +55,7 @@ def test_a_chat_template_is_a_file_or_the_text_itself(tmp_path: Path) -> None:
         vllm_options("m", {"chat_template": "none.jinja"})
 
 
-def test_engine_options_are_part_of_the_record_only_where_there_are_any() -> None:
+def test_engine_options_are_recorded_only_if_there_are_any() -> None:
     assert "engine" not in ModelOptions().model_dump()
     options = ModelOptions(engine={"dtype": "float32"})
     assert ModelOptions.model_validate(options.model_dump()) == options
@@ -115,7 +115,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """A folder with a package `vllm` that serves nothing but its health."""
+    """Return a folder with a package `vllm` that only serves /health."""
     folder = tmp_path / "packages" / "vllm" / "entrypoints" / "openai"
     folder.mkdir(parents=True)
     for place in (folder, folder.parent, folder.parent.parent):
@@ -138,7 +138,7 @@ async def supervise(packages: Path, model: str, what: str) -> asyncio.subprocess
 
 
 @WITHOUT
-async def test_a_server_that_dies_is_started_again_and_ends_with_its_context(
+async def test_a_server_that_dies_is_restarted_and_ends_with_its_context(
     packages: Path,
 ) -> None:
     process = await supervise(packages, "m", "restart")
@@ -147,7 +147,7 @@ async def test_a_server_that_dies_is_started_again_and_ends_with_its_context(
 
 
 @WITHOUT
-async def test_a_server_that_does_not_start_says_why(packages: Path) -> None:
+async def test_the_error_says_why_a_server_does_not_start(packages: Path) -> None:
     process = await supervise(packages, "broken", "")
     output = (await process.communicate())[0].decode()
     assert output.startswith("ModelError: vllm-serve:m: vLLM's server did not start: ")

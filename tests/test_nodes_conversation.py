@@ -4,21 +4,11 @@ from opencodeinterpreter.nodes.conversation import task_message
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.stub import is_stub
+from opencodeinterpreter.testing import ScriptedModel, ScriptedPerson, draft, graded
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, StdinCase
 from opencodeinterpreter.tools.models.protocol import Message
-from opencodeinterpreter.tools.person import Answer
-from tests.scripts import (
-    BETTER,
-    RIGHT,
-    TASK,
-    THREE_TURNS,
-    WRONG,
-    GivenPerson,
-    ScriptedModel,
-    World,
-    draft,
-    graded,
-)
+from opencodeinterpreter.tools.person import PersonAnswer
+from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, WRONG, World
 
 STUB = 'def double(n):\n    """Return twice n."""\n'
 PROMPTS = installed_prompts()
@@ -62,7 +52,9 @@ async def test_a_simulated_critics_words_stand_alone() -> None:
 
 
 async def test_a_persons_edit_stands_as_the_coders_own_answer() -> None:
-    person = GivenPerson(Answer(action="edit", text=BETTER), Answer(action="words", text="More."))
+    person = ScriptedPerson(
+        PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="words", text="More.")
+    )
     world = World(person=person)
     await world.solve(critic="human")
     messages = world.coder.asked[1].messages

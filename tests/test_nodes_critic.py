@@ -6,19 +6,10 @@ import pytest
 
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Feedback, Record
+from opencodeinterpreter.testing import ScriptedModel, ScriptedPerson, ScriptedRunner, ran
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.person import Answer
-from tests.scripts import (
-    BETTER,
-    TASK,
-    WRONG,
-    GivenPerson,
-    ScriptedModel,
-    TableRunner,
-    World,
-    ran,
-    summary,
-)
+from opencodeinterpreter.tools.person import PersonAnswer
+from tests.scripts import BETTER, TASK, WRONG, World, summary
 
 REFERENCE = "def add(a, b):\n    result = a + b\n    return result\n"
 ORACLE = {**TASK, "reference": REFERENCE}
@@ -151,7 +142,9 @@ async def test_an_oracle_without_a_reference_is_refused_before_anything_is_asked
 
 
 async def test_a_persons_words_go_to_the_coder() -> None:
-    person = GivenPerson(Answer(action="words", text="Print 3."), Answer(action="stop"))
+    person = ScriptedPerson(
+        PersonAnswer(action="words", text="Print 3."), PersonAnswer(action="stop")
+    )
     world = World(person=person)
     record = await world.solve(critic="human")
     feedback, words = first(record)
@@ -163,7 +156,7 @@ async def test_a_persons_words_go_to_the_coder() -> None:
 
 
 async def test_a_persons_edit_is_run_as_the_next_turn() -> None:
-    person = GivenPerson(Answer(action="edit", text=BETTER), Answer(action="stop"))
+    person = ScriptedPerson(PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="stop"))
     world = World(person=person)
     record = await world.solve(critic="human")
     assert summary(record) == [
@@ -175,7 +168,9 @@ async def test_a_persons_edit_is_run_as_the_next_turn() -> None:
 
 @pytest.mark.parametrize(("action", "outcome"), [("approve", "solved"), ("stop", "stopped")])
 async def test_a_persons_decision_ends_the_run(action: Any, outcome: str) -> None:
-    world = World(runner=TableRunner(default=ran("")), person=GivenPerson(Answer(action=action)))
+    world = World(
+        runner=ScriptedRunner(default=ran("")), person=ScriptedPerson(PersonAnswer(action=action))
+    )
     record = await world.solve(critic="human")
     (turn,) = record.turns
     assert turn.outcome is not None

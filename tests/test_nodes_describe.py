@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencodeinterpreter.nodes.describe import describe
+from opencodeinterpreter.testing import graded, raised, ran
 from opencodeinterpreter.tools.execution import Execution, ExecutionError, Logs, TestOutcome
-from tests.scripts import graded, raised, ran
 
 MOST = 20_000
 """Characters that a description may have at most, whatever the code did."""

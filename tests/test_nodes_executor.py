@@ -1,21 +1,9 @@
 """The executor: one run a draft that holds code, and the best of them goes on."""
 
 from opencodeinterpreter.nodes.executor import best
+from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, graded, raised, ran
 from opencodeinterpreter.tools.execution import SandboxLimits
-from tests.scripts import (
-    BETTER,
-    RIGHT,
-    TABLE,
-    WRONG,
-    ScriptedModel,
-    TableRunner,
-    World,
-    draft,
-    graded,
-    raised,
-    ran,
-    summary,
-)
+from tests.scripts import BETTER, RIGHT, TABLE, WRONG, World, summary
 
 
 def test_the_draft_that_passes_most_tests_goes_on() -> None:
@@ -43,7 +31,7 @@ def test_any_code_is_better_than_none() -> None:
 
 
 async def test_every_draft_is_run_and_recorded_and_the_best_goes_on() -> None:
-    runner = TableRunner(TABLE)
+    runner = ScriptedRunner(TABLE)
     coder = ScriptedModel([[draft(WRONG), "No code.", draft(RIGHT)]])
     record = await World(coder=coder, runner=runner).solve(drafts=3)
     (turn,) = record.turns
@@ -64,7 +52,7 @@ async def test_drafts_are_sampled_with_seeds_of_their_own() -> None:
 
 
 async def test_a_program_is_the_draft_with_the_tasks_tests_and_the_settings_limits() -> None:
-    runner = TableRunner(TABLE)
+    runner = ScriptedRunner(TABLE)
     tests = {"kind": "cases", "cases": [{"args": [1], "expected": 2}]}
     task = {"prompt": "Double.", "entry_point": "f", "tests": tests}
     world = World(coder=ScriptedModel([draft(RIGHT)]), runner=runner)
@@ -78,7 +66,7 @@ async def test_a_program_is_the_draft_with_the_tasks_tests_and_the_settings_limi
 
 
 async def test_a_response_without_code_is_not_run() -> None:
-    runner = TableRunner(TABLE)
+    runner = ScriptedRunner(TABLE)
     record = await World(coder=ScriptedModel(["Prose.", draft(BETTER)]), runner=runner).solve(
         limits={"turns": 2}
     )
@@ -88,7 +76,7 @@ async def test_a_response_without_code_is_not_run() -> None:
 
 
 async def test_files_of_a_response_go_along() -> None:
-    runner = TableRunner()
+    runner = ScriptedRunner()
     reply = "```python helper.py\nX = 1\n```\n\n```python\nimport helper\n```\n"
     await World(coder=ScriptedModel([reply]), runner=runner).solve()
     assert set(runner.ran[0].files) == {"helper.py"}

@@ -6,21 +6,17 @@ from typing import Any
 import pytest
 
 from opencodeinterpreter.nodes.records import Verdict
-from opencodeinterpreter.tools.person import Answer
-from tests.scripts import (
-    RIGHT,
-    TABLE,
-    WRONG,
-    GivenPerson,
+from opencodeinterpreter.testing import (
     ScriptedModel,
-    TableRunner,
-    World,
+    ScriptedPerson,
+    ScriptedRunner,
     draft,
     graded,
     raised,
     ran,
-    summary,
 )
+from opencodeinterpreter.tools.person import PersonAnswer
+from tests.scripts import RIGHT, TABLE, WRONG, World, summary
 
 YES = json.dumps({"solved": True, "reason": "It adds."})
 NO = json.dumps({"solved": False, "reason": "It subtracts."})
@@ -32,11 +28,11 @@ async def verdicts(world: World, **fields: Any) -> list[Verdict]:
     return [turn.verdict for turn in record.turns if turn.verdict]
 
 
-def judged(*answers: str, runner: TableRunner | None = None) -> World:
+def judged(*answers: str, runner: ScriptedRunner | None = None) -> World:
     """Return a world whose judge gives these answers, call after call, at each turn."""
     coder = ScriptedModel([draft(WRONG)])
     judge = ScriptedModel([answers], spec="scripted:judge")
-    return World(coder=coder, judge=judge, runner=runner or TableRunner(default=ran("4")))
+    return World(coder=coder, judge=judge, runner=runner or ScriptedRunner(default=ran("4")))
 
 
 async def test_tests_decide_and_are_counted() -> None:
@@ -48,7 +44,7 @@ async def test_tests_decide_and_are_counted() -> None:
 
 
 async def test_where_there_are_tests_no_model_is_asked() -> None:
-    world = judged(YES, runner=TableRunner(TABLE))
+    world = judged(YES, runner=ScriptedRunner(TABLE))
     (verdict,) = await verdicts(world, limits={"turns": 1})
     assert world.judge is not None
     assert world.judge.asked == []
@@ -56,19 +52,19 @@ async def test_where_there_are_tests_no_model_is_asked() -> None:
 
 
 async def test_no_tests_at_all_never_solve() -> None:
-    world = World(runner=TableRunner(default=graded()))
+    world = World(runner=ScriptedRunner(default=graded()))
     (verdict,) = await verdicts(world, limits={"turns": 1})
     assert verdict.decision == "stopped"
 
 
 async def test_a_clean_run_solves_where_nothing_else_decides_and_says_so() -> None:
-    (verdict,) = await verdicts(World(runner=TableRunner(default=ran("4"))))
+    (verdict,) = await verdicts(World(runner=ScriptedRunner(default=ran("4"))))
     assert (verdict.decision, verdict.decided_by) == ("solved", "run")
     assert verdict.reason == "ran without error; nothing was checked"
 
 
 async def test_a_run_that_failed_is_revised_and_named() -> None:
-    runner = TableRunner({WRONG: raised("ValueError", "bad")}, default=ran("4"))
+    runner = ScriptedRunner({WRONG: raised("ValueError", "bad")}, default=ran("4"))
     first, _ = await verdicts(World(runner=runner))
     assert (first.decision, first.reason) == ("revise", "ended as error: ValueError")
 
@@ -179,8 +175,8 @@ async def test_without_a_critic_there_is_one_turn() -> None:
 
 
 async def test_a_person_is_asked_even_about_a_clean_run() -> None:
-    person = GivenPerson(Answer(action="approve"))
-    world = World(runner=TableRunner(default=ran("4")), person=person)
+    person = ScriptedPerson(PersonAnswer(action="approve"))
+    world = World(runner=ScriptedRunner(default=ran("4")), person=person)
     record = await world.solve(critic="human")
     assert summary(record) == ["1 draft: print(1) | ok | revise by run | human approve"]
     assert person.asked[0].verdict == "ran without error; nothing was checked; a person decides"
@@ -188,13 +184,13 @@ async def test_a_person_is_asked_even_about_a_clean_run() -> None:
 
 async def test_a_person_is_asked_even_about_a_models_yes() -> None:
     world = judged(YES)
-    world.person = GivenPerson(Answer(action="stop"))
+    world.person = ScriptedPerson(PersonAnswer(action="stop"))
     record = await world.solve(critic="human")
     assert summary(record) == ["1 draft: print(1) | ok | revise by model | human stop"]
 
 
 async def test_tests_solve_without_asking_the_person() -> None:
-    person = GivenPerson()
+    person = ScriptedPerson()
     world = World(coder=ScriptedModel([draft(RIGHT)]), person=person)
     record = await world.solve(critic="human")
     assert summary(record) == ["1 draft: print(3) | 2/2 | solved by tests in process"]

@@ -7,9 +7,9 @@ import pytest
 from opencodeinterpreter.nodes.limits import cost, is_stuck, reached, seconds, tokens
 from opencodeinterpreter.nodes.records import Call, Draft, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Limits
+from opencodeinterpreter.testing import graded, raised, ran
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Position, Usage
-from tests.scripts import graded, raised, ran
 
 NO_LIMITS: dict[str, Any] = {"turns": 1000, "stuck": False}
 

@@ -3,7 +3,8 @@
 import pytest
 
 from opencodeinterpreter.nodes.records import Record
-from tests.scripts import ScriptedModel, TableRunner, World, draft, ran
+from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, ran
+from tests.scripts import World
 
 YES = '{"solved": true, "reason": "It does."}'
 NO = '{"solved": false, "reason": "It does not."}'
@@ -29,7 +30,7 @@ async def judged(*answers: str) -> tuple[Record, ScriptedModel]:
     """Solve a task without tests; its only draft is judged by a model with these answers."""
     judge = ScriptedModel([answers], spec="scripted:judge")
     coder = ScriptedModel([draft("print(1)")])
-    world = World(coder=coder, judge=judge, runner=TableRunner(default=ran("1")))
+    world = World(coder=coder, judge=judge, runner=ScriptedRunner(default=ran("1")))
     return await world.solve(limits={"turns": 1}), judge
 
 

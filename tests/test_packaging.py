@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("graph", "nodes", "tools", "traces", "cli")
+ROOMS = ("graph", "nodes", "tools", "traces", "cli", "testing")
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Model servers, well and ill: every fault ends in a recorded failure or a recovery; none hangs."""
+"""The command against model servers: every fault is recorded or recovered from; none hangs."""
 
 import json
 import socket
@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import Command, Done, installed, warm
-from tests.doubling import RIGHT, TASK, TESTS, TRIPLE, draft, run_id, shown, write
-from tests.openai_server import (
+from opencodeinterpreter.testing.openai_server import (
     GARBAGE,
     NO_CHOICES,
     OVERFLOW,
@@ -21,6 +19,8 @@ from tests.openai_server import (
     Step,
     serve,
 )
+from tests.command import Command, Done, installed, warm
+from tests.doubling import RIGHT, TASK, TESTS, TRIPLE, draft, run_id, shown, write
 
 OPENAI_KEY = "sk-of-openai-0123456789"
 OWN_KEY = "key-of-this-server-42"
@@ -39,7 +39,7 @@ def server() -> Iterator[OpenAIServer]:
 
 
 def ask(command: Command, server: OpenAIServer | str, *options: str) -> Done:
-    """Solve the task by a model of the server."""
+    """Solve the task with a model of the server."""
     url = server if isinstance(server, str) else server.url
     tests = write(command.home / "tests.py", TESTS)
     return command("solve", TASK, "--tests", tests, "--model", f"openai:tiny@{url}", *options)
@@ -55,7 +55,7 @@ def only_run(command: Command) -> dict[str, Any]:
     return dict(row)
 
 
-def test_any_server_of_the_protocol_will_do(tmp_path: Path, server: OpenAIServer) -> None:
+def test_any_openai_compatible_server_works(tmp_path: Path, server: OpenAIServer) -> None:
     server.script = [draft(TRIPLE), draft(RIGHT)]
     command = Command(tmp_path, installed, {"OPENAI_API_KEY": OPENAI_KEY})
     done = ask(command, server, "-o", str(tmp_path / "out.py"))
@@ -70,7 +70,7 @@ def test_any_server_of_the_protocol_will_do(tmp_path: Path, server: OpenAIServer
     assert row["tokens"] > 0
 
 
-def test_a_busy_server_is_asked_again_and_the_attempts_are_recorded(
+def test_a_busy_server_is_retried_and_the_attempts_are_recorded(
     command: Command, server: OpenAIServer
 ) -> None:
     server.script = [Refusal(429, retry_after=0.1), draft(RIGHT)]
@@ -82,9 +82,7 @@ def test_a_busy_server_is_asked_again_and_the_attempts_are_recorded(
     assert command("replay", run_id(done)).status == 0
 
 
-def test_a_failed_run_resumes_where_it_stood_when_the_server_is_well(
-    command: Command, server: OpenAIServer
-) -> None:
+def test_a_failed_run_resumes_where_it_stopped(command: Command, server: OpenAIServer) -> None:
     server.script = [draft(TRIPLE), Refusal(500, "out of order")]
     done = ask(command, server, *QUICK)
     assert (done.status, done.stdout) == (3, "")
@@ -116,13 +114,13 @@ def test_a_failed_run_resumes_where_it_stood_when_the_server_is_well(
         (Refusal(401, "who are you"), "HTTP 401: who are you", 1),
         (Refusal(404, "no such model"), "HTTP 404: no such model", 1),
         (OVERFLOW, "use fewer turns", 1),
-        (GARBAGE, "makes no sense", 1),
-        (NO_CHOICES, "makes no sense", 1),
+        (GARBAGE, "invalid answer", 1),
+        (NO_CHOICES, "invalid answer", 1),
         (Hangup(), "after 2 attempts", 2),
     ],
     ids=["503", "401", "404", "overflow", "garbage", "no choices", "hang-up"],
 )
-def test_a_fault_is_the_models_and_the_run_is_kept(
+def test_a_fault_is_attributed_to_the_model_and_the_run_is_kept(
     command: Command, server: OpenAIServer, step: Step, says: str, requests: int
 ) -> None:
     server.script = [step]
@@ -136,7 +134,7 @@ def test_a_fault_is_the_models_and_the_run_is_kept(
     assert only_run(command)["status"] == "failed"
 
 
-def test_a_silent_server_is_given_up_at_the_deadline_of_a_call(
+def test_the_deadline_of_a_call_ends_waiting_for_a_silent_server(
     command: Command, server: OpenAIServer
 ) -> None:
     server.script = [Silence()]
@@ -146,7 +144,7 @@ def test_a_silent_server_is_given_up_at_the_deadline_of_a_call(
     assert only_run(command)["status"] == "failed"
 
 
-def test_a_silent_server_is_given_up_at_the_deadline_of_the_run(
+def test_the_deadline_of_the_run_ends_waiting_for_a_silent_server(
     command: Command, server: OpenAIServer
 ) -> None:
     server.script = [Silence()]
@@ -158,7 +156,7 @@ def test_a_silent_server_is_given_up_at_the_deadline_of_the_run(
     assert command("resume", only_run(command)["id"]).status == 0
 
 
-def test_a_server_that_is_not_there_is_told(command: Command) -> None:
+def test_an_unreachable_server_is_reported(command: Command) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
@@ -190,9 +188,7 @@ def test_the_key_of_openai_is_sent_to_no_other_server(
     assert holders(command.home, OPENAI_KEY) == []
 
 
-def test_a_key_of_its_own_reaches_a_server_and_no_record(
-    command: Command, server: OpenAIServer
-) -> None:
+def test_a_servers_own_key_reaches_it_and_no_record(command: Command, server: OpenAIServer) -> None:
     server.script = [draft(TRIPLE), Refusal(401, f"the key {OWN_KEY} is worn out")]
     done = command(
         *("--log-level", "debug", "solve", TASK, "--tests", write(command.home / "t.py", TESTS)),

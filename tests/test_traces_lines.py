@@ -9,10 +9,11 @@ import pytest
 
 from opencodeinterpreter.graph.runs import advance, open_run
 from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.importing import import_trace
 from opencodeinterpreter.traces.trace import VERSION, Trace, read_trace, trace_of
-from tests.scripts import BETTER, RIGHT, THREE_TURNS, ScriptedModel, World, draft
+from tests.scripts import BETTER, RIGHT, THREE_TURNS, World
 
 Lines = list[str]
 

@@ -12,25 +12,13 @@ from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record, Turn
+from opencodeinterpreter.testing import ScriptedModel, ScriptedPerson, ScriptedRunner, draft, ran
 from opencodeinterpreter.tools.errors import ContextOverflow, OutsideError
 from opencodeinterpreter.tools.models.protocol import Request, Response
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.traces.replay import Replay, replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, route_of, trace_of
-from tests.scripts import (
-    BETTER,
-    RIGHT,
-    TABLE,
-    TASK,
-    THREE_TURNS,
-    WRONG,
-    GivenPerson,
-    ScriptedModel,
-    TableRunner,
-    World,
-    draft,
-    ran,
-)
+from tests.scripts import BETTER, RIGHT, TABLE, TASK, THREE_TURNS, WRONG, World
 
 REFERENCE = {**TASK, "reference": "def add(a, b):\n    return a + b + 0 * a\n"}
 LEAK = "Why not def add(a, b) at last?"
@@ -46,13 +34,13 @@ def critic(*replies: str, kind: str = "simulated") -> Make:
 
 def judge(*answers: str) -> Make:
     """Return a run whose judge gives these answers at its first turn, then a yes."""
-    world = World(judge=ScriptedModel([answers, YES]), runner=TableRunner(default=ran("")))
+    world = World(judge=ScriptedModel([answers, YES]), runner=ScriptedRunner(default=ran("")))
     return lambda store: world.run(store)
 
 
-def person(*answers: Answer) -> Make:
+def person(*answers: PersonAnswer) -> Make:
     """Return a run in which a person gave these answers."""
-    return lambda store: World(person=GivenPerson(*answers)).run(store, critic="human")
+    return lambda store: World(person=ScriptedPerson(*answers)).run(store, critic="human")
 
 
 def coder(*replies: Any, **fields: Any) -> Make:
@@ -64,8 +52,12 @@ async def resumed(store: Store) -> Run:
     """Return a run whose person answered through the store."""
     world = World()
     row = (await world.run(store, critic="human")).row
-    await advance(store, world.graph(store), row, answer=Answer(action="words", text="Print 2."))
-    return await advance(store, world.graph(store), row, answer=Answer(action="edit", text=RIGHT))
+    await advance(
+        store, world.graph(store), row, answer=PersonAnswer(action="words", text="Print 2.")
+    )
+    return await advance(
+        store, world.graph(store), row, answer=PersonAnswer(action="edit", text=RIGHT)
+    )
 
 
 async def waiting(store: Store) -> Run:
@@ -123,7 +115,7 @@ def branch(edit: Edit, turn: int = 2, parent: Make = THREE) -> Make:
 
 
 SIMULATED = World(critic=ScriptedModel([""])).settings(critic="simulated")
-STOP = Answer(action="stop")
+STOP = PersonAnswer(action="stop")
 
 RUNS: dict[str, Make] = {
     "solved at once": coder(draft(RIGHT)),
@@ -149,22 +141,26 @@ RUNS: dict[str, Make] = {
     "judge model": judge(NO),
     "judge model, asked again": judge("Yes!", NO),
     "judge model, never valid": judge("Yes!", "Yes!!"),
-    "a person's words": person(Answer(action="words", text="Print 3."), STOP),
-    "a person's edit": person(Answer(action="edit", text=BETTER), STOP),
-    "two edits": person(Answer(action="edit", text=BETTER), Answer(action="edit", text=RIGHT)),
-    "approved": person(Answer(action="approve")),
+    "a person's words": person(PersonAnswer(action="words", text="Print 3."), STOP),
+    "a person's edit": person(PersonAnswer(action="edit", text=BETTER), STOP),
+    "two edits": person(
+        PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="edit", text=RIGHT)
+    ),
+    "approved": person(PersonAnswer(action="approve")),
     "stopped": person(STOP),
     "answered through the store": resumed,
     "waiting for a person": waiting,
     "unstarted": unstarted,
     "own draft": own_draft,
     "coder failed": failed(lambda: World(coder=ScriptedModel(THREE_TURNS, fails_at=[2]))),
-    "sandbox failed": failed(lambda: World(runner=TableRunner(TABLE, fails=[BETTER]))),
+    "sandbox failed": failed(lambda: World(runner=ScriptedRunner(TABLE, fails=[BETTER]))),
     "critic failed": failed(
         lambda: World(critic=ScriptedModel(["Look."], fails_at=[2])), critic="simulated"
     ),
     "judge failed": failed(
-        lambda: World(judge=ScriptedModel([NO], fails_at=[2]), runner=TableRunner(default=ran("")))
+        lambda: World(
+            judge=ScriptedModel([NO], fails_at=[2]), runner=ScriptedRunner(default=ran(""))
+        )
     ),
     "branch by feedback": branch(Edit(feedback="Print 3.")),
     "branch by code": branch(Edit(code=WRONG), turn=1),

@@ -13,24 +13,19 @@ from hypothesis import strategies as st
 
 from opencodeinterpreter.graph.seeds import Edit
 from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.person import Answer
-from opencodeinterpreter.traces.replay import Replay, replay
-from opencodeinterpreter.traces.trace import Header, Trace, read_trace, route_of, trace_of
-from tests.scripts import (
-    BETTER,
-    RIGHT,
-    TABLE,
-    TASK,
-    WRONG,
-    GivenPerson,
+from opencodeinterpreter.testing import (
     ScriptedModel,
-    TableRunner,
-    World,
+    ScriptedPerson,
+    ScriptedRunner,
     draft,
     raised,
     ran,
 )
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.person import PersonAnswer
+from opencodeinterpreter.traces.replay import Replay, replay
+from opencodeinterpreter.traces.trace import Header, Trace, read_trace, route_of, trace_of
+from tests.scripts import BETTER, RIGHT, TABLE, TASK, WRONG, World
 
 Path_ = tuple[str | int, ...]
 Lines = list[dict[str, Any]]
@@ -56,18 +51,18 @@ def worlds() -> dict[str, tuple[World, dict[str, Any], dict[str, Any]]]:
                     ],
                     spec="scripted:judge",
                 ),
-                runner=TableRunner({WRONG: raised("ValueError", "bad")}, ran("4", tier="full")),
+                runner=ScriptedRunner({WRONG: raised("ValueError", "bad")}, ran("4", tier="full")),
             ),
             TASK,
             {"drafts": 2, "limits": {"tokens": 10_000, "seconds": 60.0}},
         ),
         "a person": (
             World(
-                person=GivenPerson(
-                    Answer(action="words", text="Print 2."),
-                    Answer(action="edit", text=RIGHT),
+                person=ScriptedPerson(
+                    PersonAnswer(action="words", text="Print 2."),
+                    PersonAnswer(action="edit", text=RIGHT),
                 ),
-                runner=TableRunner(TABLE),
+                runner=ScriptedRunner(TABLE),
             ),
             TASK,
             {"critic": "human"},

@@ -1,4 +1,4 @@
-"""One canonical JSON form, so that equal values have equal digests everywhere."""
+"""Canonical JSON and its digest: equal values have equal digests."""
 
 import hashlib
 import json

@@ -1,7 +1,7 @@
-"""The program in a model's answer.
+"""Extracts the program from a model's response.
 
-A model may show more than the program: old code that it quotes, a usage example, tests, shell
-commands. The program is made of the blocks that define what was asked for and what these need.
+A response may contain other code: quoted old code, usage examples, tests, shell commands. The
+program consists of the blocks that define what was asked for, and the blocks that these need.
 """
 
 import re
@@ -48,17 +48,17 @@ _ENDS_TRIED = 200
 
 
 class Extracted(Frozen):
-    """What a response holds to be run."""
+    """The code of a response."""
 
     code: str | None
-    """The program, or `None` if the response has none."""
+    """The program; `None` if the response contains none."""
     files: dict[str, str] = {}
-    """Further files, by relative path."""
+    """Other files, by relative path."""
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A block that may be a part of the program."""
+    """A block that may be part of the program."""
 
     block: Block
     code: str
@@ -86,13 +86,13 @@ class _Piece:
 
     @property
     def old(self) -> bool:
-        """Whether it is introduced as code that is not to be used."""
+        """Whether its heading calls it old or wrong code."""
         heading = self.block.heading
         return bool(_OLD.search(heading)) and not _NEW.search(heading)
 
     @property
     def usage(self) -> bool:
-        """Whether it shows how the program is used or tested."""
+        """Whether it is a usage example or a test."""
         if re.search(
             r"^\s*(?:from solution import|import (?:unittest|pytest|solution)\b)", self.code, re.M
         ):
@@ -101,13 +101,13 @@ class _Piece:
 
 
 def extract_code(response: str, entry_point: str | None = None) -> Extracted:
-    """Take the program, and the files beside it, out of `response`; never raises.
+    """Return the program in `response` and the files beside it; never raises.
 
     The program is the last block that defines `entry_point`, joined with the blocks that it needs.
-    Without an entry point, or if no block defines it, the last block that is no usage example
-    counts. Blocks tagged as Python come before untagged ones; an unclosed block counts if there is
-    no complete one; a response without fences counts whole, or from its first to its last line of
-    Python. Thinking, shell commands and the prompts of an interactive session are no code.
+    Without an entry point, or if no block defines it, it is the last block that is not a usage
+    example. Blocks tagged as Python take precedence over untagged ones, and complete blocks over
+    an unclosed one. A response without fences is used whole, or from its first to its last line
+    of Python. Reasoning, shell commands and prompts of an interactive session are removed.
     """
     text = response.replace("\r\n", "\n").replace("\r", "\n")
     text = _TOKENS.sub("", split_thinking(text).answer)
@@ -120,7 +120,7 @@ def extract_code(response: str, entry_point: str | None = None) -> Extracted:
 
 
 def _choices(blocks: Sequence[Block]) -> Iterator[list[_Piece]]:
-    """Yield the blocks that may be code: the surest kind first."""
+    """Yield groups of blocks that may be code, the most certain kind first."""
     for closed in (True, False):
         for tagged in (True, False):
             found = [
@@ -149,7 +149,7 @@ def _pieces(block: Block) -> list[_Piece]:
 
 
 def _program(pieces: Sequence[_Piece], entry_point: str | None) -> list[_Piece]:
-    """Return the pieces that make the program, in order."""
+    """Return the pieces that form the program, in order."""
     kept = [piece for piece in pieces if piece.main and not piece.old] or [
         piece for piece in pieces if piece.main
     ]
@@ -171,7 +171,7 @@ def _program(pieces: Sequence[_Piece], entry_point: str | None) -> list[_Piece]:
 
 
 def _last_useful(pieces: Sequence[_Piece]) -> _Piece | None:
-    """Return the last piece; if it is only a helper of an earlier one, that one."""
+    """Return the last piece, or the last earlier piece that uses it."""
     if not pieces:
         return None
     last = pieces[-1]
@@ -180,7 +180,7 @@ def _last_useful(pieces: Sequence[_Piece]) -> _Piece | None:
 
 
 def _same_definitions(piece: _Piece, parts: Sequence[_Piece]) -> bool:
-    """Whether a piece is another version of what the program defines already."""
+    """Whether a piece redefines something that the program already defines."""
     return any(piece.defines & part.defines for part in parts)
 
 
@@ -198,7 +198,7 @@ def _files(blocks: Sequence[Block], parts: Sequence[_Piece]) -> dict[str, str]:
 
 
 def _headers(code: str) -> list[str]:
-    """Return the functions and classes of code that does not parse."""
+    """Return the names of functions and classes in code that may not parse."""
     return re.findall(r"^(?:async )?(?:def|class)[ \t]+(\w+)", code, re.MULTILINE)
 
 
@@ -213,7 +213,7 @@ def _is_session(code: str) -> bool:
 
 
 def _from_session(code: str) -> str | None:
-    """Return what was typed in an interactive session, if it is a program."""
+    """Return the input of an interactive session, if it is a program."""
     lines = [line[4:] for line in textwrap.dedent(code).split("\n") if _PROMPT.match(line)]
     typed = "\n".join(lines)
     tree = parsed(typed)
@@ -221,7 +221,7 @@ def _from_session(code: str) -> str | None:
 
 
 def _without_commands(code: str) -> str:
-    """Return code without a notebook's magics and shell lines."""
+    """Return code without notebook magics and shell lines."""
     lines = code.split("\n")
     return "\n".join(line for line in lines if not _NOTEBOOK.match(line))
 
@@ -234,7 +234,7 @@ def _is_shell(code: str) -> bool:
 
 
 def _bare(text: str) -> str | None:
-    """Return the program of a text without fences: the whole text, or its run of code lines."""
+    """Return the program of a text without fences: the whole text, or a run of code lines."""
     whole = text.strip("\n")
     for code in (whole, textwrap.dedent(whole)):
         tree = parsed(code)
@@ -244,7 +244,7 @@ def _bare(text: str) -> str | None:
 
 
 def _longest_run(lines: Sequence[str]) -> str | None:
-    """Return the longest piece of text that starts and ends with a line of Python."""
+    """Return the longest run of lines from the first possible start that parses as Python."""
     starts = [number for number, line in enumerate(lines) if _CODE_START.match(line)]
     for start in starts[:16]:
         for end in range(len(lines), max(start, len(lines) - _ENDS_TRIED), -1):

@@ -1,50 +1,60 @@
-"""Every error this package raises on purpose.
+"""The errors that this package raises for its callers.
 
     OpenCodeInterpreterError
-    ├── InputError        what the caller gave is wrong            (exit status 2)
-    └── OutsideError      something we depend on failed, with its owner  (exit status 3)
-        ├── ModelError
+    ├── InputError              the caller's argument, file or setting is wrong (exit status 2)
+    └── OutsideError            something outside failed; `owner` says what (exit status 3)
+        ├── ModelError          a model
         │   └── ContextOverflow
-        ├── SandboxError
-        ├── BenchmarkError
-        └── StoreError
+        ├── SandboxError        the sandbox
+        │   └── E2BTransientError       in tools.sandbox.e2b: another attempt may succeed
+        ├── BenchmarkError      a benchmark's files
+        └── StoreError          the database of runs
 
 What untrusted code did is never an exception: it is data in an `Execution`.
+
+The exceptions below are control flow. Each is caught within the package that defines it:
+
+    tools.models          AttemptFailed
+    tools.sandbox.inside  StepFailedError
+    tools.sandbox.local   ZygoteDiedError
+    tools.grading.inside  FailedError, WireError
+    tools.benchmarks      TimeLimitError
+    traces                Diverged, NotRecorded
 """
 
 from typing import ClassVar
 
 
 class OpenCodeInterpreterError(RuntimeError):
-    """The root of the tree; its text is one line for a person.
+    """The base of all errors; its text is one line for a person.
 
-    A RuntimeError, since LangGraph's server shows the text of those alone and its default retry
-    policy does not repeat them: our own retries are spent by then.
+    It is a RuntimeError because LangGraph's server shows the text of those alone, and because
+    LangGraph's default retry policy does not repeat them: our own retries are spent by then.
     """
 
 
 class InputError(OpenCodeInterpreterError):
-    """An argument, file or setting is wrong; the text names it, its value and the way out."""
+    """An argument, file or setting is wrong; the text names it, its value and the remedy."""
 
 
 class OutsideError(OpenCodeInterpreterError):
-    """An outside failure that outlived its retries; `owner` says whose it is."""
+    """Something outside failed and its retries are spent; `owner` says what."""
 
     owner: ClassVar[str]
 
 
 class ModelError(OutsideError):
-    """A model server could not be reached, refused, or answered nonsense."""
+    """A model server is unreachable, refuses the request, or sends an invalid answer."""
 
     owner = "model"
 
 
 class ContextOverflow(ModelError):
-    """A conversation is longer than its model's context; a shorter one may be answered."""
+    """The conversation is longer than the model's context; a shorter one may succeed."""
 
 
 class SandboxError(OutsideError):
-    """The sandbox could not be set up or broke; never the fault of the code in it."""
+    """The sandbox could not be set up, or it broke; the code inside it is never the cause."""
 
     owner = "sandbox"
 
@@ -56,6 +66,6 @@ class StoreError(OutsideError):
 
 
 class BenchmarkError(OutsideError):
-    """A benchmark's official file could not be had, or its reference solutions do not run."""
+    """A benchmark's official file is unavailable, or its reference solutions do not run."""
 
     owner = "benchmark"

@@ -1,4 +1,4 @@
-"""The person seam: a question about a turn in, a decision out."""
+"""The person seam: a question about a turn in, an answer out."""
 
 from typing import Any, Literal, Protocol
 
@@ -8,33 +8,33 @@ from opencodeinterpreter.tools.frozen import Frozen
 
 
 class Question(Frozen):
-    """What a person is shown when asked about a turn."""
+    """What a person sees when asked about a turn."""
 
     turn: int
     code: str | None
     result: str
-    """What running the code gave, in words."""
+    """The execution of the code, in words."""
     verdict: str
     """The judge's reason."""
 
 
-class Answer(Frozen):
-    """What a person decided: approve, words for the coder, edited code, or stop."""
+class PersonAnswer(Frozen):
+    """A person's decision: approve, feedback for the coder, edited code, or stop."""
 
     action: Literal["words", "edit", "approve", "stop"]
     text: str = Field(default="")
-    """The words, or the edited code; empty for approve and stop."""
+    """The feedback or the edited code; empty for `approve` and `stop`."""
 
     @model_validator(mode="before")
     @classmethod
-    def _from_words(cls, told: Any) -> Any:
-        """Take a bare string for words: it is what people type into LangGraph Studio."""
-        return {"action": "words", "text": told} if isinstance(told, str) else told
+    def _from_text(cls, value: Any) -> Any:
+        """Accept a bare string as feedback: that is what people type into LangGraph Studio."""
+        return {"action": "words", "text": value} if isinstance(value, str) else value
 
 
 class Person(Protocol):
-    """Somebody who can be asked; an answer may take days."""
+    """A person who answers questions; an answer may take days."""
 
-    async def ask(self, question: Question) -> Answer:
-        """Return the person's decision."""
+    async def ask(self, question: Question) -> PersonAnswer:
+        """Return the person's answer."""
         ...

@@ -14,7 +14,7 @@ from opencodeinterpreter.tools.models.protocol import (
     Role,
     message_ids,
 )
-from opencodeinterpreter.tools.person import Answer, Question
+from opencodeinterpreter.tools.person import PersonAnswer, Question
 from opencodeinterpreter.tools.runner import Program
 
 
@@ -109,7 +109,7 @@ class RecordedPerson:
         """Answer for the turns with human feedback."""
         self._record = record
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> PersonAnswer:
         """Return the recorded answer to a question about a turn."""
         turn = next(turn for turn in self._record.turns if turn.number == question.turn)
         feedback = turn.feedback
@@ -119,9 +119,9 @@ class RecordedPerson:
             if len(self._record.turns) <= question.turn:
                 raise NotRecorded
             edited = self._record.turns[question.turn]
-            return Answer(action="edit", text=edited.code or "")
+            return PersonAnswer(action="edit", text=edited.code or "")
         words = self._record.text(feedback.message) if feedback.message else ""
-        return Answer(action=feedback.action, text=words)
+        return PersonAnswer(action=feedback.action, text=words)
 
 
 def recorded_models(

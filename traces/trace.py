@@ -24,6 +24,7 @@ from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.canonical import canonical, digest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.validation import first_problem
 
 VERSION = 1
 """Traces of this version and older ones can be read."""
@@ -200,10 +201,7 @@ class _Reader:
         try:
             self._take(value)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            message = f"{self.name} line {number}: {where}: {first['msg']}"
-            raise InputError(message) from error
+            raise InputError(f"{self.name} line {number}: {first_problem(error)}") from error
         except InputError as error:
             raise InputError(f"{self.name} line {number}: {error}") from error
 

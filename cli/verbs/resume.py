@@ -22,7 +22,7 @@ from opencodeinterpreter.graph.runs import Run, open_run
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import find_run
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.person import Answer
+from opencodeinterpreter.tools.person import PersonAnswer
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 
 
@@ -44,10 +44,10 @@ def resume(
     if feedback is not None and not feedback.strip():
         raise InputError("--feedback is empty; say something")
     answers = [
-        *([Answer(action="approve")] if approve else []),
-        *([Answer(action="stop")] if stop else []),
-        *([Answer(action="words", text=feedback)] if feedback is not None else []),
-        *([Answer(action="edit", text=read_code(code, "code"))] if code else []),
+        *([PersonAnswer(action="approve")] if approve else []),
+        *([PersonAnswer(action="stop")] if stop else []),
+        *([PersonAnswer(action="words", text=feedback)] if feedback is not None else []),
+        *([PersonAnswer(action="edit", text=read_code(code, "code"))] if code else []),
     ]
     if len(answers) > 1:
         raise InputError("give one of --approve, --feedback, --code and --stop")
@@ -59,7 +59,7 @@ def resume(
 async def _resume(
     url: str,
     prefix: str,
-    answer: Answer | None,
+    answer: PersonAnswer | None,
     sandbox: SandboxName,
     deadline: float | None,
     trust: bool,

@@ -1,4 +1,4 @@
-"""What the tests of the vLLM stage ask, and the runs that they drive."""
+"""Requests and runs for the tests of the vLLM stage."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ WORDS: dict[str, Any] = {"prompt": "Print a number."}
 
 
 class FailingRunner:
-    """Every program ends with an error of its own, so that no run is solved or gets stuck."""
+    """Every program ends with a different error, so that no run is solved or gets stuck."""
 
     def __init__(self) -> None:
         self.ran = 0
@@ -69,18 +69,18 @@ async def drive(graph: Graph, chosen: Settings, task: dict[str, Any]) -> Record:
 
 
 def texts(record: Record) -> list[str]:
-    """Return what the coder said, turn by turn."""
+    """Return the coder's responses by turn."""
     return [record.text(turn.draft.message) for turn in record.turns if turn.draft]
 
 
 def cached(record: Record) -> list[int]:
-    """Return how many tokens of each prompt were in the cache."""
+    """Return the number of cached tokens of each prompt."""
     usages = [turn.draft.call.usage for turn in record.turns if turn.draft and turn.draft.call]
     return [usage.cached_tokens or 0 for usage in usages if usage]
 
 
 def children(parent: int, command: str) -> Sequence[int]:
-    """Return the ids of a process's children, and theirs, whose command line begins so."""
+    """Return the ids of a process's descendants whose command line starts with `command`."""
     found: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""The engines of the vLLM stage: one of each model for the whole session, since a start is slow."""
+"""The engines of the vLLM stage: one per model and session, since a start is slow."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from opencodeinterpreter.tools.models.vllm.engine import Engine
 from opencodeinterpreter.tools.models.vllm.options import vllm_options
 from tests.vllm_models import CONTEXT, make_smollm2, make_tiny
 
-# On a shared machine, one thread that waits is better than several that spin.
+# On a shared machine, threads must not spin.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -37,7 +37,7 @@ SMOLLM2: dict[str, Any] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark this folder's tests, and skip them where vLLM is not installed."""
+    """Mark this folder's tests, and skip them if vLLM is not installed."""
     here = Path(__file__).parent
     missing = pytest.mark.skipif(
         find_spec("vllm") is None, reason="vLLM is not installed here; run: make test-vllm"

@@ -110,7 +110,7 @@ async def test_bound_answers_always_validate(model: VLLMModel) -> None:
 async def test_free_strings_validate_after_our_checks_or_say_that_they_were_cut(
     model: VLLMModel,
 ) -> None:
-    """Decoding under a schema lets raw control characters through, and runs into the limit."""
+    """Constrained decoding lets raw control characters through, and can reach the limit."""
     schema = Opinion.model_json_schema()
     asked = [request(tokens=120, temperature=1, seed=n, json_schema=schema) for n in range(24)]
     answers = await asyncio.gather(*(model.complete(one) for one in asked))
@@ -120,7 +120,7 @@ async def test_free_strings_validate_after_our_checks_or_say_that_they_were_cut(
 
 
 async def test_a_schema_that_cannot_be_decoded_is_refused(model: VLLMModel) -> None:
-    with pytest.raises(ModelError, match="vLLM refuses the request"):
+    with pytest.raises(ModelError, match="vLLM refused the request"):
         await model.complete(request(json_schema={"type": "nonsense"}))
 
 
@@ -202,7 +202,7 @@ async def test_a_tool_that_must_be_called_is(chat: ChatVLLM) -> None:
     assert call["name"] == "negate" and type(call["args"]["flag"]) is bool
     either = await chat.bind_tools([add, negate], tool_choice="any").ainvoke("Not?", max_tokens=99)
     assert len(either.tool_calls) + len(either.invalid_tool_calls) == 1
-    with pytest.raises(ValueError, match="'sub' names no tool; there are add"):
+    with pytest.raises(ValueError, match="'sub' is not a tool; choose one of add"):
         chat.bind_tools([add], tool_choice="sub")
 
 
@@ -234,7 +234,7 @@ async def test_an_engine_killed_in_mid_run_is_one_clear_error_and_the_run_resume
             {"max_model_length": 100},
             "no engine option 'max_model_length'; did you mean max_model_l",
         ),
-        ({"dtype": "nonsense"}, "refuses the model or an option: .*dtype"),
+        ({"dtype": "nonsense"}, "rejects the model or an option: .*dtype"),
         ({"chat_template": "/none.jinja"}, "chat template /none.jinja cannot be read"),
     ],
 )
@@ -248,6 +248,6 @@ async def test_a_wrong_option_is_refused(
 
 async def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="vLLM refuses the model"):
+    with pytest.raises(InputError, match="vLLM rejects the model"):
         async with open_models({"coder": f"vllm:{tmp_path}"}):
             pass

@@ -1,4 +1,4 @@
-"""SmolLM2 by a vLLM server that is started, watched and asked over its OpenAI API."""
+"""SmolLM2 on a supervised vLLM server, over its OpenAI API."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def endpoint(server: Server) -> Endpoint:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(smollm2_folder: Path) -> AsyncIterator[Server]:
-    # In bfloat16 a prompt's rounding depends on what of it was cached, and greedy text on that.
+    # In bfloat16, rounding depends on which part of a prompt was cached, and greedy text on it.
     options = vllm_options(str(smollm2_folder), {**SMOLLM2, "dtype": "float32"})
     server = Server("vllm-serve:smollm2", options)
     async with server.running():
@@ -129,7 +129,7 @@ async def running_requests(server: Server) -> int:
 async def test_a_server_killed_in_mid_run_is_started_again_and_the_run_ends_as_undisturbed(
     model: ServedModel, server: Server, tmp_path: Path
 ) -> None:
-    """Asked through the supervisor the run goes on; asked as any server, it fails and resumes."""
+    """With the supervisor the run continues; without it, the run fails and resumes."""
     chosen = settings(model.spec, turns=3, tokens=200)
     async with (
         open_store(str(tmp_path / "runs.sqlite")) as store,

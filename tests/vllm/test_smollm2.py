@@ -1,4 +1,4 @@
-"""SmolLM2 by vLLM in this process: sane text, a solved task, a cache that serves later turns."""
+"""SmolLM2 with vLLM in this process: text, a solved task, cache hits in later turns."""
 
 import json
 
@@ -53,4 +53,4 @@ async def test_each_turn_finds_more_of_its_prompt_in_the_cache(model: VLLMModel)
     graph = build_graph({"coder": model}, FailingRunner())
     record = await drive(graph, settings("vllm:smollm2", turns=4, tokens=160), WORDS)
     hits = cached(record)[1:]
-    assert hits == sorted(hits) and hits[-1] > hits[0]  # by blocks, of 128 tokens on a processor
+    assert hits == sorted(hits) and hits[-1] > hits[0]  # in blocks of 128 tokens on a CPU

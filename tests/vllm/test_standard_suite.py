@@ -32,7 +32,7 @@ _SENSE = (
 
 
 class TestChatVLLM(suite.ChatModelIntegrationTests):  # type: ignore[misc]
-    """With SmolLM2, greedy, on one engine."""
+    """SmolLM2, greedy, on one engine."""
 
     @pytest.fixture(autouse=True)
     def _engine(self, smollm2: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The chat templates that the page on models gives for the paper's models."""
+"""The chat templates in docs/models.md for the paper's models."""
 
 import re
 from pathlib import Path

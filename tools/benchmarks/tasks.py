@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName, read_benchmark
 from opencodeinterpreter.tools.benchmarks.mbpp_inputs import python_inputs
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.validation import first_problem
 
 
 class _Plain(BaseModel):
@@ -90,8 +91,7 @@ def _task(name: BenchmarkName, line: bytes, where: str) -> Task:
     except KeyError as error:
         raise InputError(f"{where}: no task of {name}: it has no {error}") from None
     except ValidationError as error:
-        wrong = error.errors()[0]
-        raise InputError(f"{where}: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
+        raise InputError(f"{where}: {first_problem(error)}") from None
     except (ValueError, TypeError, SyntaxError, StopIteration, RecursionError) as error:
         raise InputError(f"{where}: no task of {name}: {error}") from None
 

@@ -1,19 +1,19 @@
-"""A breaker: an endpoint that is dead for one caller is dead for all of them."""
+"""A circuit breaker: stops all callers from waiting for an endpoint that is down."""
 
 import time
 
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 
 FAILURES = 8
-"""Attempts in a row that must fail before an endpoint counts as dead."""
+"""Consecutive failed attempts after which an endpoint may count as down."""
 PATIENCE_SECONDS = 5.0
-"""How long they must have failed: many callers meet a server's short rest all at once."""
+"""How long the failures must last: many callers can fail at once during a short outage."""
 REST_SECONDS = 15.0
-"""How long a dead endpoint is left alone before one attempt tries it again."""
+"""How long an endpoint that is down gets no requests before one attempt tries it again."""
 
 
 class Breaker:
-    """Counts an endpoint's failures over all callers and answers for it while it is dead."""
+    """Counts an endpoint's failures over all callers and fails at once while it is down."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Breaker:
         self._shut_until: float | None = None
 
     def check(self) -> None:
-        """Raise AttemptFailed while the endpoint is dead; let one attempt through after a rest."""
+        """Raise AttemptFailed while the endpoint is down; after a rest, let one attempt through."""
         if self._last is None or self._shut_until is None:
             return
         now = time.monotonic()
@@ -39,16 +39,16 @@ class Breaker:
             return
         raise AttemptFailed(
             Fault(
-                text=f"the server is dead: {self._failed} attempts in a row failed, "
+                text=f"the server is down: {self._failed} attempts in a row failed, "
                 f"the last with {self._last.text}",
                 advice=self._last.advice,
-                passing=False,
+                transient=False,
             )
         )
 
     def note(self, fault: Fault | None) -> None:
-        """Take in how an attempt went; only faults of the endpoint itself count."""
-        if fault is None or not fault.dead:
+        """Record the result of an attempt (`None`: success); only faults of the endpoint count."""
+        if fault is None or not fault.down:
             self._failed, self._last, self._shut_until = 0, None, None
             return
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The client of any server that speaks OpenAI's chat protocol."""
+"""The client of any server with OpenAI's chat API."""
 
 import asyncio
 import os
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 _NO_KEY = "none"
-"""Sent where no key is known: clients insist on one, local servers ignore it."""
+"""Sent if there is no key: clients require one, local servers ignore it."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model is served, and the key that goes there and nowhere else."""
+    """Where a model is served, and the key for that server alone."""
 
     spec: str
     name: str
     url: str
     key: SecretStr
     through_proxy: bool = True
-    """Whether the proxy variables of the environment are obeyed."""
+    """Whether the environment's proxy variables apply."""
 
     @property
     def is_openai(self) -> bool:
@@ -48,7 +48,7 @@ class Endpoint:
 
 
 def is_openai(url: str) -> bool:
-    """Return whether `url` leads to OpenAI's own host, over TLS."""
+    """Return whether `url` is on OpenAI's own host, over TLS."""
     parts = urlsplit(url)
     return parts.scheme == "https" and parts.hostname == urlsplit(OPENAI_URL).hostname
 
@@ -56,8 +56,9 @@ def is_openai(url: str) -> bool:
 def api_key(url: str, options: ModelOptions) -> SecretStr:
     """Return the key for the server at `url`, read from the environment.
 
-    OPENAI_API_KEY goes to OpenAI's own host alone; any other host gets a key only from a variable
-    that the options name. Raises InputError where the variable is unset, unfit or refused.
+    OPENAI_API_KEY is sent to OpenAI's own host alone; any other host gets a key only from the
+    variable `options.key_variable`. Raises InputError if the variable is unset, not allowed for
+    this host, or does not contain a valid key.
     """
     variable = options.key_variable
     if is_openai(url):
@@ -67,13 +68,14 @@ def api_key(url: str, options: ModelOptions) -> SecretStr:
     elif variable == OPENAI_KEY_VARIABLE:
         raise InputError(
             f"{OPENAI_KEY_VARIABLE} is never sent to {urlsplit(url).hostname}; "
-            "put that server's key into another variable and name that one"
+            "put that server's key into another variable and name it with "
+            "--set client.key_variable=NAME"
         )
     value = os.environ.get(variable, "").strip()
     if not value:
         raise InputError(f"the API key for {url} is missing: set the variable {variable}")
     if not (value.isascii() and value.isprintable() and " " not in value):
-        raise InputError(f"the variable {variable} holds no API key: it has blanks or odd letters")
+        raise InputError(f"{variable} is not a valid API key: blank or non-ASCII character")
     return SecretStr(value)
 
 
@@ -87,11 +89,11 @@ class OpenAIModel(LangChainModel):
         self._endpoint = endpoint
 
     def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
-        """Return sampling parameters by the names that this server knows.
+        """Return the sampling parameters by this server's names.
 
-        Token limit and schema go in the body as they are: langchain would rename the one for
-        every server (OpenAI's newer models refuse `max_tokens`, older servers know nothing else)
-        and would raise on an answer that the other's limit cut.
+        Token limit and schema go into the body unchanged. Langchain would rename the limit for
+        every server (OpenAI's newer models refuse `max_tokens`, older servers know nothing else),
+        and would raise for a schema-bound answer that the limit cut.
         """
         sampling = request.sampling
         limit = "max_completion_tokens" if self._endpoint.is_openai else "max_tokens"
@@ -102,33 +104,33 @@ class OpenAIModel(LangChainModel):
         return {**plain, "extra_body": body}
 
     def check(self, message: "AIMessage") -> None:
-        """Raise AttemptFailed for an answer without a finish reason: it broke off on its way."""
+        """Raise AttemptFailed if there is no finish reason: the connection broke off."""
         if not message.response_metadata.get("finish_reason"):
             raise AttemptFailed(
                 Fault(
                     text="the answer broke off",
-                    advice="check the server and what lies between",
-                    passing=True,
+                    advice="check the server and the network",
+                    transient=True,
                 )
             )
 
     def hide(self, text: str) -> str:
-        """Return `text` without any key; some servers repeat theirs in their refusal."""
+        """Return `text` with all keys replaced; some servers repeat the key when they refuse it."""
         key = self._endpoint.key.get_secret_value()
         return without_keys(text, "" if key == _NO_KEY else key)
 
 
 @asynccontextmanager
 async def open_endpoint(endpoint: Endpoint, options: ModelOptions) -> AsyncIterator[OpenAIModel]:
-    """Yield the model at `endpoint`; its connections are closed at the end."""
+    """Yield the model at `endpoint`; close its connections at the end."""
     async with open_chat(endpoint, options) as chat:
         yield OpenAIModel(chat, endpoint, options)
 
 
 @asynccontextmanager
 async def open_chat(endpoint: Endpoint, options: ModelOptions) -> "AsyncIterator[ChatOpenAI]":
-    """Yield langchain's client of `endpoint`; its connections are closed at the end."""
-    # Importing the client and reading certificates take a second that the event loop has not.
+    """Yield langchain's client of `endpoint`; close its connections at the end."""
+    # Importing the client and reading certificates block for about a second.
     client, chat = await asyncio.to_thread(_client, endpoint, options)
     try:
         yield chat
@@ -147,7 +149,7 @@ def _client(endpoint: Endpoint, options: ModelOptions) -> "tuple[openai.AsyncOpe
         max_retries=0,
         timeout=timeout,
         default_headers=None if endpoint.is_openai else _foreign_headers(endpoint.key),
-        # A redirect could carry the conversation to another host.
+        # A redirect could send the conversation to another host.
         http_client=openai.DefaultAsyncHttpxClient(
             trust_env=endpoint.through_proxy, follow_redirects=False, timeout=timeout
         ),
@@ -167,7 +169,7 @@ def _client(endpoint: Endpoint, options: ModelOptions) -> "tuple[openai.AsyncOpe
 
 
 def _foreign_headers(key: SecretStr) -> dict[str, Any]:
-    """Return headers that undo what the client would add from OPENAI_* variables on any host."""
+    """Return headers that remove what the client adds from OPENAI_* variables for any host."""
     import openai
 
     custom = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
@@ -180,7 +182,7 @@ def _foreign_headers(key: SecretStr) -> dict[str, Any]:
 
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the protocol's wrapping of `schema`."""
+    """Return `schema` as the value of OpenAI's `response_format`."""
     return {
         "type": "json_schema",
         "json_schema": {"name": TOOL, "schema": schema, "strict": is_strict(schema)},

@@ -1,8 +1,8 @@
-"""What a failed attempt means: whether it may pass, how long to wait, what to do about it.
+"""Classifies a failed attempt: whether to retry, how long to wait, what to advise.
 
-Clients of different providers raise different classes, none of which may be imported here (they
-are heavy, and not all installed). What they share is an HTTP status, a response with headers, and
-the names of their base classes; those are read.
+Providers' clients raise classes of their own, which cannot be imported here: they are heavy, and
+not all are installed. So the HTTP status, the response headers and the names of base classes are
+read, which all of them have.
 """
 
 import asyncio
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-_PASSING_STATUS = frozenset({408, 409, 425, 429})
-_REFUSING_STATUS = frozenset({400, 404, 415, 422, 501})
-_PASSING_CLASSES = frozenset(
+from opencodeinterpreter.tools.validation import first_problem
+
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+_REFUSED_STATUS = frozenset({400, 404, 415, 422, 501})
+_TRANSIENT_CLASSES = frozenset(
     {
         "APIConnectionError",
         "ConnectionError",
@@ -34,25 +36,25 @@ _OVERFLOW_WORDS = (
 
 @dataclass(frozen=True)
 class Fault:
-    """Why an attempt failed, in words for a person."""
+    """Why an attempt failed, for a person and for the retry policy."""
 
     text: str
-    """As the client told it: at any length, and with any key that is in it."""
+    """The client's text, of any length; it may contain an API key."""
     advice: str
-    passing: bool
+    transient: bool
     """Whether another attempt may succeed."""
     wait: float = 0.0
-    """Seconds that the server asks to wait before the next attempt."""
+    """Seconds to wait before the next attempt, as the server asks."""
     overflow: bool = False
     """Whether the request is longer than the model's context."""
     refused: bool = False
-    """Whether the server understood nothing wrong but the request itself."""
-    dead: bool = False
-    """Whether this is what a dead server looks like: a broken connection, silence, an HTTP 5xx."""
+    """Whether the server rejected this form of request, so that another form may succeed."""
+    down: bool = False
+    """Whether the server seems down: a broken connection, no answer, or HTTP 5xx."""
 
 
 class AttemptFailed(Exception):
-    """One attempt failed; never leaves this package's models."""
+    """One attempt failed. Private to tools.models: `complete` turns it into a ModelError."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.text)
@@ -60,14 +62,14 @@ class AttemptFailed(Exception):
 
 
 def fault_of(error: Exception) -> Fault:
-    """Return what `error`, raised by a chat client, means."""
+    """Classify `error`, which a chat client raised."""
     if isinstance(error, AttemptFailed):
         return error.fault
     if _overflows(error):
         return Fault(
             text=_words(error),
             advice="the conversation is longer than the model's context; use fewer turns",
-            passing=False,
+            transient=False,
             overflow=True,
         )
     status = _status(error)
@@ -75,59 +77,59 @@ def fault_of(error: Exception) -> Fault:
         return Fault(
             text=f"HTTP {status}: {_words(error)}",
             advice=_advice(status),
-            passing=_may_pass(status, error),
+            transient=_transient_status(status, error),
             wait=_retry_after(error),
-            refused=status in _REFUSING_STATUS,
-            dead=status >= 500,
+            refused=status in _REFUSED_STATUS,
+            down=status >= 500,
         )
-    if any(kind.__name__ in _PASSING_CLASSES for kind in type(error).__mro__):
+    if any(kind.__name__ in _TRANSIENT_CLASSES for kind in type(error).__mro__):
         return Fault(
             text=_words(error),
-            advice="check that the server runs and can be reached",
-            passing=True,
-            dead=True,
+            advice="check that the server runs and is reachable",
+            transient=True,
+            down=True,
         )
     return Fault(
-        text=f"an answer that makes no sense ({type(error).__name__}: {_words(error)})",
+        text=f"invalid answer ({type(error).__name__}: {_words(error)})",
         advice="check that the URL is that of an OpenAI-compatible chat API",
-        passing=False,
+        transient=False,
     )
 
 
 def silence(seconds: float) -> Fault:
-    """Return the fault of an attempt that was not answered within `seconds`."""
+    """Return the fault of an attempt that got no answer within `seconds`."""
     return Fault(
         text=f"no answer within {seconds:g} s",
-        advice="check the server, or allow a call more time",
-        passing=True,
-        dead=True,
+        advice="check the server, or raise client.attempt_seconds and client.timeout_seconds",
+        transient=True,
+        down=True,
     )
 
 
 def _status(error: Exception) -> int | None:
-    """Return the HTTP status, which a stream that broke off tells only in its body."""
+    """Return the HTTP status; a stream that broke off has it only in its body."""
     status = getattr(error, "status_code", None)
     if status is None and isinstance(body := getattr(error, "body", None), Mapping):
         status = body.get("code")
     return status if isinstance(status, int) and 300 <= status < 600 else None
 
 
-def _may_pass(status: int, error: Exception) -> bool:
+def _transient_status(status: int, error: Exception) -> bool:
     if getattr(error, "code", None) == "insufficient_quota":
         return False
-    return status in _PASSING_STATUS or status >= 500
+    return status in _TRANSIENT_STATUS or status >= 500
 
 
 def _retry_after(error: Exception) -> float:
     headers = getattr(getattr(error, "response", None), "headers", {})
     try:
         return max(0.0, float(headers.get("retry-after", 0)))
-    except ValueError:  # a date; the ordinary backoff serves
+    except ValueError:  # a date: use the ordinary backoff
         return 0.0
 
 
 def _overflows(error: Exception) -> bool:
-    """Return whether `error` says that the context is too short; langchain knows OpenAI's only."""
+    """Whether `error` reports a context overflow; langchain recognises OpenAI's only."""
     if any(kind.__name__ == "ContextOverflowError" for kind in type(error).__mro__):
         return True
     text = str(error)
@@ -139,22 +141,21 @@ def _advice(status: int) -> str:
         case 401 | 403:
             return "check the API key and the variable that holds it"
         case 404:
-            return "check the model's name and the URL, which mostly ends in /v1"
+            return "check the model's name and the URL, which usually ends in /v1"
         case 408 | 409 | 425 | 429:
-            return "the server is busy or a quota is spent; resume the run later"
+            return "the server is busy or a quota is used up; resume the run later"
         case _ if status >= 500:
-            return "the server is in trouble; resume the run when it is well"
+            return "the server failed; resume the run when it works again"
         case _ if status < 400:
-            return "the server redirects, which is not followed; name the URL that it points to"
+            return "redirects are not followed; use the URL that the server redirects to"
         case _:
-            return "the server refuses the request; check the sampling settings against its answer"
+            return "the server refused the request; check the sampling settings"
 
 
 def _words(error: BaseException) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where} is {first['input']!r}: {first['msg']}"
+        problem = first_problem(error)
+        return f"{problem.place} is {problem.value!r}: {problem.message}"
     body = getattr(error, "body", None)
     told = body.get("message") if isinstance(body, Mapping) else None
     text = str(told or error) or type(error).__name__

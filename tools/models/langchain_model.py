@@ -1,4 +1,4 @@
-"""Any langchain chat model as a `Model`, with retries and a hard deadline around it."""
+"""Any langchain chat model as a `Model`, with retries and a hard deadline."""
 
 import asyncio
 import time
@@ -29,19 +29,21 @@ if TYPE_CHECKING:
 
 _LONGEST_TEXT = 600
 _MOST_TOKENS = 2**48
-"""More than any call takes, and so few that the sums of a run stay within 64 bits."""
+"""More than any call uses, and few enough that the sums of a run fit into 64 bits."""
 _backoff = wait_random_exponential(multiplier=0.5, max=20)
 
 
 class LangChainModel:
     """A langchain chat model behind the model seam.
 
-    It is called through `ainvoke`, so that callbacks see it and LangGraph's
-    `stream_mode="messages"` streams its tokens. Retries are counted here: give the chat model
-    none of its own. An attempt that fails in mid-stream has shown its tokens already.
+    The layers, outermost first: `complete` adds retries, the deadline and the price of the call;
+    `_try_ways` tries the ways to ask for a schema-bound answer until the server accepts one, and
+    remembers it; `_guarded_call` adds the circuit breaker; `_call_once` makes one call with its
+    time limit. Public methods beside `complete` are hooks for subclasses.
 
-    A schema-bound answer is asked for in the best of its `ways` that the server takes; which one
-    that is, is remembered.
+    Calls go through `ainvoke`, so callbacks see them and LangGraph's `stream_mode="messages"`
+    streams their tokens. The chat model must not retry by itself. An attempt that fails in
+    mid-stream has already streamed its tokens.
     """
 
     ways: ClassVar[Sequence[Way]] = ("tool", "words")
@@ -58,16 +60,16 @@ class LangChainModel:
 
     @property
     def spec(self) -> str:
-        """The name by which records know this model."""
+        """The spec that records name this model by."""
         return self._spec
 
     async def complete(self, request: Request) -> Response:
-        """Answer `request`; raises ModelError when its retries or its deadline are spent."""
+        """Answer `request`; raises ModelError when the retries or the deadline are spent."""
         started = time.monotonic()
         retrying = self._retrying()
         try:
             async with asyncio.timeout(self._options.timeout_seconds) as deadline:
-                response: Response = await retrying(self._attempt, request)
+                response: Response = await retrying(self._try_ways, request)
         except AttemptFailed as failed:
             raise self._error(failed, retrying) from None
         except TimeoutError:
@@ -86,25 +88,25 @@ class LangChainModel:
         )
 
     async def ready(self) -> None:
-        """Wait until an attempt makes sense; raises AttemptFailed where none ever will."""
+        """Wait until the model can be called; raises AttemptFailed if it never can."""
 
     def arguments(self, request: Request, way: Way = "words") -> dict[str, Any]:
-        """Return what `ainvoke` is given beside the messages; override it for other names."""
+        """Return the keyword arguments of `ainvoke`; override it for other names."""
         return request.sampling.model_dump(exclude_none=True)
 
     def check(self, message: "AIMessage") -> None:
-        """Raise AttemptFailed where `message` is no whole answer."""
+        """Raise AttemptFailed if `message` is incomplete."""
 
     def fault(self, error: Exception) -> Fault:
-        """Return what an error of the chat model means."""
+        """Classify an error of the chat model."""
         return fault_of(error)
 
     def hide(self, text: str) -> str:
-        """Return `text` without any key."""
+        """Return `text` with all keys replaced."""
         return without_keys(text)
 
     def response(self, message: "AIMessage") -> Response:
-        """Return what `message` says; the caller fills in what the message doesn't know."""
+        """Convert `message`; `complete` fills in the rest."""
         told = message.response_metadata
         refusal = message.additional_kwargs.get("refusal")
         finish = told.get("finish_reason") or told.get("stop_reason") or "unknown"
@@ -115,14 +117,14 @@ class LangChainModel:
             usage=_usage(message),
         )
 
-    async def _attempt(self, request: Request) -> Response:
-        """Ask in the best way that the server takes."""
+    async def _try_ways(self, request: Request) -> Response:
+        """Call in the best way that the server accepts."""
         if request.json_schema is None:
-            return await self._ask(request, "words")
+            return await self._guarded_call(request, "words")
         refused: AttemptFailed | None = None
         for at, way in enumerate(self._ways):
             try:
-                response = await self._ask(request, way)
+                response = await self._guarded_call(request, way)
             except AttemptFailed as failed:
                 if not failed.fault.refused:
                     raise
@@ -130,20 +132,20 @@ class LangChainModel:
             else:
                 self._ways = self._ways[at:]
                 return response
-        assert refused, "the last way is always words"
+        assert refused, "a loop without a response had at least one refusal"
         raise refused
 
-    async def _ask(self, request: Request, way: Way) -> Response:
+    async def _guarded_call(self, request: Request, way: Way) -> Response:
         self._breaker.check()
         try:
-            response = await self._invoke(request, way)
+            response = await self._call_once(request, way)
         except AttemptFailed as failed:
             self._breaker.note(failed.fault)
             raise
         self._breaker.note(None)
         return response
 
-    async def _invoke(self, request: Request, way: Way) -> Response:
+    async def _call_once(self, request: Request, way: Way) -> Response:
         await self.ready()
         chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
         messages = [(message.role, message.content) for message in request.messages]
@@ -156,7 +158,7 @@ class LangChainModel:
             return self.response(message)
         except TimeoutError:
             raise AttemptFailed(silence(self._options.attempt_seconds)) from None
-        except Exception as error:  # any client's any class: the seam attributes it to the model
+        except Exception as error:  # clients raise any class; all mean a failed call
             raise AttemptFailed(self.fault(error)) from None
 
     def _bound(self, schema: Mapping[str, Any]) -> "Runnable[LanguageModelInput, AIMessage]":
@@ -164,9 +166,9 @@ class LangChainModel:
             return self._chat.bind_tools([tool_of(schema)], tool_choice=TOOL)
         except (NotImplementedError, TypeError, ValueError) as error:
             fault = Fault(
-                text=f"it can be given no tools ({type(error).__name__})",
-                advice="name another model",
-                passing=False,
+                text=f"the model does not support tools ({type(error).__name__})",
+                advice="use another model",
+                transient=False,
                 refused=True,
             )
             raise AttemptFailed(fault) from None
@@ -174,7 +176,7 @@ class LangChainModel:
     def _retrying(self) -> AsyncRetrying:
         options = self._options
         return AsyncRetrying(
-            retry=retry_if_exception(_passing),
+            retry=retry_if_exception(_is_transient),
             wait=_wait,
             stop=stop_after_attempt(options.retries + 1)
             | stop_before_delay(options.timeout_seconds),
@@ -190,16 +192,16 @@ class LangChainModel:
         fault = failed.fault
         attempts = retrying.statistics.get("attempt_number", 1)
         tries = f" after {attempts} attempts" if attempts > 1 else ""
-        wait = f" (it asks to wait {fault.wait:g} s)" if fault.wait else ""
-        # A key that is cut before it is hidden keeps a part.
+        wait = f" (the server asks to wait {fault.wait:g} s)" if fault.wait else ""
+        # Hide keys before cutting: a key that is cut first would stay in part.
         told = self.hide(fault.text)
         told = told if len(told) <= _LONGEST_TEXT else f"{told[:_LONGEST_TEXT]}…"
         kind = ContextOverflow if fault.overflow else ModelError
         return kind(f"model {self._spec}: {told}{tries}{wait}; {fault.advice}")
 
 
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, AttemptFailed) and error.fault.passing
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, AttemptFailed) and error.fault.transient
 
 
 def _wait(state: RetryCallState) -> float:
@@ -210,7 +212,10 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _finish(response: Response, max_tokens: int) -> str:
-    """Return why an answer ended, telling the two limits apart: servers cut without a word."""
+    """Return the finish reason; `context` if the context, not `max_tokens`, cut the answer.
+
+    Servers report `length` for both.
+    """
     usage = response.usage
     if response.finish == "length" and usage and usage.output_tokens < max_tokens:
         return "context"
@@ -218,7 +223,7 @@ def _finish(response: Response, max_tokens: int) -> str:
 
 
 def _usage(message: "AIMessage") -> Usage | None:
-    """Return what a server counted; a count that can be none is unknown, and the answer stands."""
+    """Return the server's token counts; `None` if they are missing or impossible."""
     told: Mapping[str, Any] = message.usage_metadata or {}
     asked, answered = _tokens(told.get("input_tokens")), _tokens(told.get("output_tokens"))
     if asked is None or answered is None:

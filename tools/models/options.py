@@ -1,4 +1,4 @@
-"""How model servers are called: keys, deadlines and retries."""
+"""How models are called: keys, time limits, retries, prices, engine options."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,33 +10,32 @@ from opencodeinterpreter.tools.models.prices import Price
 
 
 class ModelOptions(Frozen):
-    """What every model client obeys; recorded with a run, so it names a key and never holds one."""
+    """Settings of every model client. They are recorded, so they name a key but never hold one."""
 
     key_variable: str | None = None
-    """The environment variable that holds the API key.
+    """The environment variable with the API key.
 
-    `None` means OPENAI_API_KEY for OpenAI's own host and no key for any other.
+    `None` means OPENAI_API_KEY for OpenAI's own host and no key for any other host.
     """
     timeout_seconds: float = Field(default=600.0, gt=0)
-    """The hard deadline of one call, all its attempts and the waits between them included."""
+    """The deadline of one call, with all its attempts and the waits between them."""
     attempt_seconds: float = Field(default=180.0, gt=0)
-    """How long one attempt may take before it counts as a fault that may pass."""
+    """The time limit of one attempt; it is retried after that."""
     retries: int = Field(default=3, ge=0, lt=2**63)
-    """How often a call is tried again after a fault that may pass."""
-    # Left out of the dump while empty, so that records from before they were there keep their
-    # digests.
+    """How often a call is retried after a temporary fault."""
+    # Left out of the dump while empty, so that older records keep their digests.
     prices: dict[str, Price] = Field(default={}, exclude_if=lambda prices: not prices)
-    """Prices by spec. A model without one has costs that are unknown, not none."""
+    """Prices by spec. The cost of a model without a price is unknown, not zero."""
     engine: dict[str, Any] = Field(default={}, exclude_if=lambda engine: not engine)
-    """Options of vLLM's engine by vLLM's own names, for `vllm:` and `vllm-serve:`."""
+    """Engine options by vLLM's own names, for `vllm:` and `vllm-serve:`."""
 
     @field_validator("engine")
     @classmethod
     def _storable(cls, engine: dict[str, Any]) -> dict[str, Any]:
-        """Refuse numbers that no store can hold, at any depth."""
+        """Refuse numbers of more than 64 bits, which no store can hold, at any depth."""
         for number in _numbers(engine):
             if not -(2**63) <= number < 2**63:
-                raise ValueError(f"{number} is no number of at most 64 bits")
+                raise ValueError(f"{number} does not fit into 64 bits")
         return engine
 
 

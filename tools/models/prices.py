@@ -1,4 +1,4 @@
-"""What tokens cost, where that is known."""
+"""The price of tokens, where it is known."""
 
 from pydantic import Field
 
@@ -9,16 +9,16 @@ _TOKENS = 1_000_000
 
 
 class Price(Frozen):
-    """The price of a million tokens, in any unit of money; limits and costs are in the same."""
+    """The price of a million tokens, in any currency; limits and costs use the same one."""
 
     input: float = Field(ge=0, lt=2**63)
     output: float = Field(ge=0, lt=2**63)
     cached: float | None = Field(default=None, ge=0, lt=2**63)
-    """For input tokens out of the server's cache; `None` means the same as `input`."""
+    """The price of input tokens from the server's cache; `None` means the same as `input`."""
 
     def of(self, usage: Usage) -> float:
-        """Return what a call of this usage costs."""
-        # Some servers count the cached tokens beside the others.
+        """Return the cost of a call with this usage."""
+        # Some servers do not include the cached tokens in the input tokens.
         cached = min(usage.cached_tokens or 0, usage.input_tokens)
         cached_price = self.input if self.cached is None else self.cached
         fresh = (usage.input_tokens - cached) * self.input

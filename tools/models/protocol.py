@@ -1,7 +1,7 @@
 """The model seam: a request as plain data in, a response out.
 
-A `Request` sits above any client and holds no ids, so equal questions have equal digests;
-that is what makes a recorded call comparable with a live one.
+A `Request` is independent of any client and holds no ids, so equal requests have equal digests.
+That makes a recorded call comparable with a live one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.frozen import Frozen
 
 Role = Literal["coder", "judge", "critic"]
-"""Who asks. Each role may have a model of its own."""
+"""Which node asks. Each role may have a model of its own."""
 
 
 class Message(Frozen):
@@ -32,15 +32,15 @@ class Message(Frozen):
 
 @lru_cache(maxsize=4096)
 def _message_id(parent: str | None, role: str, content: str) -> str:
-    # Each question of a run repeats all messages of the one before.
+    # Each request of a run repeats all messages of the one before.
     return digest({"parent": parent, "role": role, "content": content})
 
 
 def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
-    """Return one id a message, each the sha256 of role, content and the id before it.
+    """Return one id per message: the sha256 of role, content and the id before it.
 
-    The last id therefore names the whole conversation, and a conversation that goes on keeps
-    the ids that it had: storing messages by id stores each once, however many calls repeat it.
+    The last id identifies the whole conversation, and a longer conversation keeps the ids of its
+    beginning. So messages stored by id are stored once, however many calls repeat them.
     """
     ids: list[str] = []
     for message in messages:
@@ -50,17 +50,17 @@ def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
 
 
 class Sampling(Frozen):
-    """How a response is drawn. `None` leaves the server's own default."""
+    """Sampling parameters. `None` means the server's default."""
 
     temperature: float | None = Field(default=0.0, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int = Field(default=1024, ge=1, lt=2**63)
-    """Most tokens of one response; the paper uses 1024."""
+    """The maximum number of tokens of one response; the paper uses 1024."""
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
 
 
 class Position(Frozen):
-    """Where in a run a call stands: turn, role and number within the role, both from 1."""
+    """The position of a call in a run: turn, role, and number within both, counted from 1."""
 
     turn: int
     role: Role
@@ -68,30 +68,30 @@ class Position(Frozen):
 
 
 class Request(Frozen):
-    """One question to a model."""
+    """One request to a model."""
 
     messages: tuple[Message, ...] = Field(min_length=1)
     sampling: Sampling = Sampling()
     json_schema: Mapping[str, Any] | None = None
-    """The JSON schema that the answer should obey; the asker validates all the same."""
+    """The JSON schema of the answer; the caller still validates the answer."""
     at: Position
-    """Where it is asked; not part of the digest."""
+    """Its position in the run; not part of the digest."""
     dropped: int = 0
-    """How many exchanges were left out so that the rest fits; not part of the digest."""
+    """How many exchanges were left out to fit the context; not part of the digest."""
 
     @property
     def digest(self) -> str:
         """The sha256 of messages, sampling and schema.
 
-        Recorded calls are found by it: a field that is added later stays out of it while it has
-        its default.
+        Recorded calls are compared by it, so a field that is added later must not change it while
+        the field has its default.
         """
         settings = self.model_dump(mode="json", include={"sampling", "json_schema"})
         return digest({"messages": message_ids(self.messages)[-1], **settings})
 
 
 class Usage(Frozen):
-    """Tokens and money of one call, as the server counted them. `None` means unknown, never 0."""
+    """Tokens and cost of one call, as the server counted them. `None` means unknown, never 0."""
 
     input_tokens: int = Field(ge=0, lt=2**63)
     output_tokens: int = Field(ge=0, lt=2**63)
@@ -100,19 +100,19 @@ class Usage(Frozen):
 
 
 class Response(Frozen):
-    """What a model answered."""
+    """A model's answer to a request."""
 
     text: str
     model: str
-    """The name that the server gave for itself."""
+    """The model's name as the server reports it."""
     finish: str = "stop"
-    """Why it ended: `stop`, `length`, or the server's own word.
+    """Why it ended: `stop`, `length`, or another reason of the server's.
 
-    `context` is a `length` that the server chose itself: the context was full before `max_tokens`.
+    `context` means that the context was full before `max_tokens` was reached.
     """
     usage: Usage | None = None
     seconds: float = 0.0
-    """Wall time, retries included."""
+    """Wall time, with retries."""
     attempts: int = 1
     thinking: str | None = None
     """What the model wrote to itself before the text. `None`: the text may still hold it."""
@@ -123,12 +123,13 @@ class Model(Protocol):
 
     @property
     def spec(self) -> str:
-        """The spec string that names it, as in `openai:NAME@URL`."""
+        """Its spec, such as `openai:NAME@URL`."""
         ...
 
     async def complete(self, request: Request) -> Response:
-        """Answer `request`; raises ModelError when its retries are spent.
+        """Answer `request`.
 
-        A request that is longer than the model's context raises ContextOverflow.
+        Raises ModelError when the retries are spent, and ContextOverflow if the request is longer
+        than the model's context.
         """
         ...

@@ -1,27 +1,28 @@
-"""`scripted:FILE`: replies from a TOML file, for demonstrations and tests; always labelled.
+"""`scripted:FILE`: replies from a TOML file, for demonstrations and tests.
 
     [[coder]]
-    reply = '''...'''            # or replies = ['''...''', '''...'''], one a draft
+    reply = '''...'''            # or replies = ['''...''', '''...'''], one per draft
     delay = 0.5                  # optional, seconds
     [[coder]]
-    when = "Execution result"    # optional: what the last message must contain
+    when = "Execution result"    # optional: text that the last message must contain
     reply = '''...'''
     [[critic]]
     reply = "..."
 
-Nothing is remembered between calls, so a resumed run is answered like an undisturbed one. The
-coder's next reply is found from the conversation: after reply j comes reply j + 1, provided that
-the last message holds what its `when` asks for; else reply j comes again, and so does the last
-one for ever. Where the last assistant message is no reply of the file (somebody edited it), the
-number of the turn counts instead. Critic and judge answer by the number of the turn. Where an
-entry has several `replies`, the n-th call of a turn (the n-th draft; a question asked again) gets
-the n-th, and calls beyond the last get the last.
+The model keeps no state between calls, so a resumed run gets the same replies as an uninterrupted
+one. The conversation determines the coder's next reply: entry j + 1 follows entry j if the last
+message contains its `when` text; otherwise entry j is repeated. The last entry is repeated from
+then on. If the last assistant message is not in the file (a person edited it), the number of the
+turn decides. Critic and judge reply by the number of the turn. If an entry has several `replies`,
+the n-th call of a turn (the n-th draft, or a repeated question) gets the n-th, and later calls get
+the last.
 """
 
 import asyncio
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Request, Response, Role
+from opencodeinterpreter.tools.models.spec import Spec
+from opencodeinterpreter.tools.validation import first_problem
 
 _ROLES: tuple[Role, ...] = ("coder", "critic", "judge")
 
@@ -54,8 +58,8 @@ class _Entry(Frozen):
         return any(text.strip() == own.strip() for own in self.texts)
 
 
-class ScriptedModel:
-    """Answers each role from its entries; see the module's text for the rules."""
+class ScriptFileModel:
+    """Answers each role from its entries; see the module's docstring for the rules."""
 
     def __init__(self, name: str, spec: str, entries: Mapping[Role, tuple[_Entry, ...]]) -> None:
         self._name = name
@@ -69,17 +73,17 @@ class ScriptedModel:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The roles that the file has entries for."""
+        """The roles that have entries in the file."""
         return tuple(role for role, entries in self._entries.items() if entries)
 
     async def complete(self, request: Request) -> Response:
-        """Answer `request`; raises ModelError where the file has no entries for its role."""
+        """Answer `request`; raises ModelError if the file has no entries for its role."""
         started = time.monotonic()
         entries = self._entries[request.at.role]
         if not entries:
             raise ModelError(
                 f"model {self._spec}: the file has no [[{request.at.role}]] entries; "
-                f"add one, or name another model for the {request.at.role}"
+                f"add one, or use another model for the {request.at.role}"
             )
         if request.at.role == "coder":
             entry = entries[_coder_index(entries, request)]
@@ -93,8 +97,14 @@ class ScriptedModel:
         )
 
 
-def load_scripted(path: Path, spec: str) -> ScriptedModel:
-    """Read the file at `path`; raises InputError naming the file and the entry at fault."""
+@asynccontextmanager
+async def open_scripted(spec: Spec, options: ModelOptions) -> AsyncIterator[ScriptFileModel]:
+    """Yield the model of a `scripted:` spec; raises InputError as `load_scripted` does."""
+    yield await asyncio.to_thread(load_scripted, Path(spec.name), spec.text)
+
+
+def load_scripted(path: Path, spec: str) -> ScriptFileModel:
+    """Read the file at `path`; raises InputError with the file and the wrong entry."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -102,16 +112,16 @@ def load_scripted(path: Path, spec: str) -> ScriptedModel:
     except OSError as error:
         raise InputError(f"{spec}: {path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from None
+        raise InputError(f"{path} is not valid TOML: {error}") from None
     entries = {role: _entries(path, role, content.get(role, [])) for role in _ROLES}
     if not any(entries.values()):
-        raise InputError(f"{path} holds no replies: add a [[coder]] entry with a reply")
-    return ScriptedModel(path.stem, spec, entries)
+        raise InputError(f"{path} has no replies: add a [[coder]] entry with a reply")
+    return ScriptFileModel(path.stem, spec, entries)
 
 
 def _entries(path: Path, role: Role, raw: Any) -> tuple[_Entry, ...]:
     if not isinstance(raw, list):
-        raise InputError(f"{path}: {role} is one table; write [[{role}]], a list of entries")
+        raise InputError(f"{path}: {role} must be a list of entries: write [[{role}]]")
     found: list[_Entry] = []
     for number, item in enumerate(raw, start=1):
         try:
@@ -119,27 +129,26 @@ def _entries(path: Path, role: Role, raw: Any) -> tuple[_Entry, ...]:
         except ValidationError as error:
             raise InputError(f"{path}: {role} entry {number}: {_complaint(error)}") from None
         if role != "coder" and entry.when is not None:
-            raise InputError(f"{path}: {role} entry {number}: only a coder's entry may say when")
+            raise InputError(f"{path}: {role} entry {number}: `when` is for [[coder]] only")
         found.append(entry)
     return tuple(found)
 
 
 def _complaint(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; known are {', '.join(_Entry.model_fields)}"
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    problem = first_problem(error)
+    if problem.kind == "extra_forbidden":
+        return f"unknown key {problem.place!r}; known are {', '.join(_Entry.model_fields)}"
+    return str(problem)
 
 
 def _coder_index(entries: tuple[_Entry, ...], request: Request) -> int:
-    """Return the index of the entry that answers a coder's request."""
+    """Return the index of the entry for a coder's request."""
     said = _last_assistant(request.messages)
     if said is None:
         return 0
     before = request.at.turn - 2
     spoken = [index for index, entry in enumerate(entries) if entry.said(said)]
-    # A reply that stands twice in the file is told apart by the turn.
+    # If the same reply occurs more than once, the turn decides.
     current = min(spoken, key=lambda index: abs(index - before)) if spoken else before
     current = min(max(current, 0), len(entries) - 1)
     following = min(current + 1, len(entries) - 1)

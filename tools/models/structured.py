@@ -1,4 +1,4 @@
-"""Answers that obey a JSON schema: the ways to ask for one, and what to make of what comes."""
+"""Structured output: ways to ask for JSON under a schema, and tolerant parsing of the answer."""
 
 import ast
 import json
@@ -12,37 +12,37 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
 Way = Literal["schema", "tool", "words"]
-"""How a schema-bound answer is asked for, best first.
+"""How to ask for an answer under a schema, best first.
 
-`schema`: the server decodes under the schema. `tool`: the answer is the call of a tool with that
-schema. `words`: the conversation's own words must do.
+`schema`: constrained decoding at the server. `tool`: the call of a tool with that schema.
+`words`: the prompt alone.
 """
 
 TOOL = "answer"
-"""The name of the one tool of a `tool` call, and of the schema."""
+"""The name of the tool, and of the schema."""
 
-_DECODER = json.JSONDecoder(strict=False)  # decoding under a schema lets control characters through
+_DECODER = json.JSONDecoder(strict=False)  # constrained decoding lets control characters through
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BRACES_TRIED = 64
-"""Each costs a parse of the rest, while the event loop waits."""
+"""Each costs a parse of the rest, which blocks the event loop."""
 _QUOTED = re.compile(r"^[ \t]*>.*$|(?<!`)`[^`\n]+`(?!`)", re.MULTILINE)
 _FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Return whether strict decoding under `schema` can be asked for.
+    """Return whether `schema` allows `strict`.
 
-    OpenAI refuses it for a schema with optional or additional properties.
+    OpenAI refuses it for schemas with optional or additional properties.
     """
     closed = schema.get("additionalProperties") is False
     return closed and set(schema.get("required", ())) == set(schema.get("properties", ()))
 
 
 def tool_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the one tool whose call is an answer under `schema`.
+    """Return the tool whose arguments are an answer under `schema`.
 
-    Without `strict`, vLLM holds only the call to a form, and its arguments to none.
+    Without `strict`, vLLM does not constrain the arguments.
     """
     function = {
         "name": TOOL,
@@ -54,7 +54,7 @@ def tool_of(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tool_text(message: "AIMessage") -> str | None:
-    """Return the arguments of a message's first tool call as JSON; `None` where it has none."""
+    """Return the arguments of a message's first tool call as JSON; `None` if there is no call."""
     if message.tool_calls:
         return json.dumps(message.tool_calls[0]["args"], ensure_ascii=False)
     if message.invalid_tool_calls:

@@ -1,4 +1,4 @@
-"""Trying a model: a word, and an answer under a schema."""
+"""Checks a model with two short requests: a word, and an answer under a schema."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ from opencodeinterpreter.tools.models.protocol import (
     Role,
     Sampling,
 )
-from opencodeinterpreter.tools.models.scripted import ScriptedModel
+from opencodeinterpreter.tools.models.scripted import ScriptFileModel
 from opencodeinterpreter.tools.models.structured import object_in
 
 _SCHEMA = {
@@ -23,7 +23,7 @@ _SCHEMA = {
 
 
 class Trial(BaseModel):
-    """What a model said to two questions."""
+    """A model's answers to the two requests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,15 +32,15 @@ class Trial(BaseModel):
 
     @property
     def obeys(self) -> bool:
-        """Whether the second answer holds to its schema."""
+        """Whether the second answer matches its schema."""
         found = object_in(self.bound.text)
         return found is not None and isinstance(found.get("ready"), bool) and len(found) == 1
 
 
 async def try_model(model: Model) -> Trial:
-    """Ask a model for a word and for a bound answer; raises ModelError where it does not answer."""
-    # The judge is who asks for bound answers; a script may have replies for others alone.
-    role = model.roles[-1] if isinstance(model, ScriptedModel) else "judge"
+    """Ask for a word and for an answer under a schema; raises ModelError if there is no answer."""
+    # The judge asks for answers under a schema; a script may have replies for other roles only.
+    role = model.roles[-1] if isinstance(model, ScriptFileModel) else "judge"
     return Trial(
         word=await model.complete(_question("Answer with the single word ready.", role, 1)),
         bound=await model.complete(

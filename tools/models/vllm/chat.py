@@ -1,6 +1,6 @@
 """vLLM's engine as a langchain chat model.
 
-Import this module only where vLLM is used: it imports langchain.
+Import this module only if vLLM is used: it imports langchain.
 """
 
 import json
@@ -47,10 +47,10 @@ _SAMPLING = (
 class ChatVLLM(BaseChatModel):
     """A langchain chat model over an engine in this process.
 
-    Fields may also be given with a call, and so may vLLM's other sampling parameters and a
-    `json_schema` to decode under. A tool is called where `tool_choice` names it or is "any": the
-    answer is then decoded under the tool's schema. With "auto" the model's own way of calling is
-    read by vLLM's `tool_call_parser`, an option of the engine.
+    A call may override the fields, and add vLLM's other sampling parameters and a `json_schema`
+    for constrained decoding. If `tool_choice` is a tool's name or "any", the answer is decoded
+    under that tool's schema. With "auto", vLLM's `tool_call_parser`, an option of the engine,
+    parses the calls that the model writes.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -81,13 +81,13 @@ class ChatVLLM(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model with tools; raises ValueError where it could not call them."""
+        """Return the model with tools; raises ValueError if it cannot call them."""
         choice = tool_choice or "auto"
         formatted = [convert_to_openai_tool(tool) for tool in tools]
         if choice == "auto" and self.engine.options.tool_call_parser is None:
             raise ValueError(
                 'tool_choice "auto" needs vLLM\'s engine option tool_call_parser, such as hermes; '
-                'or choose "any", or a tool by its name'
+                'or pass "any" or the name of a tool'
             )
         if choice not in ("auto", "none"):
             forced(formatted, choice)
@@ -100,7 +100,7 @@ class ChatVLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        output = self.engine.generate_blocking(self._asked(messages, stop, kwargs))
+        output = self.engine.generate_blocking(self._generation(messages, stop, kwargs))
         return self._result(output, kwargs)
 
     async def _agenerate(
@@ -110,7 +110,7 @@ class ChatVLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        output = await self.engine.generate(self._asked(messages, stop, kwargs))
+        output = await self.engine.generate(self._generation(messages, stop, kwargs))
         return self._result(output, kwargs)
 
     def _stream(
@@ -120,7 +120,7 @@ class ChatVLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        asked = self._asked(messages, stop, {**kwargs, "n": 1})
+        asked = self._generation(messages, stop, {**kwargs, "n": 1})
         if asked.tools:
             yield _whole(self._result(self.engine.generate_blocking(asked), kwargs))
             return
@@ -140,8 +140,8 @@ class ChatVLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        asked = self._asked(messages, stop, {**kwargs, "n": 1})
-        if asked.tools:  # whether it is a call shows when it is whole
+        asked = self._generation(messages, stop, {**kwargs, "n": 1})
+        if asked.tools:  # a call can be parsed only when it is complete
             yield _whole(self._result(await self.engine.generate(asked), kwargs))
             return
         written = 0
@@ -153,7 +153,7 @@ class ChatVLLM(BaseChatModel):
                 await run_manager.on_llm_new_token(piece.text, chunk=chunk)
             yield chunk
 
-    def _asked(
+    def _generation(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> Generation:
         sampling = {name: kwargs.get(name, getattr(self, name, None)) for name in _SAMPLING}
@@ -183,7 +183,7 @@ class ChatVLLM(BaseChatModel):
         return ChatResult(generations=generations)
 
     def _calls(self, text: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of a message that may call a tool."""
+        """Return the message fields for a text that may call a tool."""
         tools, choice = kwargs["tools"], kwargs.get("tool_choice", "auto")
         parser = self.engine.options.tool_call_parser
         if choice == "none" or (choice == "auto" and parser is None):
@@ -214,7 +214,7 @@ class ChatVLLM(BaseChatModel):
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:
-    """Return a finished answer as the one chunk of a stream."""
+    """Return a complete answer as a single chunk."""
     message = result.generations[0].message
     assert isinstance(message, AIMessage)
     calls = [*message.tool_calls, *message.invalid_tool_calls]

@@ -1,7 +1,7 @@
-"""vLLM's asynchronous engine in this process, in a thread with an event loop of its own.
+"""vLLM's asynchronous engine in this process, in a thread with its own event loop.
 
-There it can be asked from any event loop or thread, and neither its start, which takes a minute,
-nor its tokenizer holds up the caller's loop.
+Any event loop or thread can call it there. Its start, which takes a minute, and its tokenizer do
+not block the caller's loop.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ class Generation:
     messages: Sequence[Mapping[str, Any]]
     """In OpenAI's form."""
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    """By the names of vLLM's SamplingParams; the model's own defaults fill the rest."""
+    """By the names of vLLM's SamplingParams; the model's defaults apply to the rest."""
     json_schema: Mapping[str, Any] | None = None
     tools: Sequence[Mapping[str, Any]] | None = None
 
 
 class Engine:
-    """One engine for all roles and runs; built at the start, and anew after it has died."""
+    """One engine for all roles and runs; rebuilt at the next call after it has died."""
 
     def __init__(self, spec: str, options: VLLMOptions) -> None:
         self.spec = spec
@@ -55,26 +55,29 @@ class Engine:
         self._llm: AsyncLLM | None = None
 
     async def start(self) -> None:
-        """Build the engine; raises InputError for a wrong option or model, else ModelError."""
-        await asyncio.wrap_future(self._there(self._alive()))
+        """Build the engine.
+
+        Raises InputError if the model or an option is invalid, ModelError for other failures.
+        """
+        await asyncio.wrap_future(self._submit(self._alive()))
 
     async def generate(self, asked: Generation) -> "RequestOutput":
-        """Return the finished output; cancelling the caller aborts the request."""
-        return await asyncio.wrap_future(self._there(self._finished(asked)))
+        """Return the complete output; cancelling the caller aborts the request."""
+        return await asyncio.wrap_future(self._submit(self._finished(asked)))
 
     def generate_blocking(self, asked: Generation) -> "RequestOutput":
-        """Return the finished output to a caller without an event loop."""
-        return self._there(self._finished(asked)).result()
+        """Return the complete output, for a caller without an event loop."""
+        return self._submit(self._finished(asked)).result()
 
     async def stream(self, asked: Generation) -> AsyncIterator["RequestOutput"]:
-        """Yield what is new of the output, as it comes; leaving the loop aborts the request."""
+        """Yield each new piece of the output; closing the iterator aborts the request."""
         caller = asyncio.get_running_loop()
         queue: asyncio.Queue[RequestOutput | None] = asyncio.Queue()
 
         def put(output: "RequestOutput | None") -> None:
             caller.call_soon_threadsafe(queue.put_nowait, output)
 
-        pumping = self._there(self._pumped(asked, put))
+        pumping = self._submit(self._pumped(asked, put))
         try:
             while (output := await queue.get()) is not None:
                 yield output
@@ -83,9 +86,9 @@ class Engine:
             pumping.cancel()
 
     def stream_blocking(self, asked: Generation) -> Iterator["RequestOutput"]:
-        """Yield what is new of the output to a caller without an event loop."""
+        """Yield each new piece of the output, for a caller without an event loop."""
         queue: SimpleQueue[RequestOutput | None] = SimpleQueue()
-        pumping = self._there(self._pumped(asked, queue.put))
+        pumping = self._submit(self._pumped(asked, queue.put))
         try:
             while (output := queue.get()) is not None:
                 yield output
@@ -95,25 +98,25 @@ class Engine:
 
     def tokenizer(self) -> Any:
         """Return the model's tokenizer."""
-        assert self._llm is not None, "only a started engine is asked"
+        assert self._llm is not None, "start() comes first"
         return self._llm.get_tokenizer()
 
     async def unfinished(self) -> int:
-        """Return how many requests the engine works on."""
-        llm = await asyncio.wrap_future(self._there(self._alive()))
+        """Return the number of unfinished requests."""
+        llm = await asyncio.wrap_future(self._submit(self._alive()))
         return len(llm.output_processor.request_states)
 
     async def close(self) -> None:
-        """End the engine and its processes."""
+        """Stop the engine and its processes."""
         await asyncio.shield(asyncio.to_thread(self._close))
 
     def _close(self) -> None:
-        self._there(self._ended()).result(_END_SECONDS)
+        self._submit(self._ended()).result(_END_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_END_SECONDS)
         self._loop.close()
 
-    def _there(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _ended(self) -> None:
@@ -145,7 +148,7 @@ class Engine:
     async def _pumped(
         self, asked: Generation, put: Callable[["RequestOutput | None"], None]
     ) -> None:
-        """Put each piece of the output as it comes, and None after the last or a failure."""
+        """Call `put` with each piece of the output, then with None, also after a failure."""
         try:
             async for output in self._outputs(asked, delta=True):
                 put(output)
@@ -188,13 +191,13 @@ def _built(spec: str, options: VLLMOptions) -> "AsyncLLM":
     try:
         args: Any = {"model": options.model, **options.engine}
         config = AsyncEngineArgs(**args).create_engine_config()
-    except Exception as error:  # pydantic's, transformers', torch's … : all mean a wrong option
-        raise InputError(f"{spec}: vLLM refuses the model or an option: {_line(error)}") from error
+    except Exception as error:  # from pydantic, transformers, torch …: all mean a wrong option
+        raise InputError(f"{spec}: vLLM rejects the model or an option: {_line(error)}") from error
     try:
         return AsyncLLM.from_vllm_config(config)
     except Exception as error:
         raise ModelError(
-            f"{spec}: vLLM's engine did not start: {_line(error)}; see what it logged, and try "
+            f"{spec}: vLLM's engine did not start: {_line(error)}; see its log, and try "
             "less memory (client.engine.gpu_memory_utilization, kv_cache_memory_bytes)"
         ) from error
 
@@ -206,9 +209,9 @@ def _line(error: Exception) -> str:
 
 @asynccontextmanager
 async def open_engine(spec: str, options: VLLMOptions) -> AsyncIterator[Engine]:
-    """Yield a running engine; it and its processes end with the context.
+    """Yield a running engine; it and its processes stop when the context ends.
 
-    Raises InputError for a wrong model or option and ModelError where the engine does not start.
+    Raises InputError if the model or an option is invalid, ModelError if the engine does not start.
     """
     engine = Engine(spec, options)
     try:

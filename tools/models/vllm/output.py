@@ -1,4 +1,4 @@
-"""What vLLM puts out, in langchain's forms: usage, log probabilities, tool calls."""
+"""Converts vLLM's output to langchain's types: usage, log probabilities, tool calls."""
 
 import json
 import uuid
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput, RequestOutput
 
 ANY = frozenset({"any", "required", "True"})
-"""Tool choices that mean: call one of them."""
+"""Values of `tool_choice` that mean: call one of the tools."""
 
 
 def usage_of(output: "RequestOutput", written: int) -> UsageMetadata:
-    """Return the tokens of a request that has written so many; a prompt counts once for all n."""
+    """Return the usage of a request with `written` output tokens; n answers share one prompt."""
     read = len(output.prompt_token_ids or ())
     return UsageMetadata(
         input_tokens=read,
@@ -27,7 +27,7 @@ def usage_of(output: "RequestOutput", written: int) -> UsageMetadata:
 
 
 def metadata_of(model: str, made: "CompletionOutput") -> dict[str, Any]:
-    """Return why an answer ended, and its tokens' probabilities where they were asked for."""
+    """Return the finish reason, and the log probabilities if they were requested."""
     metadata: dict[str, Any] = {
         "model_name": model,
         "model_provider": "vllm",
@@ -41,7 +41,7 @@ def metadata_of(model: str, made: "CompletionOutput") -> dict[str, Any]:
 
 
 def logprobs_of(made: "CompletionOutput") -> list[dict[str, Any]]:
-    """Return each token of an answer with its log probability and the likeliest others."""
+    """Return each token of an answer with its log probability and the likeliest alternatives."""
     content = []
     for token, likely in zip(made.token_ids, made.logprobs or (), strict=False):
         entries = {
@@ -53,18 +53,18 @@ def logprobs_of(made: "CompletionOutput") -> list[dict[str, Any]]:
 
 
 def forced(tools: Sequence[Mapping[str, Any]], choice: str) -> Sequence[Mapping[str, Any]]:
-    """Return the tools of which one must be called; raises ValueError for an unknown name."""
+    """Return the tools that `choice` allows; raises ValueError for an unknown name."""
     if choice in ANY:
         return tools
     named = [tool for tool in tools if tool["function"]["name"] == choice]
     if not named:
         names = ", ".join(tool["function"]["name"] for tool in tools)
-        raise ValueError(f"tool_choice {choice!r} names no tool; there are {names}, or any")
+        raise ValueError(f"tool_choice {choice!r} is not a tool; choose one of {names}, or any")
     return named
 
 
 def call_schema(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the schema of a call of one of `tools`: of a single tool its arguments alone."""
+    """Return the schema of a call of one of `tools`; for a single tool, of its arguments alone."""
     parameters = [_parameters(tool) for tool in tools]
     if len(tools) == 1:
         return parameters[0]
@@ -84,7 +84,7 @@ def call_schema(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def forced_call(
     tools: Sequence[Mapping[str, Any]], text: str
 ) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    """Return the call that an answer under `call_schema` makes, sound or not."""
+    """Return the call in an answer under `call_schema`, as a valid or an invalid one."""
     name = tools[0]["function"]["name"] if len(tools) == 1 else None
     identity = f"call_{uuid.uuid4().hex[:24]}"
     try:
@@ -102,7 +102,7 @@ def forced_call(
 def own_calls(
     parser: str, tokenizer: Any, tools: Sequence[Mapping[str, Any]], text: str
 ) -> tuple[str, list[ToolCall]]:
-    """Return an answer's words and the calls that vLLM's parser of that name finds in it."""
+    """Return an answer's text and the calls that vLLM's parser named `parser` finds in it."""
     from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
     from vllm.tool_parsers import ToolParserManager
 

@@ -1,4 +1,4 @@
-"""`vllm-serve:MODEL`: a vLLM server that is started, watched and started again when it dies."""
+"""`vllm-serve:MODEL`: a vLLM server that is started, watched and restarted when it dies."""
 
 import asyncio
 import contextlib
@@ -23,6 +23,7 @@ from opencodeinterpreter.tools.models.breaker import Breaker
 from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_chat
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
 from opencodeinterpreter.tools.models.options import ModelOptions
+from opencodeinterpreter.tools.models.spec import Spec
 from opencodeinterpreter.tools.models.vllm.options import (
     VLLMOptions,
     server_arguments,
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
 _START_SECONDS = 1800.0
-"""A large model is read from a slow disk for many minutes."""
+"""Reading a large model from a slow disk takes many minutes."""
 _END_SECONDS = 15.0
 _POLL_SECONDS = 0.25
 _RESTARTS = 3
-"""Starts in a row, without one that succeeds, before the server is given up."""
+"""Failed restarts in a row after which the server is given up."""
 
 log = logging.getLogger("opencodeinterpreter")
 
 
 class Server:
-    """A vLLM server in a process group of its own; its URL and key stay over restarts."""
+    """A vLLM server in its own process group; restarts keep its URL and key."""
 
     def __init__(self, spec: str, options: VLLMOptions) -> None:
         self.spec = spec
@@ -64,8 +65,8 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The id of the process, and of its group."""
-        assert self._process is not None, "only a started server has one"
+        """The id of the process and of its group."""
+        assert self._process is not None, "the server is not started"
         return self._process.pid
 
     async def ready(self) -> None:
@@ -76,11 +77,11 @@ class Server:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the server up for as long as the context is open.
+        """Keep the server up until the context ends.
 
-        Raises ModelError where its first start fails.
+        Raises ModelError if the first start fails.
         """
-        # An unlinked file: nothing is left of it, however this process ends.
+        # An unlinked file: nothing is left behind, however this process ends.
         output = await asyncio.to_thread(tempfile.TemporaryFile)
         watching: asyncio.Task[None] | None = None
         try:
@@ -97,11 +98,11 @@ class Server:
             output.close()
 
     async def _watch(self, output: IO[bytes]) -> None:
-        """Start the server again whenever it ends."""
+        """Restart the server whenever it ends, until it is given up."""
         while self._process is not None:
             await self._process.wait()
             self._healthy.clear()
-            log.warning("%s: the server ended (%s); it is started again", self.spec, self._status())
+            log.warning("%s: the server ended (%s); restarting it", self.spec, self._status())
             for _ in range(_RESTARTS):
                 await self._end()
                 if await self._start(output):
@@ -109,15 +110,15 @@ class Server:
             else:
                 said = await asyncio.to_thread(_last_of, output)
                 self._given_up = Fault(
-                    text=f"vLLM's server ended and did not start again: {said}",
-                    advice="see that memory suffices and nothing else ends it; resume the run then",
-                    passing=False,
+                    text=f"vLLM's server ended and did not restart: {said}",
+                    advice="check memory and that nothing kills it; then resume the run",
+                    transient=False,
                 )
                 self._healthy.set()
                 return
 
     async def _start(self, output: IO[bytes]) -> bool:
-        """Start the process and wait for its health; return whether it got so far."""
+        """Start the process and wait until it is healthy; return whether it is."""
         self.starts += 1
         await asyncio.to_thread(_emptied, output)
         self._process = await asyncio.create_subprocess_exec(
@@ -143,7 +144,7 @@ class Server:
         return False
 
     async def _answers(self) -> bool:
-        """Return whether the health page answers 200."""
+        """Return whether GET /health answers 200."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
@@ -157,7 +158,7 @@ class Server:
             writer.close()
 
     async def _end(self) -> None:
-        """End the process and its whole group."""
+        """Stop the process and its whole group."""
         process = self._process
         if process is None:
             return
@@ -179,14 +180,14 @@ class Server:
 
 
 class ServedModel(OpenAIModel):
-    """A model of a server that is watched: an attempt waits for a restart that is under way."""
+    """The model of a supervised server; an attempt waits while the server restarts."""
 
     def __init__(
         self, chat: "ChatOpenAI", endpoint: Endpoint, options: ModelOptions, server: Server
     ) -> None:
         super().__init__(chat, endpoint, options)
         self._server = server
-        self._breaker = Breaker(failures=math.inf)  # the supervisor knows whether it is dead
+        self._breaker = Breaker(failures=math.inf)  # the supervisor knows whether it is down
 
     async def ready(self) -> None:
         """Wait until the server answers; raises AttemptFailed once it has been given up."""
@@ -194,15 +195,15 @@ class ServedModel(OpenAIModel):
 
 
 @asynccontextmanager
-async def open_served(spec: str, model: str, options: ModelOptions) -> AsyncIterator[ServedModel]:
-    """Yield the model of a server of our own, which ends with the context.
+async def open_served(spec: Spec, options: ModelOptions) -> AsyncIterator[ServedModel]:
+    """Yield the model of a vLLM server that runs until the context ends.
 
-    Raises InputError for a wrong option and ModelError where the server does not start.
+    Raises InputError if an option is invalid, ModelError if the server does not start.
     """
-    server = Server(spec, vllm_options(model, options.engine))
+    server = Server(spec.text, vllm_options(spec.name, options.engine))
     async with server.running():
         endpoint = Endpoint(
-            spec=spec,
+            spec=spec.text,
             name=server.name,
             url=server.url,
             key=SecretStr(server.key),
@@ -220,13 +221,13 @@ def _free_port() -> int:
 
 
 def _emptied(output: IO[bytes]) -> None:
-    output.seek(0)  # a process that writes into it shares the place
+    output.seek(0)  # the server's file descriptor shares this position
     output.truncate()
 
 
 def _last_of(output: IO[bytes]) -> str:
-    """Return the last error that the server wrote."""
+    """Return the last line with an error, or the last line, of the server's output."""
     output.seek(0)
     said = output.read().decode(errors="replace").strip().splitlines()
     errors = [line for line in said if "Error" in line]
-    return (errors or said or ["it said nothing"])[-1].strip()[:400]
+    return (errors or said or ["no output"])[-1].strip()[:400]

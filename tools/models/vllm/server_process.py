@@ -1,7 +1,7 @@
-"""The child process behind `vllm-serve:`: vLLM's own OpenAI server, for as long as stdin is open.
+"""The child process of `vllm-serve:`: vLLM's OpenAI server, until stdin is closed.
 
-It reads one line of JSON, the server's arguments, and leads a process group of its own, so that
-the engine's processes end with it, however its parent ends.
+It reads the server's arguments as one line of JSON. It leads its own process group, so that the
+engine's processes end with it, however its parent ends.
 """
 
 import json
@@ -16,7 +16,7 @@ _GRACE_SECONDS = 6.0
 
 
 def main() -> None:
-    """Serve with the arguments on the first line of stdin until stdin is closed."""
+    """Serve with the arguments in the first line of stdin until stdin is closed."""
     arguments: list[str] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     sys.argv = ["vllm", *arguments]

@@ -1,12 +1,12 @@
-"""A small server that speaks OpenAI's chat protocol, and misbehaves on request.
+"""A local server of OpenAI's chat API that misbehaves on request.
 
     async with OpenAIServer(["def f(): ...", Refusal(429, retry_after=0.1), Silence()]) as server:
         spec = f"openai:tiny@{server.url}"
 
-    with serve(...) as server:      # the same, in a thread of its own
+    with serve(...) as server:      # the same, in another thread
 
-Each chat request takes the next step of the script, and the last step for ever after. A step is
-a text, a `Reply` or one of the faults. What was asked is in `requests`.
+Each chat request takes the next step of the script; the last step is repeated. A step is a text,
+a `Reply` or one of the faults. `requests` holds the requests received so far.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, streamed by words where the request asks for that."""
+    """An answer, streamed word by word if the request asks for streaming."""
 
     text: str
     finish: str | None = "stop"
@@ -43,26 +43,26 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Silence:
-    """No answer for as long as the client waits."""
+    """No answer, until the client goes away."""
 
 
 @dataclass(frozen=True)
 class Hangup:
-    """The connection is closed; `after` words of a streamed reply, or at once."""
+    """The connection is closed: after `after` words of a streamed reply, or at once."""
 
     after: int | None = None
     in_body: bool = False
-    """Whether a head that promises a body comes first."""
+    """Whether to send the response headers first."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A body as it stands, whatever was asked."""
+    """A response body, sent unchanged."""
 
     body: str
     content_type: str = "application/json"
     cut: bool = False
-    """Whether a longer body was promised."""
+    """Whether Content-Length is larger than the body."""
 
 
 Step = str | Reply | Refusal | Silence | Hangup | Raw
@@ -74,7 +74,7 @@ NO_CHOICES = Raw('{"id": "x", "object": "chat.completion", "model": "tiny", "cho
 
 @dataclass(frozen=True)
 class Received:
-    """One request."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -88,7 +88,7 @@ class Received:
 
 
 class OpenAIServer:
-    """The server; see the module's text."""
+    """The server; see the module's docstring. `async with` starts and stops it."""
 
     def __init__(self, script: Sequence[Step] = ("ok",), model: str = "tiny") -> None:
         self.script: Sequence[Step] = script
@@ -212,7 +212,7 @@ class OpenAIServer:
 
 @contextlib.contextmanager
 def serve(script: Sequence[Step] = ("ok",), model: str = "tiny") -> Iterator[OpenAIServer]:
-    """Run the server in a thread of its own, for tests that start programs."""
+    """Run the server in another thread, for tests that start programs."""
     server = OpenAIServer(script, model)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
