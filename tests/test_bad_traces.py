@@ -1,6 +1,7 @@
 """Trace files that are none, broken, or of another release: one line with the line's number."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,14 +112,15 @@ def test_a_missing_file_is_named(tmp_path: Path, verb: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('"seconds":0.0', '"seconds":1e999', "too large a number"),
+        (r'"seconds":[\d.e-]+', '"seconds":1e999', "too large a number"),
         ('"reason":"', '"reason":"\\ud800', "half a character"),
-        ('"models":{"coder"', '"models":{"cook"', "cook"),
+        (r'"models":\{"coder"', '"models":{"cook"', "cook"),
         ('"critic":"execution"', '"critics":"execution"', "critic"),
     ],
 )
 def test_what_no_run_can_hold_is_refused(
     tmp_path: Path, trace: str, old: str, new: str, says: str
 ) -> None:
-    assert old in trace
-    refused(tmp_path, trace.replace(old, new, 1), "line ", says)
+    changed, count = re.subn(old, lambda _: new, trace, count=1)
+    assert count == 1
+    refused(tmp_path, changed, "line ", says)

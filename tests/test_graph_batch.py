@@ -99,8 +99,8 @@ async def test_a_batch_of_another_name_or_other_settings_has_its_own_runs(store:
 
 
 async def test_no_more_run_at_once_than_asked_for(store: Store) -> None:
-    model = NumberModel(pause=0.01)
-    await all_of(store, model, 12, Plan(concurrency=3))
+    model = NumberModel(pause=0.2)
+    await all_of(store, model, 9, Plan(concurrency=3))
     assert model.most == 3
 
 

@@ -228,7 +228,7 @@ async def test_a_run_that_is_worked_on_is_refused_to_others(store: Store) -> Non
 
 async def test_whole_numbers_of_any_size_may_stand_in_a_tests_cases(store: Store) -> None:
     case = {"args": [30], "expected": 265252859812191058636308480000000}
-    task = {**TASK, "tests": {"kind": "cases", "cases": [case]}}
+    task = {**TASK, "entry_point": "f", "tests": {"kind": "cases", "cases": [case]}}
     run = await World().run(store, task)
     assert run.record.task.tests is not None
     assert run.record.task.tests.model_dump()["cases"] == ({**case, "args": (30,)},)

@@ -187,7 +187,9 @@ async def test_a_path_that_leaves_the_work_folder_is_refused(
 
 async def test_the_grader_grades_through_it(sandbox: E2BSandbox) -> None:
     cases = (CallCase(args=(2,), expected=4), CallCase(args=(3,), expected=10))
-    program = Program(code="def f(n):\n    return n * n", tests=CaseTests(cases=cases))
+    program = Program(
+        code="def f(n):\n    return n * n", tests=CaseTests(cases=cases), entry_point="f"
+    )
     told = await SandboxRunner(sandbox).run(program)
     assert told.tests
     assert [test.status for test in told.tests] == ["passed", "failed"]

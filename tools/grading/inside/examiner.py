@@ -94,6 +94,8 @@ def _examine(job: dict[str, Any], link: Link) -> list[Outcome]:
 def _private_channel() -> int:
     """Keep the cell's stdout for ourselves, and let descriptors 1 and 2 lead nowhere."""
     channel = os.dup(1)
+    # Kept open, since whoever reads the stream would take its end for that of the process.
+    os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(null, stream)

@@ -55,7 +55,9 @@ def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
     sys.modules["solution"] = BlankModule("solution") if job["alone"] else link.module(0)
     examination = Examination(job, link)
     without = [part for name in _WITHOUT.split() for part in ("-p", f"no:{name}")]
-    arguments = [*without, "--rootdir=.", "--basetemp=.pytest", job["file"]]
+    # Descriptors are left alone: they lead nowhere, and a kernel may be fed through the first.
+    options = ("--capture=sys", "--rootdir=.", "--basetemp=.pytest")
+    arguments = [*without, *options, job["file"]]
     pytest.main(arguments, plugins=[examination])
     return examination.result()
 
