@@ -109,7 +109,7 @@ async def test_a_role_without_entries_is_a_clear_error(model: Model) -> None:
         ("[[critic]]\ndelay = 1", "critic entry 1: .*either reply or replies"),
         ('[[coder]]\nreply = "a"\nreplies = ["b"]', "coder entry 1: .*either"),
         ('[[coder]]\nreply = "a"\ndelay = -1', "coder entry 1: delay"),
-        ('[[critic]]\nreply = "a"\nwhen = "x"', "critic entry 1: only a coder's"),
+        ('[[critic]]\nreply = "a"\nwhen = "x"', "critic entry 1: `when` is for"),
         ('[coder]\nreply = "a"', r"write \[\[coder\]\]"),
         ('coder = ["text"]', "coder entry 1"),
         ('[task]\nprompt = "x"', "has no replies"),

@@ -50,7 +50,7 @@ def _base_url(text: str, url: str) -> str:
         )
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise InputError(
-            f"model {_redacted(text)!r}: the URL contains credentials, a query or a fragment, and "
+            f"model {_redacted(text)!r}: the URL contains a password, query or fragment, and "
             "specs are recorded; put the key into an environment variable and name that with "
             "--set client.key_variable=NAME"
         )
