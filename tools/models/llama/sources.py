@@ -47,6 +47,7 @@ async def copy_from_hub(
         found = Path(await run_client(command, watch))
     except ClientFailed as failed:
         raise SourceFailed(f"huggingface_hub: {failed}") from None
+    target.truncate(0)
     await asyncio.to_thread(_append_file, found, target)
     watch(model.size)
 
