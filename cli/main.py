@@ -16,7 +16,7 @@ from opencodeinterpreter.cli.verbs.doctor import doctor
 from opencodeinterpreter.cli.verbs.export import export
 from opencodeinterpreter.cli.verbs.grade import grade
 from opencodeinterpreter.cli.verbs.import_ import import_
-from opencodeinterpreter.cli.verbs.models import models
+from opencodeinterpreter.cli.verbs.models import app as models_app
 from opencodeinterpreter.cli.verbs.replay import replay
 from opencodeinterpreter.cli.verbs.resume import resume
 from opencodeinterpreter.cli.verbs.runs import runs
@@ -41,9 +41,10 @@ app = typer.Typer(
         "4 waiting for a person, 5 deadline reached, 130 interrupted."
     ),
 )
-for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor, models):
+for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor):
     app.command()(verb)
 app.command("import")(import_)
+app.add_typer(models_app, name="models")
 
 
 def _show_version(asked: bool) -> None:

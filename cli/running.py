@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from opencodeinterpreter.cli.asking import ask_person, ctrl_c_heard
+from opencodeinterpreter.cli.fetching import fetch_named
 from opencodeinterpreter.cli.live import LiveAnswer
 from opencodeinterpreter.cli.options import default_store, write_text
 from opencodeinterpreter.cli.printable import printable
@@ -53,11 +54,11 @@ async def carry_on(
     if run.next == "end":
         return run
     try:
-        async with (
-            asyncio.timeout(deadline) as clock,
-            open_graph(settings_of(run), store, sandbox=sandbox) as graph,
-        ):
-            return await _advance(store, graph, row, answer, console)
+        async with asyncio.timeout(deadline) as clock:
+            settings = settings_of(run)
+            await fetch_named(settings.models.values())
+            async with open_graph(settings, store, sandbox=sandbox) as graph:
+                return await _advance(store, graph, row, answer, console)
     except BaseException as error:
         late = isinstance(error, TimeoutError) and clock.expired()
         why = DEADLINE if late else "stopped"

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
-from opencodeinterpreter.tools.models.llama.model import SMOLLM2, check_local
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
+from opencodeinterpreter.tools.models.llama.model import check_local
 
 _SERVER = """
 import sys, xllamacpp
@@ -26,11 +27,11 @@ sys.stdin.read()
 """
 
 
-def require_local_model() -> Path:
-    """Fetch the model where it is not there yet; skip the test where it cannot be had."""
+def require_local_model(name: str = "smollm2") -> Path:
+    """Fetch the model if it is not in the user's cache; skip the test if that fails."""
     try:
-        check_local(SMOLLM2)
-        return asyncio.run(fetch_smollm2())
+        check_local(name)
+        return asyncio.run(fetch_model(CATALOGUE[name]))
     except OpenCodeInterpreterError as error:
         pytest.skip(str(error))
 

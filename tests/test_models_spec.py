@@ -71,7 +71,7 @@ def test_missing_and_wrong_files_are_found_without_opening(tmp_path: Path) -> No
     broken.write_text("[[coder]\n")
     for text, words in [
         (f"local:{tmp_path}/none.gguf", "No such file"),
-        (f"local:{wrong}", "no GGUF file"),
+        (f"local:{wrong}", "not a GGUF file"),
         (f"scripted:{tmp_path}/none.toml", "there is no file"),
         (f"scripted:{tmp_path}", "cannot be read"),
         (f"scripted:{broken}", "is not valid TOML"),

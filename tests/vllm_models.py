@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 
 CONTEXT = 2048
 """The tiny model's context, in tokens."""
@@ -74,7 +75,7 @@ def make_smollm2(folder: Path) -> Path:
     import torch  # pyright: ignore[reportMissingImports]
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # pyright: ignore[reportMissingImports]
 
-    path = asyncio.run(fetch_smollm2())
+    path = asyncio.run(fetch_model(CATALOGUE["smollm2"]))
     source: Any = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
     tokenizer: Any = AutoTokenizer.from_pretrained(**source)
     model: Any = AutoModelForCausalLM.from_pretrained(

@@ -12,7 +12,7 @@ from opencodeinterpreter.cli.options import JsonOption, SandboxOption, StoreOpti
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.tools.errors import InputError, OpenCodeInterpreterError
-from opencodeinterpreter.tools.models.llama.catalogue import smollm2_path
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
 from opencodeinterpreter.tools.models.llama.model import check_local
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 from opencodeinterpreter.tools.sandbox.probe import Report, probe, probe_e2b
@@ -59,8 +59,8 @@ def _model() -> str:
         check_local("smollm2")
     except InputError as error:
         return str(error)
-    path = smollm2_path()
-    return f"smollm2 at {path}" if path.is_file() else "smollm2, to be fetched on first use (93 MB)"
+    there = [model.name for model in CATALOGUE.values() if model.is_cached]
+    return f"{', '.join(there) or 'none'} fetched; see `opencodeinterpreter models`"
 
 
 async def _store(url: str) -> str:

@@ -1,17 +1,21 @@
-"""`models`: what can answer here, what a spec means, and whether it answers."""
+"""`models`: which models can be used here, what a spec means, and fetching a local model."""
 
 import asyncio
 import json
 from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from opencodeinterpreter.cli.fetching import fetch_shown
 from opencodeinterpreter.cli.options import JsonOption, SetOption, settings_with
 from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.backends import BACKENDS, check_spec
-from opencodeinterpreter.tools.models.llama.catalogue import smollm2_path
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE, CatalogueModel
+from opencodeinterpreter.tools.models.llama.fetching import keep_file
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.trial import Trial, try_model
@@ -19,21 +23,38 @@ from opencodeinterpreter.tools.models.trial import Trial, try_model
 _NOT_PROVIDERS = {"langchain-core", "langchain-openai", "langchain-protocol", "langchain-tests"}
 
 
-def models(
-    spec: Annotated[
-        str | None, typer.Argument(help="A model's spec; none lists what is here.")
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the models that can be used here; fetch a local one; check that one answers."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOGUE)}.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the model from this file.")
     ] = None,
+) -> None:
+    """Fetch a local model into the cache and verify its checksum; resumes where it stopped."""
+    if name not in CATALOGUE:
+        raise InputError(f"no local model {name!r}; there are {', '.join(CATALOGUE)}")
+    model = CATALOGUE[name]
+    print(asyncio.run(keep_file(model, source) if source else fetch_shown(model)))
+
+
+@app.command()
+def check(
+    spec: Annotated[str, typer.Argument(help="A model's spec, as in local:smollm2.")],
     setting: SetOption = [],  # noqa: B006 - typer reads it and never changes it
     ask: Annotated[bool, typer.Option(help="Ask for a word and a schema-bound answer.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """List the models at hand, or try one.
-
-    With a spec it says what the spec means and asks the model two short questions.
-    """
-    if spec is None:
-        _list(as_json)
-        return
+    """Say what a spec means and ask its model for a word and for an answer under a schema."""
     client = settings_with(Settings(), [], None, None, None, [], setting).client
     parsed = check_spec(spec)
     meaning = {"spec": parsed.text, "kind": parsed.scheme, "name": parsed.name}
@@ -65,15 +86,25 @@ def _list(as_json: bool) -> None:
         if name.startswith("langchain-") and name not in _NOT_PROVIDERS
     )
     if as_json:
-        print(json.dumps({"backends": found, "providers": providers}))
+        local = [_local(model) for model in CATALOGUE.values()]
+        print(json.dumps({"backends": found, "local": local, "providers": providers}))
         return
     for one in found:
         print(f"{one['backend']:<10} {one['specs']:<32} {one['installed'] or one['get']}")
-    path = smollm2_path()
-    kept = f"at {path}" if path.is_file() else "fetched on first use (93 MB)"
-    print(f"\nlocal:smollm2 is {kept}")
+    print("\nlocal models:")
+    for model in CATALOGUE.values():
+        where = f"at {model.path}" if model.is_cached else "not fetched yet"
+        print(f"{model.name:<19} {model.shown_size:>6}  {model.licence}  {where}")
     if providers:
         print(f"provider packages: {', '.join(providers)}")
+
+
+def _local(model: CatalogueModel) -> dict[str, Any]:
+    """Return what JSON output says of a local model; `path` is null until it is fetched."""
+    told: dict[str, Any] = {
+        name: getattr(model, name) for name in ("name", "size", "licence", "context", "sha256")
+    }
+    return {**told, "path": str(model.path) if model.is_cached else None}
 
 
 def _installed(packages: tuple[str, ...], extra: str) -> dict[str, str]:

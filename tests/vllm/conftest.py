@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.tools.models.llama.catalogue import smollm2_path
+from opencodeinterpreter.tools.models.llama.catalogue import cache_folder
 from opencodeinterpreter.tools.models.vllm.engine import Engine
 from opencodeinterpreter.tools.models.vllm.options import vllm_options
 from tests.vllm_models import CONTEXT, make_smollm2, make_tiny
@@ -56,7 +56,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2_folder() -> Path:
-    folder = smollm2_path().parent / "smollm2-safetensors"
+    folder = cache_folder() / "smollm2-safetensors"
     return folder if folder.is_dir() else make_smollm2(folder)
 
 

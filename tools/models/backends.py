@@ -20,7 +20,8 @@ from opencodeinterpreter.tools.models.endpoint import (
     is_openai,
     open_endpoint,
 )
-from opencodeinterpreter.tools.models.llama.model import SMOLLM2, check_local, open_local
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.model import check_local, open_local
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model
 from opencodeinterpreter.tools.models.provider import check_provider, open_provider, provider_chat
@@ -57,8 +58,10 @@ class Backend:
 
 
 def _parse_local(text: str, name: str) -> Spec:
-    if name != SMOLLM2 and not name.endswith(".gguf"):
-        raise InputError(f"model {text!r}: local: takes {SMOLLM2} or the path of a .gguf file")
+    if name not in CATALOGUE and not name.endswith(".gguf"):
+        raise InputError(
+            f"model {text!r}: local: takes {', '.join(CATALOGUE)} or the path of a .gguf file"
+        )
     return Spec(text, "local", name)
 
 
@@ -88,7 +91,7 @@ def _describe_provider(spec: Spec, options: ModelOptions) -> dict[str, Any]:
 _TABLE = (
     Backend(
         scheme="local",
-        forms=(f"local:{SMOLLM2}", "local:PATH.gguf"),
+        forms=("local:NAME", "local:PATH.gguf"),
         packages=("xllamacpp",),
         extra="local",
         open=lambda spec, options: open_local(spec.name, options),

@@ -1,4 +1,4 @@
-"""`local:smollm2` and `local:PATH.gguf`: a model on this machine's processor, without a service.
+"""`local:NAME` and `local:PATH.gguf`: a model on this machine's processor, without a service.
 
 It is served by llama.cpp (extra `local`) in a child process and asked by the same client as any
 server. One and the same request gets one and the same text, greedy or with a seed, alone or
@@ -22,21 +22,27 @@ from pydantic import SecretStr
 
 from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.models.endpoint import Endpoint, OpenAIModel, open_endpoint
-from opencodeinterpreter.tools.models.llama.catalogue import fetch_smollm2
+from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
+from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 from opencodeinterpreter.tools.models.options import ModelOptions
 
-SMOLLM2 = "smollm2"
 _SLOTS = 4
-_CONTEXT = 4096
-"""Tokens of one conversation, answer included."""
+_FILE_CONTEXT = 4096
+"""Tokens of one conversation, answer included, of a model that is not in the catalogue."""
 _MOST_THREADS = 8
+_NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""llama.cpp's threads wait for each other after each of a token's hundreds of steps, by OpenMP.
+
+Those that spin meanwhile keep the one they wait for off its core: with anything else running on
+the machine, an answer takes many times as long.
+"""
 _START_SECONDS = 120.0
 _END_SECONDS = 5.0
 
 
 def check_local(name: str) -> None:
     """Raise InputError where `local:name` cannot be opened on this machine."""
-    if name != SMOLLM2:
+    if name not in CATALOGUE:
         _check_file(Path(name))
     if importlib.util.find_spec("xllamacpp") is None:
         raise InputError(
@@ -53,10 +59,10 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise InputError(
             f"local:{path} cannot be read ({error.strerror}); "
-            f"name a GGUF file, or {SMOLLM2} for the embedded model"
+            f"name a GGUF file, or one of {', '.join(CATALOGUE)}"
         ) from None
     if magic != b"GGUF":
-        raise InputError(f"local:{path} is no GGUF file: it does not begin with GGUF")
+        raise InputError(f"local:{path} is not a GGUF file: it does not begin with GGUF")
 
 
 @asynccontextmanager
@@ -67,8 +73,10 @@ async def open_local(name: str, options: ModelOptions) -> AsyncIterator[OpenAIMo
     model cannot be fetched or the server does not start.
     """
     await asyncio.to_thread(check_local, name)
-    path = await fetch_smollm2() if name == SMOLLM2 else Path(name)
-    async with _served(path) as (url, key):
+    known = CATALOGUE.get(name)
+    path = await fetch_model(known) if known else Path(name)
+    context = known.context if known else _FILE_CONTEXT
+    async with _served(path, context) as (url, key):
         endpoint = Endpoint(
             spec=f"local:{name}", name=path.name, url=url, key=key, through_proxy=False
         )
@@ -77,7 +85,7 @@ async def open_local(name: str, options: ModelOptions) -> AsyncIterator[OpenAIMo
 
 
 @asynccontextmanager
-async def _served(path: Path) -> AsyncIterator[tuple[str, SecretStr]]:
+async def _served(path: Path, context: int) -> AsyncIterator[tuple[str, SecretStr]]:
     """Yield the URL and key of a server of the file at `path`; the server ends with the context."""
     key = secrets.token_urlsafe(24)
     log = await asyncio.to_thread(tempfile.TemporaryFile)
@@ -89,10 +97,11 @@ async def _served(path: Path) -> AsyncIterator[tuple[str, SecretStr]]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
+        env={**_NO_SPINNING, **os.environ},
         start_new_session=True,  # Ctrl-C is for the parent, which then closes its child
     )
     try:
-        url = await _started(process, path, key)
+        url = await _started(process, path, context, key)
         if url is None:
             raise ModelError(await asyncio.to_thread(_complaint, path, log))
         yield url, SecretStr(key)
@@ -101,14 +110,16 @@ async def _served(path: Path) -> AsyncIterator[tuple[str, SecretStr]]:
         log.close()
 
 
-async def _started(process: asyncio.subprocess.Process, path: Path, key: str) -> str | None:
+async def _started(
+    process: asyncio.subprocess.Process, path: Path, context: int, key: str
+) -> str | None:
     """Tell a new server what to serve; return its URL, or None where it does not start."""
     assert process.stdin and process.stdout
     wanted = {
         "path": str(path),
         "name": path.name,
         "slots": _SLOTS,
-        "context": _CONTEXT,
+        "context": context,
         "threads": _threads(),
         "key": key,
     }
@@ -146,10 +157,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _threads() -> int:
-    """Return half the cores that this process may use, at most eight.
+    """Return how many threads compute: one for each core that this process may use, at most eight.
 
-    llama.cpp's threads wait for each other by spinning: with one for each core, a single other
-    busy process makes an answer ten times slower.
+    Writing tokens is bound by memory, which more threads do not make faster.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(max((cores or 1) // 2, 1), _MOST_THREADS)
+    return min(cores or 1, _MOST_THREADS)

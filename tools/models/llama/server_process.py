@@ -30,8 +30,9 @@ def _server(path: str, name: str, slots: int, context: int, threads: int, key: s
     params.model_alias = {name}  # else answers would name the whole path
     params.n_parallel = slots
     params.n_ctx = slots * context
-    params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = threads
+    for cores in (params.cpuparams, params.cpuparams_batch):
+        cores.n_threads = threads
+        cores.poll = 0
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]
