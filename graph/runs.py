@@ -174,7 +174,9 @@ async def _drive(
                 hear(about["langgraph_node"], message.id or "", str(message.text))
             continue
         for node, update in part.items():
-            if node == "__interrupt__":
+            if node.startswith("__"):
+                # A question to a person; or the note that a node's writes were found in the store,
+                # whose run was killed before the checkpoint that would have held them.
                 continue
             turns = by_number(turns, [update["turns"]])
             touched = {turn["number"] for turn in update["turns"]}

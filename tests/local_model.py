@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def require_local_model(name: str = "smollm2") -> Path:
     """Fetch the model if it is not in the user's cache; skip the test if that fails."""
     try:
         check_local(name)
-        return asyncio.run(fetch_model(CATALOGUE[name]))
+        # In a thread, since an async test has an event loop of its own already.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, fetch_model(CATALOGUE[name])).result()
     except OpenCodeInterpreterError as error:
         pytest.skip(str(error))
 

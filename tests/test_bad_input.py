@@ -87,7 +87,7 @@ def test_a_wrong_file_is_named(command: Command, options: list[str], says: list[
 
 
 MODELS = {
-    "no scheme": ("gpt", "'gpt'", "local:smollm2"),
+    "no scheme": ("gpt", "'gpt'", "local:NAME"),
     "unknown scheme": ("cook:soup", "cook"),
     "no name": ("openai:", "'openai:'"),
     "no URL": ("openai:m@http://", "URL"),
@@ -124,7 +124,7 @@ SETTINGS = {
     "another kind": ("limits=3", "limits"),
     "unknown critic": ("critic=cook", "critic", "'oracle'"),
     "unknown role": ("models.cook=local:smollm2", "models.cook"),
-    "unknown model": ("models.coder=gpt", "'gpt'", "local:smollm2"),
+    "unknown model": ("models.coder=gpt", "'gpt'", "local:NAME"),
     "no coder": ("models={}", "coder"),
     "a missing prompt": ("prompts={}", "judge"),
     "too many turns": (f"limits.turns={BIG}", "limits.turns", BIG),

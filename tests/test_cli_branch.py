@@ -130,7 +130,7 @@ def test_a_branch_of_a_branch_and_of_a_persons_run(tmp_path: Path) -> None:
     waiting = run_id(solve(command, "--critic", "human", "--json"))
     command("resume", waiting, "--feedback", "Use a product.")
     command("resume", waiting, "--stop")
-    first = branched(command, waiting, "--turn", "1", "--feedback", "Add it.", status=1)
+    first = branched(command, waiting, "--turn", "1", "--feedback", "Add it.", status=4)
     run = first["header"]["run"]
     assert command("runs").stdout.splitlines()[0].split("\t")[1] == "waiting"
     assert command("resume", run, "--feedback", "By two.").status == 0

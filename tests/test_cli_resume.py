@@ -32,7 +32,7 @@ def test_words_go_to_the_coder_and_the_next_draft_is_asked_about_again(
     command: Command, waiting: str
 ) -> None:
     first = command("resume", waiting, "--feedback", "Use a product.")
-    assert (first.status, first.stdout) == (1, TRIPLE)
+    assert (first.status, first.stdout) == (4, TRIPLE)
     assert "it waits for a person" in first.stderr
     last = command("resume", waiting, "--feedback", "By two.")
     assert (last.status, last.stdout) == (0, RIGHT)
@@ -62,7 +62,7 @@ def test_stop_gives_the_run_up(command: Command, waiting: str) -> None:
 
 def test_without_an_answer_the_run_goes_on_waiting(command: Command, waiting: str) -> None:
     done = command("resume", waiting[:6])
-    assert (done.status, done.stdout) == (1, PLUS_TWO)
+    assert (done.status, done.stdout) == (4, PLUS_TWO)
     assert "it waits for a person" in done.stderr
 
 

@@ -103,7 +103,7 @@ def test_who_leaves_the_question_with_ctrl_c_is_told_how_to_come_back(command: C
 
 
 def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Command) -> None:
-    assert command(*arguments(command, "--critic", "human")).status == 1
+    assert command(*arguments(command, "--critic", "human")).status == 4
     run = only_run(command)
     for _ in range(10):
         with Terminal(command, "resume", run) as terminal:
@@ -113,7 +113,7 @@ def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Co
 
 
 def test_resume_asks_a_question_again_that_nobody_answered(command: Command) -> None:
-    assert command(*arguments(command, "--critic", "human")).status == 1
+    assert command(*arguments(command, "--critic", "human")).status == 4
     with Terminal(command, "resume", only_run(command)) as terminal:
         terminal.wait_for(CHOICES)
         assert PLUS_TWO.rstrip() in terminal.shown

@@ -47,7 +47,11 @@ def test_critics_are_told_the_papers_rules(name: str) -> None:
     ("name", "text", "words"),
     [
         ("coder_sistem", "x", "unknown prompt 'coder_sistem'; there are coder_system, task_"),
-        ("judge", "$task and $tests", "prompt 'judge' uses $tests; it may use $code, $result, $"),
+        (
+            "judge",
+            "$task and $tests",
+            "prompt 'judge' uses $tests; it may use $code, $fence, $result, $",
+        ),
         ("edited_code", "my $code", "prompt 'edited_code' uses $code; it may use no values"),
         ("judge", "costs 5$", "prompt 'judge' has a stray '$'; write '$$' for the character"),
         ("judge", "${task", "prompt 'judge' has a stray '$'"),

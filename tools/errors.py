@@ -14,10 +14,11 @@ What untrusted code did is never an exception: it is data in an `Execution`.
 
 The exceptions below are control flow. Each is caught within the package that defines it:
 
-    tools.models          AttemptFailed
+    tools.models          AttemptFailed; ClientFailed and SourceFailed of a fetch
     tools.sandbox.inside  StepFailedError
     tools.sandbox.local   ZygoteDiedError
-    tools.grading.inside  FailedError, WireError
+    tools.grading.inside  HarnessError and the kinds of it: TimedOutError, GoneError, OverError,
+                          BlankError; TooLargeError, WireError
     tools.benchmarks      TimeLimitError
     traces                Diverged, NotRecorded
 """

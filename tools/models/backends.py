@@ -148,7 +148,9 @@ _TABLE = (
 BACKENDS: Mapping[str, Backend] = {backend.scheme: backend for backend in _TABLE}
 """Every backend by its scheme. `provider` stands for all schemes that are not listed."""
 
-POSSIBLE_SPECS: str = ", ".join(form for backend in _TABLE[:-1] for form in backend.forms)
+POSSIBLE_SPECS: str = ", ".join(form for backend in _TABLE[:-1] for form in backend.forms) + (
+    f" (local models: {', '.join(CATALOGUE)})"
+)
 
 
 def parse_spec(text: str) -> Spec:
