@@ -45,7 +45,7 @@ def serve_bare() -> None:
     """Answer lines of JSON prompts on stdin with tokens a second on stdout."""
     import xllamacpp
 
-    params: Any = xllamacpp.CommonParams()
+    params: Any = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue]
     params.model.path = sys.argv[2]
     params.n_parallel = max(AT_ONCE)
     params.n_ctx = params.n_parallel * CONTEXT
@@ -53,7 +53,7 @@ def serve_bare() -> None:
         cores.n_threads = len(os.sched_getaffinity(0))
         cores.poll = 0
     params.verbosity = 1
-    server: Any = xllamacpp.Server(params)
+    server: Any = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
 
     def tokens(prompt: str) -> int:
         said = [{"role": "user", "content": prompt}]

@@ -1,6 +1,7 @@
 """Tests in Python: each is run as pytest runs it, or its file is refused before a model is asked."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,7 +24,7 @@ async def runner() -> AsyncIterator[SandboxRunner]:
         yield opened
 
 
-async def run(runner: SandboxRunner, code: str, source: str, **fields: object) -> Execution:
+async def run(runner: SandboxRunner, code: str, source: str, **fields: Any) -> Execution:
     tests = PythonTests(source=source, **fields)
     return await runner.run(Program(code=code, tests=tests, entry_point="double"))
 
