@@ -1,1 +1,5 @@
-"""The command line, one file a verb."""
+"""The `opencodeinterpreter` command.
+
+`verbs/` has one file a verb; the other files help them: options, live output, words for people.
+May import every other room.
+"""

@@ -1,1 +1,5 @@
-"""One role a file, and the records that the roles share."""
+"""The roles of the loop, one file a role, with their prompts beside them.
+
+Also holds what the roles share: the record of a run, the graph's channels, settings and limits.
+May import `tools` alone.
+"""

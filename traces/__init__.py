@@ -1,1 +1,5 @@
-"""The portable record of a run and what is made of it."""
+"""The portable record of a run and what is made of it.
+
+Holds trace files, replay over recorded seams, import, and the metrics of an evaluation.
+May import `graph`, `nodes` and `tools`.
+"""

@@ -1,1 +1,1 @@
-"""Modules."""
+"""The verbs of the command, one file each, registered in `cli/main.py`."""
