@@ -50,6 +50,15 @@ def test_a_malformed_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:8000/v1", "127.0.0.1:8000", "h.example/v1", "box:8000/v1", "[::1]:80"],
+)
+def test_a_host_without_a_scheme_is_refused_and_not_sent_to_openai(host: str) -> None:
+    with pytest.raises(InputError, match="looks like a host without a scheme"):
+        parse_spec(f"openai:m@{host}")
+
+
+@pytest.mark.parametrize(
     "url", ["http://u:hidden@h/v1", "http://u:hidden@h:99999", "http://h/v1?key=hidden"]
 )
 def test_a_key_inside_a_url_is_refused_and_not_shown(url: str) -> None:

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from opencodeinterpreter.tools.errors import InputError
 
+_NAME_AND_HOST = re.compile(
+    r".*@(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[0-9a-fA-F:]+\]|[\w-]+(?=:\d))(?::\d+)?(?:/.*)?"
+)
 _NAME_AND_URL = re.compile(r"(?P<name>.*)@(?P<url>[\w+.-]*://.*)")
 
 
@@ -29,6 +32,11 @@ def parse_name_and_url(text: str, rest: str, default_url: str) -> Spec:
 
     Raises InputError if the name is missing, or if the URL is invalid or holds credentials.
     """
+    if "://" not in rest and _NAME_AND_HOST.fullmatch(rest):
+        raise InputError(
+            f"model {_redacted(text)!r}: the text after @ looks like a host without a scheme; "
+            "write the whole URL, such as http://127.0.0.1:8000/v1"
+        )
     found = _NAME_AND_URL.fullmatch(rest)
     if found is None and "://" not in rest:
         return Spec(text, "openai", rest, default_url)
