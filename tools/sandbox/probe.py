@@ -1,15 +1,25 @@
 """Try a sandbox on this machine, or on E2B, for `opencodeinterpreter doctor`."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
+from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.sandbox.local.cgroups import NoCgroupsError, open_cgroups
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 from opencodeinterpreter.tools.sandbox.opening import open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import Tier
+
+_LIST_PACKAGES = """
+import importlib.metadata
+print(*sorted({each.name.lower() for each in importlib.metadata.distributions()}))
+"""
+_LISTED = 100_000
+_SHOWN_PACKAGES = 12
 
 
 class Check(Frozen):
@@ -37,7 +47,9 @@ async def probe(interpreter: Path | None = None, tier: Tier = "full") -> Report:
         async with open_local_sandbox(
             LocalSandboxSettings(interpreter=interpreter, tier=tier, concurrency=1)
         ) as sandbox:
-            return Report(tier=tier, checks=(system, *_checks(sandbox, tier)))
+            packages = await _packages(sandbox, interpreter or Path(sys.executable))
+            checks = (system, await _accounting(tier), *_checks(sandbox, tier), packages)
+            return Report(tier=tier, checks=checks)
     except SandboxError as refusal:
         weaker = f"; {await _reduced_works(interpreter)}" if tier == "full" else ""
         return Report(tier=None, checks=(system,), refusal=f"{refusal}{weaker}")
@@ -67,6 +79,30 @@ async def _reduced_works(interpreter: Path | None) -> str:
             return "the tier `reduced` works here"
     except SandboxError as refusal:
         return f"the tier `reduced` does not work either: {refusal}"
+
+
+async def _accounting(tier: Tier) -> Check:
+    """Return who counts what a run uses."""
+    watched = "the host checks each process at intervals"
+    if tier == "reduced":
+        return Check(name="accounting", ok=True, detail=watched)
+    try:
+        cgroups = await asyncio.to_thread(open_cgroups)
+    except NoCgroupsError as why:
+        return Check(name="accounting", ok=True, detail=f"{watched}; no cgroups: {why}")
+    await cgroups.close()
+    exactly = "cgroup v2 counts all processes of a run in the profile proc"
+    return Check(name="accounting", ok=True, detail=f"{exactly}; in pure, {watched}")
+
+
+async def _packages(sandbox: LocalSandbox, interpreter: Path) -> Check:
+    """Return which packages programs can import, and whether tests in Python can run."""
+    ran = await sandbox.run_code(_LIST_PACKAGES, limits=SandboxLimits(output_bytes=_LISTED))
+    names = ran.logs.stdout.split()
+    tests = "" if "pytest" in names else "; tests in Python need pytest there"
+    some = ", ".join(names[:_SHOWN_PACKAGES]) + (" ..." if len(names) > _SHOWN_PACKAGES else "")
+    detail = f"{len(names)} beside {interpreter}: {some or 'none'}{tests}"
+    return Check(name="packages", ok="pytest" in names, detail=detail)
 
 
 def _checks(sandbox: LocalSandbox, tier: Tier) -> tuple[Check, ...]:

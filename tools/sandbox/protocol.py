@@ -6,6 +6,7 @@ the code does never raises; a failure of the sandbox itself raises SandboxError.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
@@ -25,6 +26,26 @@ class FileInfo(Frozen):
     kind: Literal["file", "folder", "other"]
     size: int = 0
     """Bytes; 0 for a folder."""
+
+
+@dataclass(frozen=True)
+class RunExtras:
+    """What only few runs need."""
+
+    collect: Sequence[str] = ()
+    """Patterns (`*.png`, `out/*`) of files to return; a given file only if the code changed it."""
+    held: Mapping[str, str | bytes] = field(default_factory=dict[str, str | bytes])
+    """Files that a context holds already; like a given file, one is returned only if changed."""
+    seed: int | None = None
+    """Seed of `random` and of a preloaded numpy; without it random numbers differ from run to run.
+    """
+    on_stdout: OnStdout | None = None
+    """Called with each piece of stdout up to the limit, as it arrives; the execution then holds
+    none of it.
+    """
+
+
+NO_EXTRAS = RunExtras()
 
 
 class Context(Frozen):
@@ -56,13 +77,12 @@ class Sandbox(Protocol):
         files: Mapping[str, str] | None = None,
         stdin: str = "",
         limits: SandboxLimits | None = None,
-        on_stdout: OnStdout | None = None,
+        extras: RunExtras = NO_EXTRAS,
     ) -> Execution:
         """Run `code` as `__main__` in a new work folder that holds `files`.
 
         `files` maps relative paths to text. All processes of the run end with it; cancelling the
-        call ends the run. `on_stdout` is called with each piece of stdout that is kept, as it
-        arrives. Raises SandboxError if the sandbox itself fails.
+        call ends the run. Raises SandboxError if the sandbox itself fails.
         """
         ...
 
@@ -90,17 +110,13 @@ class ContextSandbox(Sandbox, Protocol):
         stdin: str = "",
         limits: SandboxLimits | None = None,
         context: Context | None = None,
-        collect: Sequence[str] = (),
-        seed: int | None = None,
-        on_stdout: OnStdout | None = None,
+        extras: RunExtras = NO_EXTRAS,
     ) -> Execution:
         """Run `code` in a new process, or as the next cell of `context`.
 
         A cell's `results` hold the value of its last expression and its open figures. A cell that
         exceeds its time is interrupted and keeps its variables; it is killed only if it does not
-        stop. Cells of one context run one at a time. `collect`: patterns (`*.png`, `out/*`) of
-        files to return. `seed`: seed of `random` and of a preloaded numpy; `None` makes random
-        numbers differ from run to run.
+        stop. Cells of one context run one at a time.
         """
         ...
 

@@ -66,8 +66,8 @@ class E2BContext:
         self._cells += 1
         number = self._cells
         ended = await kernel.cell(request.code, request.limits, request.listener)
-        if request.collect and not kernel.lost:
-            found = await self._folder(lease).collected(request.collect)
+        if request.collecting and not kernel.lost:
+            found = await self._folder(lease).collected(request.collecting)
             ended = ended.model_copy(update={"artifacts": found})
         self._lost = False
         self._note(kernel)

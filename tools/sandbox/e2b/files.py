@@ -1,10 +1,6 @@
 """Read and write the files of a folder in an E2B sandbox."""
 
-import base64
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -12,10 +8,14 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Artifact
 from opencodeinterpreter.tools.sandbox.e2b.calls import E2BTransientError, Handle, ask
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
+from opencodeinterpreter.tools.sandbox.shared.collecting import (
+    FILE_BYTES,
+    RUN_BYTES,
+    RUN_FILES,
+    Collecting,
+    artifact,
+)
 
-_ARTIFACT = 2 << 20
-_ARTIFACTS = 4 << 20
-"""Maximum number of bytes of one artifact, and of all artifacts of a run."""
 _FILE = 64 << 20
 """Maximum number of bytes of a file that is read by name."""
 _DEPTH = 32
@@ -68,24 +68,27 @@ class RemoteFolder:
             for entry in found
         )
 
-    async def collected(self, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        """Return the files that match a pattern, sorted by path; `*` also matches `/`."""
-        room = _ARTIFACTS
+    async def collected(self, collecting: Collecting) -> tuple[Artifact, ...]:
+        """Return the files that are wanted, sorted by path, except those given and unchanged."""
+        room = RUN_BYTES
         found = []
         for entry in await self._entries(self.path, _DEPTH):
             path = self._relative(entry)
-            wanted = any(fnmatchcase(path, pattern) for pattern in patterns)
-            if not wanted or _kind(entry) != "file":
+            if not collecting.wants(path) or _kind(entry) != "file":
                 continue
-            most = min(_ARTIFACT, room)
-            data = await self._read(entry.path, most) if entry.size <= most else None
-            if data is None:
+            most = min(FILE_BYTES, room)
+            data = None
+            if entry.size <= most or collecting.resembles(path, entry.size):
+                data = await self._read(entry.path, max(most, entry.size))
+            if data is not None and collecting.was_given(path, data):
+                continue
+            if data is not None and len(data) <= most:
+                room -= len(data)
+                found.append(artifact(path, data))
+            else:
                 found.append(Artifact(path=path, size=entry.size))
-                continue
-            room -= len(data)
-            digest = hashlib.sha256(data).hexdigest()
-            content = base64.b64encode(data).decode()
-            found.append(Artifact(path=path, size=len(data), sha256=digest, content=content))
+            if len(found) == RUN_FILES:
+                break
         return tuple(found)
 
     async def _entries(self, path: str, depth: int) -> list[Any]:

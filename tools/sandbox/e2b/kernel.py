@@ -167,7 +167,7 @@ class _CellOutput:
     """The output and results of a cell, bounded."""
 
     def __init__(self, limits: SandboxLimits, listener: Listener) -> None:
-        self._stdout = Kept(limits.output_bytes, listener.hear)
+        self._stdout = Kept(limits.output_bytes, listener.tell)
         self._stderr = Kept(limits.output_bytes)
         self._results: list[Result] = []
         self._room = _RESULTS

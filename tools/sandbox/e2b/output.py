@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from opencodeinterpreter.tools.execution import ExecutionError, Result
+from opencodeinterpreter.tools.sandbox.inside.display import plain
 from opencodeinterpreter.tools.sandbox.protocol import OnStdout
 
 _TEXT = 8000
@@ -12,10 +13,10 @@ _FORMS = ("text", "html", "markdown", "latex", "svg", "png", "jpeg", "pdf", "jav
 
 
 class Kept:
-    """Keeps the first `most` bytes of a text and counts the rest."""
+    """Keeps or passes on the first `most` bytes of a text and counts the rest."""
 
     def __init__(self, most: int, tell: OnStdout | None = None) -> None:
-        """Keep `most` bytes; `tell` is called with each piece that is kept."""
+        """Take `most` bytes: keep them, or call `tell` with each piece."""
         self._tell = tell
         self.dropped = 0
         self._room = most
@@ -27,9 +28,10 @@ class Kept:
         kept = data[: self._room]
         self._room -= len(kept)
         self.dropped += len(data) - len(kept)
-        self._pieces.append(kept)
         if self._tell:
             self._tell(kept.decode("utf-8", "replace"))
+        else:
+            self._pieces.append(kept)
 
     def text(self) -> str:
         """Return the kept text."""
@@ -55,12 +57,14 @@ def result_told(shown: Any) -> Result:
     return Result(
         is_main_result=bool(shown.is_main_result),
         json_value=_plain(shown.json),
-        extra=_plain(shown.extra or {}),
+        extra=_plain(shown.extra or {}) or {},
         **forms,
     )
 
 
 def _plain(value: Any) -> Any:
-    """Return a JSON value with NaN and unpaired surrogates replaced; other readers refuse them."""
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
-    return json.loads(text, parse_constant=lambda _: None)
+    """Return a JSON value; `None` if other readers refuse it. NaN is replaced."""
+    try:
+        return plain(json.loads(json.dumps(value), parse_constant=lambda _: None))
+    except (ValueError, RecursionError):
+        return None

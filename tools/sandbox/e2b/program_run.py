@@ -6,7 +6,7 @@ import json
 import signal
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from opencodeinterpreter.tools.sandbox.e2b.inside import confinement, supervisor
 from opencodeinterpreter.tools.sandbox.e2b.output import Kept, clean
 from opencodeinterpreter.tools.sandbox.inside import cell, display, frames
 from opencodeinterpreter.tools.sandbox.shared import claims
+from opencodeinterpreter.tools.sandbox.shared.collecting import Collecting
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
 from opencodeinterpreter.tools.sandbox.shared.request import pack_request
 from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
@@ -51,7 +52,7 @@ class RunRequest(NamedTuple):
     files: Mapping[str, str | bytes]
     stdin: str
     limits: SandboxLimits
-    collect: Sequence[str]
+    collecting: Collecting | None
     seed: int | None
     listener: Listener
 
@@ -86,9 +87,9 @@ async def run_once(handle: Handle, request: RunRequest, seconds: float) -> Finis
         late = Execution(status="timeout", reason="wall", logs=heard.logs())
         return FinishedRun(late, sound=False)
     execution = heard.execution(code)
-    if heard.end and request.collect:
+    if heard.end and request.collecting:
         found = await RemoteFolder(handle, f"{folder}/work", None, seconds).collected(
-            request.collect
+            request.collecting
         )
         execution = execution.model_copy(update={"artifacts": found})
     return FinishedRun(execution, sound=bool(heard.end))
@@ -154,7 +155,7 @@ class _SupervisorMessages:
     def __init__(self, keep: int, listener: Listener) -> None:
         self.begun = False
         self.end: dict[str, Any] = {}
-        self._kept = {"stdout": Kept(keep, listener.hear), "stderr": Kept(keep)}
+        self._kept = {"stdout": Kept(keep, listener.tell), "stderr": Kept(keep)}
         self._rest = ""
         self._complaint = ""
 

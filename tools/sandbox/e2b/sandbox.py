@@ -8,7 +8,7 @@ import asyncio
 import importlib.util
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ from opencodeinterpreter.tools.sandbox.e2b.files import checked
 from opencodeinterpreter.tools.sandbox.e2b.pool import E2BPool
 from opencodeinterpreter.tools.sandbox.e2b.program_run import GRACE_SECONDS, RunRequest, run_once
 from opencodeinterpreter.tools.sandbox.e2b.settings import E2BSettings
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
+from opencodeinterpreter.tools.sandbox.protocol import NO_EXTRAS, Context, FileInfo, RunExtras
+from opencodeinterpreter.tools.sandbox.shared.collecting import Collecting
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
 from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
 
@@ -64,14 +65,16 @@ class E2BSandbox:
         stdin: str = "",
         limits: SandboxLimits | None = None,
         context: Context | None = None,
-        collect: Sequence[str] = (),
-        seed: int | None = None,
-        on_stdout: OnStdout | None = None,
+        extras: RunExtras = NO_EXTRAS,
     ) -> Execution:
         """Run `code`; see `ContextSandbox.run_code`. Waits while `concurrency` runs are active."""
         named = {checked(path): data for path, data in (files or {}).items()}
-        listener = Listener(on_stdout)
-        request = RunRequest(code, named, stdin, limits or self._limits, collect, seed, listener)
+        limits = limits or self._limits
+        listener = Listener(extras.on_stdout)
+        collecting = (
+            Collecting(tuple(extras.collect), {**extras.held, **named}) if extras.collect else None
+        )
+        request = RunRequest(code, named, stdin, limits, collecting, extras.seed, listener)
         clock = asyncio.get_running_loop().time
         began = clock()
         if context is None:

@@ -10,6 +10,7 @@ import ast
 import atexit
 import base64
 import builtins
+import contextlib
 import io
 import linecache
 import math
@@ -72,6 +73,9 @@ def _once(request: dict[str, Any]) -> Told:
     seconds = math.ceil(request["cpu_seconds"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     told = _guarded(request)
+    with contextlib.suppress(BaseException):
+        # An exit handler of matplotlib closes the figures.
+        display.save_figures(request["files"])
     _wind_up()
     return told
 

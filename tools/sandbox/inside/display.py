@@ -7,12 +7,18 @@ The forms are those of Jupyter's display protocol: `_repr_html_` and so on
 import base64
 import io
 import json
+import math
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 _TEXT = 64 << 10
 _FORM = 2 << 20
 """Maximum number of characters of a `repr`, which is cut, and of other forms, which are dropped."""
+_JSON = 32 << 10
+_DEPTH = 32
+_WORD = 2**63
+"""Bounds of a form that is JSON: characters, lists within lists, and integers."""
 _TOTAL = 4 << 20
 """Maximum number of characters of all results of a cell."""
 _METHODS = {
@@ -27,6 +33,7 @@ _METHODS = {
     "json_value": "_repr_json_",
 }
 _FIGURES = 20
+_PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif", ".webp")
 
 Shown = dict[str, object]
 
@@ -53,6 +60,29 @@ def forms(value: object) -> Shown:
     return told
 
 
+def plain(value: object, depth: int = _DEPTH) -> object:
+    """Return a JSON value without unpaired surrogates, which files and databases refuse.
+
+    Raises ValueError for what some of them refuse too: an integer of more than 64 bits, a float
+    that is not finite, more than `depth` lists and objects within each other.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int | float):
+        if isinstance(value, int) and not -_WORD <= value < _WORD:
+            raise ValueError("an integer has more than 64 bits")
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not JSON")
+        return value
+    if isinstance(value, list | dict) and depth == 0:
+        raise ValueError(f"more than {_DEPTH} lists and objects within each other")
+    if isinstance(value, list):
+        return [plain(item, depth - 1) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(item, depth - 1) for key, item in value.items()}
+    return value
+
+
 def _text(value: object) -> str:
     try:
         text = repr(value)
@@ -70,10 +100,24 @@ def _form(value: object, method: str) -> object:
         if isinstance(form, bytes):
             form = base64.b64encode(form).decode()
         elif isinstance(form, Mapping | list):
-            return form if len(json.dumps(form)) <= _FORM else None
+            text = json.dumps(form)
+            return plain(json.loads(text)) if len(text) <= _JSON else None
     except Exception:
         return None
     return form if isinstance(form, str) and len(form) <= _FORM else None
+
+
+def save_figures(given: Container[str]) -> None:
+    """Save the open figures as `figure-1.png` …, since nobody sees what a program shows.
+
+    Does nothing if the program saved a picture itself; the files in `given` are not its own.
+    """
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    names = [name for name in os.listdir() if name not in given]  # noqa: PTH208 - it costs less
+    if pyplot is None or any(name.endswith(_PICTURES) for name in names):
+        return
+    for place, number in enumerate(pyplot.get_fignums()[:_FIGURES], 1):
+        pyplot.figure(number).savefig(f"figure-{place}.png", bbox_inches="tight")
 
 
 def _figures() -> list[Shown]:

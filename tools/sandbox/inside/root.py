@@ -5,12 +5,15 @@ since only real root can read an interpreter below a private home; then it chang
 that owns no files, so that hostile code is never root on the host.
 """
 
+import contextlib
+import ctypes
 import os
 import stat
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from opencodeinterpreter.tools.sandbox.inside import syscalls
 from opencodeinterpreter.tools.sandbox.inside.build import Build
@@ -30,19 +33,43 @@ _NAMESPACES = {
     "net": syscalls.CLONE_NEWNET,
 }
 _OLD = "/.old"
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = {"null": "null", "zero": "full", "full": "full", "random": "random", "urandom": "urandom"}
+"""The devices that a run sees, and the host's device behind each.
+
+A mapping of the host's /dev/zero would be memory that no limit counts. /dev/full gives the same
+bytes and cannot be mapped.
+"""
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 SETTINGS = ("/etc/ld.so.cache", "/etc/localtime")
+_HOST = "sandbox"
+"""The host name that code in the sandbox sees."""
 _NOBODY = 65534
 _UNUSED = 0x70000000
 """Start of user ids above every range that systemd or a container engine assigns."""
+_USERS = 1 << 12
+"""Number of user ids of one sandbox, if the host is root: more than it has runs at once."""
 
 
-def enter(build: Build) -> int:
+_TO_BECOME_OTHERS = (0, 5, 6, 7)
+"""Capabilities of a zygote whose children get user ids of their own: CHOWN, KILL, SETGID, SETUID.
+
+A signal at a parent's death comes from the parent, so it needs the right to kill the children.
+"""
+
+
+class Inside(NamedTuple):
+    """What a process has that moved into the sandbox."""
+
+    proc: int
+    """A descriptor of the host's /proc, which the caller must close."""
+    users: range
+    """The user ids that its runs can have; the first is its own."""
+
+
+def enter(build: Build) -> Inside:
     """Move this process into the sandbox's namespaces and root; its children start inside.
 
-    Returns a descriptor of the host's /proc, which the caller must close. Raises
-    StepFailedError.
+    Raises StepFailedError.
     """
     with step("open /proc"):
         opened = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -54,25 +81,42 @@ def enter(build: Build) -> int:
         with step("unshare as root"):
             call("unshare", syscalls.CLONE_NEWNS)
         _build_root()
-    if as_root:
-        _leave_root(build.folder)
+    users = range(os.geteuid(), os.geteuid() + 1)
     if build.tier == "full":
-        _unshare(proc, build.layers)
+        mapper = _fork_mapper(proc) if as_root else None
+        if as_root:
+            _leave_root(build.folder)
+        users = range(USER, USER + _unshare(proc, build.layers, mapper))
+    elif as_root:
+        users = _leave_root(build.folder, keep=_TO_BECOME_OTHERS)
     if mounts and not as_root:
         _build_root()
-    return proc
+    return Inside(proc, users)
 
 
-def own_user(proc: int) -> None:
-    """Move the calling process into its own user namespace, with the same user id.
+def be_user(user: int) -> None:
+    """Change the calling process to a user id of its own, without a namespace."""
+    with step("setresuid"):
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
 
-    What the kernel counts per user, such as processes, is then counted for this process alone.
+
+def own_user(proc: int, user: int) -> None:
+    """Move the calling process into its own user namespace, as `user` of the present one.
+
+    What the kernel counts per user and namespace, such as processes, is then counted for this
+    process alone, and with a user id of its own also what it counts per user, such as pipes.
     """
+    if user != USER:
+        with step("setresuid"):
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            _keep_proc()
     with step("unshare for a run"):
         call("unshare", syscalls.CLONE_NEWUSER)
     with step("uid_map"):
-        _write_proc(proc, "self/uid_map", f"{USER} {USER} 1")
-        _write_proc(proc, "self/gid_map", f"{USER} {USER} 1")
+        _write_proc(proc, "self/uid_map", f"{USER} {user} 1")
+        _write_proc(proc, "self/gid_map", f"{USER} {user} 1")
 
 
 def read_proc(proc: int, path: str) -> str:
@@ -98,35 +142,89 @@ def _be_first_to_go(proc: int) -> None:
         _write_proc(proc, "self/oom_score_adj", "500")
 
 
-def _unshare(proc: int, layers: frozenset[str]) -> None:
+class _Mapper(NamedTuple):
+    """A process that is still root, to give this one a range of user ids."""
+
+    pid: int
+    line: int
+    """The descriptor that tells it to begin."""
+
+
+def _fork_mapper(proc: int) -> _Mapper:
+    heard, told = os.pipe()
+    pid, parent = os.fork(), os.getppid()
+    if pid:
+        os.close(heard)
+        return _Mapper(pid, told)
+    failed = 1
+    with contextlib.suppress(OSError):
+        os.close(told)
+        user = int.from_bytes(os.read(heard, 8), "big")
+        if user >= _UNUSED:
+            for name in ("uid_map", "gid_map"):
+                _write_proc(proc, f"{parent}/{name}", f"{USER} {user} {_USERS}")
+            failed = 0
+    os._exit(failed)
+
+
+def _map_users(proc: int, user: int, group: int, mapper: _Mapper | None) -> int:
+    """Give this process its user ids in its new namespace, and return how many."""
+    if mapper:
+        os.write(mapper.line, user.to_bytes(8, "big"))
+        os.close(mapper.line)
+        if os.waitpid(mapper.pid, 0)[1] == 0:
+            return _USERS
+    _write_proc(proc, "self/uid_map", f"{USER} {user} 1")
+    _write_proc(proc, "self/gid_map", f"{USER} {group} 1")
+    return 1
+
+
+def _unshare(proc: int, layers: frozenset[str], mapper: _Mapper | None) -> int:
     user, group = os.geteuid(), os.getegid()
     flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
     for layer, flag in _NAMESPACES.items():
         flags |= flag if layer in layers else 0
     with step("unshare"):
         call("unshare", flags)
+    with step("sethostname"):
+        call("sethostname", _HOST.encode(), ctypes.c_size_t(len(_HOST)))
     with step("setgroups"):
         _write_proc(proc, "self/setgroups", "deny")
     with step("uid_map"):
-        _write_proc(proc, "self/uid_map", f"{USER} {user} 1")
-        _write_proc(proc, "self/gid_map", f"{USER} {group} 1")
+        return _map_users(proc, user, group, mapper)
 
 
-def _leave_root(folder: str) -> None:
+def _keep_proc() -> None:
+    """Let /proc/self belong to this process, since the maps are written there.
+
+    A change of user id makes it belong to root.
+    """
+    call("prctl", syscalls.PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _leave_root(folder: str, keep: tuple[int, ...] = ()) -> range:
+    """Change to a user id that owns no files; return the ids that the kept capabilities allow."""
+    first, count = _UNUSED + (os.getpid() & 0xFFFF) * _USERS, _USERS
     with step("setresuid"):
         os.setgroups([])
+        call("prctl", syscalls.PR_SET_KEEPCAPS, int(bool(keep)), 0, 0, 0)
         try:
-            _become(_UNUSED + os.getpid(), folder)
+            _become(first, folder)
         except OSError:
             # A container may map only a few user ids.
-            _become(_NOBODY, folder)
-        # A change of user id makes /proc/self belong to root, but the maps are written there.
-        call("prctl", syscalls.PR_SET_DUMPABLE, 1, 0, 0, 0)
+            first, count, keep = _NOBODY, 1, ()
+            _become(first, folder)
+        _keep_proc()
+    with step("capset"):
+        syscalls.keep_capabilities(*keep)
+    return range(first, first + count)
 
 
 def _become(user: int, folder: str) -> None:
     if folder:
         os.chown(folder, user, user)
+        # Runs with other user ids come through; they can neither list nor write it.
+        Path(folder).chmod(0o711)
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
 
@@ -150,8 +248,8 @@ def _build_root() -> None:
         with step("mount_setattr"):
             restrict_mounts(target, syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV)
     with step("bind"):
-        for name in DEVICES:
-            _bind(f"/dev/{name}", f"/dev/{name}")
+        for name, source in DEVICES.items():
+            _bind(f"/dev/{source}", f"/dev/{name}")
         _furnish()
     with step("umount"):
         call("umount2", _OLD.encode(), syscalls.MNT_DETACH)

@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from opencodeinterpreter.tools.sandbox.inside import frames, landlock, profiles, root, syscalls
 from opencodeinterpreter.tools.sandbox.inside.build import Build
@@ -27,6 +28,8 @@ _MIB = 1 << 20
 _FILES = 2048
 """Maximum number of files and folders in the work folder."""
 _DESCRIPTORS = 256
+_SIGNALS = 256
+"""Maximum number of pending signals and timers of a run."""
 _FOLDER = frames.pack({"folder": True})
 LEAST_LANDLOCK = 3
 """The first version that controls truncation, which the `reduced` tier depends on."""
@@ -59,6 +62,15 @@ class KernelLimits:
     memory_mb: int
     disk_mb: int
     processes: int
+
+
+class Place(NamedTuple):
+    """Where one child works, and as whom."""
+
+    folder: str
+    """The host's folder to work in; empty if the mount layer is on."""
+    user: int
+    """Its user id; that in the zygote's namespace, if there is one."""
 
 
 class _Header(ctypes.Structure):
@@ -96,10 +108,10 @@ def prepare_seal(walls: Walls, limits: KernelLimits) -> SealCalls:
     return SealCalls(_work(limits) if "mount" in layers else (), tuple(rights), tuple(bounds))
 
 
-def seal(walls: Walls, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
+def seal(walls: Walls, prepared: SealCalls, descriptors: Sequence[int], place: Place) -> None:
     """Seal the calling process; `descriptors` become 0 to 3, all others are closed.
 
-    `folder`: the host's folder to work in, if the mount layer is off. Raises StepFailedError.
+    Raises StepFailedError.
     """
     layers = walls.build.layers
     with step("descriptors"):
@@ -111,16 +123,18 @@ def seal(walls: Walls, prepared: SealCalls, descriptors: Sequence[int], folder: 
         with step("setsid"):
             os.setsid()
     if "user" in layers:
-        root.own_user(walls.proc)
+        root.own_user(walls.proc, place.user)
+    elif walls.build.tier == "reduced" and place.user != os.geteuid():
+        root.be_user(place.user)
     make(prepared.work)
     if "mount" not in layers:
-        _settle_in(folder)
+        _settle_in(place.folder)
     with step("hand out the work folder"):
         _hand_out_folder()
     make(prepared.rights)
-    if folder and "landlock" in layers:
+    if place.folder and "landlock" in layers:
         with step("landlock"):
-            _wear_own_rules(walls, folder)
+            _wear_own_rules(walls, place.folder)
     make(prepared.bounds)
     if "seccomp" in layers and "pid" not in layers:
         make([_filtering(_for_own_process(walls.program))])
@@ -137,7 +151,8 @@ def readable(build: Build) -> tuple[str, ...]:
 def rules(build: Build, trees: Sequence[str], writable: str) -> int | None:
     """Return the descriptor of a Landlock ruleset, or `None` without Landlock."""
     whole = build.tier == "full"
-    devices = ["/dev"] if whole else [f"/dev/{name}" for name in root.DEVICES]
+    own = [f"/dev/{name}" for name, source in root.DEVICES.items() if name == source]
+    devices = ["/dev"] if whole else own
     return landlock.build(trees, [writable], devices, build.profile == "proc")
 
 
@@ -187,11 +202,14 @@ def _rlimits(walls: Walls, limits: KernelLimits) -> Iterator[PreparedCall]:
         (resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds) + 1),
         (resource.RLIMIT_FSIZE, limits.disk_mb * _MIB),
         (resource.RLIMIT_NOFILE, _DESCRIPTORS),
-        (resource.RLIMIT_CORE, 0),
+        # Not 0: the kernel would still start a program of the host that takes core files.
+        (resource.RLIMIT_CORE, 1),
         (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
     ]
     if "user" in walls.build.layers:
         bounds.append((resource.RLIMIT_NPROC, limits.processes))
+        bounds.append((resource.RLIMIT_SIGPENDING, _SIGNALS))
     elif walls.own_count:
         bounds.append((resource.RLIMIT_NPROC, limits.processes * walls.build.runs + 2))
     for name, value in bounds:

@@ -31,6 +31,7 @@ MOUNT_ATTR_NODEV = 0x4
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -153,3 +154,11 @@ def without_capabilities() -> PreparedCall:
     """Return the call that drops all capabilities for good."""
     header, none = ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(_NO_CAPABILITIES)
     return prepare("capset", "capset", header, none)
+
+
+def keep_capabilities(*kept: int) -> None:
+    """Drop all capabilities but these, which the process must have; raises OSError."""
+    mask = sum(1 << number for number in kept)
+    # Effective, permitted and inheritable ones, of 32 bits each, then the higher 32 of each.
+    sets = (ctypes.c_uint32 * 6)(mask, mask)
+    call("capset", ctypes.byref(_CAPABILITY_HEADER), ctypes.byref(sets))

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from opencodeinterpreter.tools.sandbox.inside import (
+    aborting,
+    anonymous_memory,
     bpf,
     cell,
     forking,
@@ -34,6 +36,7 @@ from opencodeinterpreter.tools.sandbox.inside.build import Build
 from opencodeinterpreter.tools.sandbox.inside.seal import (
     LEAST_LANDLOCK,
     KernelLimits,
+    Place,
     SealCalls,
     Walls,
     prepare_seal,
@@ -65,20 +68,20 @@ def main(descriptor: int, plan: str) -> None:
     build = Build.from_json(plan)
     as_root = os.geteuid() == 0
     try:
-        proc = _enter(build)
+        entered = _enter(build)
     except StepFailedError as failure:
         _refuse(control, failure)
         return
     child = os.fork()
     if child:
         control.close()
-        os.close(proc)
+        os.close(entered.proc)
         _silence()
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
     # If the parent alone is killed, process 1 and all its runs end too.
     syscalls.call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
-        zygote = Zygote(control, build, proc, own_count=as_root)
+        zygote = Zygote(control, build, entered, own_count=as_root)
         zygote.serve()
     except StepFailedError as failure:
         _refuse(control, failure)
@@ -91,7 +94,7 @@ def _refuse(control: socket.socket, failure: StepFailedError) -> None:
     control.send(json.dumps({"refused": refusal}).encode())
 
 
-def _enter(build: Build) -> int:
+def _enter(build: Build) -> root.Inside:
     if os.uname().machine not in MACHINES:
         raise StepFailedError("machine", 0, os.uname().machine)
     os.umask(0o022)
@@ -100,15 +103,17 @@ def _enter(build: Build) -> int:
     for name in preload.STANDARD:
         __import__(name)
     preload.load_files(build.modules)
-    proc = root.enter(build)
+    entered = root.enter(build)
     sys.path[:] = [path for path in sys.path if path and os.path.exists(path)]  # noqa: PTH110 - never raises
     # Finders of editable installs point to folders that do not exist in the sandbox.
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
+    for name in [name for name in sys.modules if name.startswith("__editable__")]:
+        del sys.modules[name]
     sys.path_importer_cache.clear()
     sys.orig_argv[:] = sys.argv[:] = ["python"]
     if not os.access(os.__file__, os.R_OK):
         raise StepFailedError("read the interpreter", 0, str(Path(os.__file__).parent))
-    return proc
+    return entered
 
 
 def _silence() -> None:
@@ -121,7 +126,10 @@ def _silence() -> None:
 class Zygote:
     """Forks children at the host's request and reports how they ended."""
 
-    def __init__(self, control: socket.socket, build: Build, proc: int, *, own_count: bool) -> None:
+    def __init__(
+        self, control: socket.socket, build: Build, entered: root.Inside, *, own_count: bool
+    ) -> None:
+        proc, self._users = entered
         self._control = control
         self._build = build
         self._own_namespace = os.pidfd_open(os.getpid())
@@ -186,6 +194,12 @@ class Zygote:
 
     def _warm_up(self) -> None:
         """Run what a child runs, so that caches are filled before the first fork."""
+        if "pid" in self._build.layers:
+            aborting.tell_aborts()
+        if self._build.profile == "proc":
+            anonymous_memory.be_files()
+        else:
+            anonymous_memory.be_private()
         cell.open_streams()
         _silence()
         cell.rehearse(cell.REHEARSAL)
@@ -208,9 +222,11 @@ class Zygote:
         message = json.loads(data)
         run: int = message["run"]
         try:
-            folder = self._folder(run)
+            # The zygote itself has the first user id.
+            user = self._users[run % (len(self._users) - 1) + 1 if len(self._users) > 1 else 0]
+            place = Place(self._folder(run, user), user)
             prepared = self._prepare_seal(KernelLimits(**message["limits"]))
-            child, handle = self._fork(prepared, descriptors, folder)
+            child, handle = self._fork(prepared, descriptors, place)
         except StepFailedError as failure:
             self._tell({"run": run, "failed": f"{failure.step}: {failure.detail}"})
         else:
@@ -222,7 +238,7 @@ class Zygote:
                 os.close(descriptor)
         return True
 
-    def _folder(self, run: int) -> str:
+    def _folder(self, run: int, user: int) -> str:
         """Create the work folder of a run, if the mount layer is off."""
         if not self._build.folder:
             return ""
@@ -231,10 +247,13 @@ class Zygote:
             folder.mkdir(mode=0o700)
             (folder / "work").mkdir()
             (folder / "tmp").mkdir()
+            if user != self._users[0]:
+                for path in (folder / "work", folder / "tmp", folder):
+                    os.chown(path, user, user)
         return str(folder)
 
     def _fork(
-        self, prepared: SealCalls, descriptors: Sequence[int], folder: str
+        self, prepared: SealCalls, descriptors: Sequence[int], place: Place
     ) -> tuple[int, int]:
         apart = "pid" in self._build.layers
         with step("fork"):
@@ -243,16 +262,16 @@ class Zygote:
             try:
                 child = os.fork()
                 if not child:
-                    self._be_child(prepared, descriptors, folder)
+                    self._be_child(prepared, descriptors, place)
             finally:
                 if apart:
                     syscalls.call("setns", self._own_namespace, syscalls.CLONE_NEWPID)
             return child, os.pidfd_open(child)
 
-    def _be_child(self, prepared: SealCalls, descriptors: Sequence[int], folder: str) -> None:
+    def _be_child(self, prepared: SealCalls, descriptors: Sequence[int], place: Place) -> None:
         try:
             forking.be_usual()
-            seal(self._walls, prepared, descriptors, folder)
+            seal(self._walls, prepared, descriptors, place)
             cell.live()
         except StepFailedError as failure:
             with contextlib.suppress(OSError):

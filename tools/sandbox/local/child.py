@@ -10,8 +10,9 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.sandbox.local.cgroups import Cgroups, GroupMeter, RunCgroup
 from opencodeinterpreter.tools.sandbox.local.drain import Drain, FrameReader
-from opencodeinterpreter.tools.sandbox.local.meter import Meter, pid_of
+from opencodeinterpreter.tools.sandbox.local.meter import Meter, TreeMeter, pid_of
 from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.local.zygote_client import (
     ChildExit,
@@ -19,9 +20,12 @@ from opencodeinterpreter.tools.sandbox.local.zygote_client import (
     ZygoteClient,
 )
 
-FRAME = 8 << 20
-"""Maximum size of one answer in bytes."""
+PROGRAM_FRAME = 1 << 18
+CELL_FRAME = 6 << 20
+"""Maximum size of the answer of a program and of a cell, which has results, in bytes."""
 _CHUNK = 1 << 16
+_STALE = 1 << 20
+"""Maximum number of bytes that are dropped before a request, in the channel and in each pipe."""
 
 
 class Child:
@@ -40,6 +44,10 @@ class Child:
         """Done when it is sealed and can be watched, or when it ended before that."""
         self.failure = ""
         """Why it could not be set up; empty if it could."""
+        self.placed: asyncio.Future[None] | None = None
+        """Done when it is in its cgroup; `None` if it needs none. No request goes out before."""
+        self._cgroups: Cgroups | None = None
+        self._cgroup: RunCgroup | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         """Done when its owner closed it."""
         self.answers: deque[dict[str, Any]] = deque()
@@ -52,7 +60,7 @@ class Child:
         self._open = ExitStack()
         self._pidfd: int | None = None
         self._said_ready = False
-        self._frames = FrameReader(FRAME)
+        self._frames = FrameReader(PROGRAM_FRAME)
         self._pending = PendingChild(self._started)
         self._pending.ended.add_done_callback(self._ended)
         try:
@@ -117,7 +125,8 @@ class Child:
     def send(self, frame: bytes) -> asyncio.Task[None] | None:
         """Send a request; return the task that sends the rest of a long one, or `None`.
 
-        The caller cancels the task when the run ends. A process that no longer reads is no error.
+        The caller cancels the task when the run ends. It is not an error if the process stopped
+        reading.
         """
         try:
             sent = self.channel.send(frame)
@@ -133,8 +142,19 @@ class Child:
         with suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self.channel, rest)
 
-    def expect(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at the next answer. Earlier, unrequested answers are dropped."""
+    def expect(self, heard: Callable[[], None], most: int) -> None:
+        """Call `heard` at the next answer, of `most` bytes.
+
+        What came unrequested is dropped. Nothing is read from the answer on until the next call,
+        so that untrusted code cannot occupy the host between requests.
+        """
+        if self._said_ready:
+            with suppress(OSError):
+                for _ in range(_STALE // _CHUNK):
+                    if not self.channel.recv(_CHUNK):
+                        break
+            self._frames.clear()
+        self._frames.most = most
         self.answers.clear()
         self.on_answer = heard
         if not self._listening:
@@ -150,7 +170,6 @@ class Child:
 
     def _hear(self) -> bool:
         if self.answers:
-            # Read one answer only; hostile code may send millions.
             self._listen_no_more()
             return False
         try:
@@ -162,15 +181,17 @@ class Child:
         if not data:
             self._listen_no_more()
             return False
-        for message in self._frames.feed(data):
+        self._frames.add(data)
+        while not self.answers and (message := self._frames.take()) is not None:
             if self._said_ready:
-                if not self.answers:
-                    self.answers.append(message)
+                self.answers.append(message)
             elif "ready" in message:
                 self._said_ready = True
                 self._be_ready()
             else:
                 self.failure = self.failure or str(message.get("failed", ""))
+        if self.overrun:
+            self._listen_no_more()
         if (self.answers or self.overrun) and self.on_answer:
             self.on_answer()
         return True
@@ -205,15 +226,54 @@ class Child:
         self._open.callback(os.close, pidfd)
         with suppress(OSError):
             pid = pid_of(pidfd)
-            if pid is not None:
-                self.meter = Meter(pid)
-                self._open.callback(self.meter.close)
+            if pid is not None and self._cgroups:
+                self._placing = self._loop.create_task(self._place(pid, self._cgroups))
+            elif pid is not None:
+                proc = self.zygote.build.profile == "proc"
+                self._measure((TreeMeter if proc else Meter)(pid, self.zygote.facts.resident))
             if self.private_folder:
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 self.room = self._hold(os.open(self.private_folder, flags))
         self._be_ready()
 
+    def count_in(self, cgroups: Cgroups) -> None:
+        """Move the process into a cgroup of its own as soon as it exists."""
+        self._cgroups, self.placed = cgroups, self._loop.create_future()
+
+    async def _place(self, pid: int, cgroups: Cgroups) -> None:
+        try:
+            group = await asyncio.to_thread(cgroups.enter, self.limits, pid)
+        except OSError as error:
+            self.failure = f"cgroup: {error}"
+            self.kill()
+            return
+        if self.closed.done():
+            cgroups.remove(group)
+            return
+        self._cgroup = group
+        self._open.callback(cgroups.remove, group)
+        with suppress(OSError):
+            self._measure(GroupMeter(pid, group))
+        self._be_placed()
+        self._be_ready()
+
+    def _be_placed(self) -> None:
+        if self.placed and not self.placed.done():
+            self.placed.set_result(None)
+
+    def _measure(self, meter: Meter) -> None:
+        self.meter = meter
+        self._open.callback(meter.close)
+
+    def ran_out_of_memory(self) -> bool:
+        """Return whether the kernel killed the run since its cgroup had no memory left."""
+        with suppress(OSError):
+            return self._cgroup is not None and self._cgroup.ran_out()
+        return False
+
     def _be_ready(self) -> None:
+        if self.placed and not self.placed.done():
+            return
         if self._said_ready and self._pidfd is not None and not self.ready.done():
             self.ready.set_result(None)
 
@@ -225,6 +285,7 @@ class Child:
 
     def _ended(self, _: object) -> None:
         self.failure = self.failure or self._pending.failure
+        self._be_placed()
         if not self.ready.done():
             self.ready.set_result(None)
 
@@ -251,6 +312,7 @@ class Child:
         if self.closed.done():
             return
         self.closed.set_result(None)
+        self._be_placed()
         self.on_answer = None
         self.kill()
         self._open.close()

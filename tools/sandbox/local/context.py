@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
@@ -14,8 +14,12 @@ from opencodeinterpreter.tools.sandbox.local.run import CellRun
 from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.local.zygote_client import ZygoteDiedError
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
+from opencodeinterpreter.tools.sandbox.shared.collecting import Collecting
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
 from opencodeinterpreter.tools.sandbox.shared.request import Files, pack_request
+
+_MOST_KEPT = 16 << 20
+"""Bytes of cells that a context keeps, so that a fork can run them again."""
 
 Spawn = Callable[[SandboxLimits], Awaitable[Child]]
 """Forks a child; starts the zygote first if necessary."""
@@ -31,6 +35,11 @@ class CellRequest:
     stdin: str = ""
     seed: int | None = None
     limits: SandboxLimits | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of it that are kept, about."""
+        return len(self.code or "") + len(self.stdin) + sum(map(len, self.files.values()))
 
 
 class LocalContext:
@@ -52,6 +61,8 @@ class LocalContext:
         """When its last cell ended, in seconds of the monotonic clock."""
         self._count = 0
         self._history: list[CellRequest] = []
+        self._kept = 0
+        """Bytes in the history; once they are too many, it is empty and stays so."""
 
     @property
     def alive(self) -> bool:
@@ -64,24 +75,27 @@ class LocalContext:
         return self._turn.locked()
 
     async def run(
-        self, cell: CellRequest, collect: Sequence[str] = (), listener: Listener | None = None
+        self,
+        cell: CellRequest,
+        collecting: Collecting | None = None,
+        listener: Listener | None = None,
     ) -> Execution:
         """Run the next cell; raises SandboxError."""
         async with self._turn:
             try:
-                return await self._run(cell, collect, listener)
+                return await self._run(cell, collecting, listener)
             finally:
                 self.used_at = time.monotonic()
 
     async def _run(
-        self, cell: CellRequest, collect: Sequence[str], listener: Listener | None
+        self, cell: CellRequest, collecting: Collecting | None, listener: Listener | None
     ) -> Execution:
         child = await self._living()
         lost = self._lost
         if cell.code is not None:
             # A write returns no execution, so the loss is reported by the next cell.
             self._lost = False
-        if not self._history and cell.seed is None:
+        if not self._kept and cell.seed is None:
             # Fixed here, so that a fork draws the same random numbers.
             cell = replace(cell, seed=secrets.randbits(64))
         count = self._count + (cell.code is not None)
@@ -98,7 +112,7 @@ class LocalContext:
             self._idle.stop()
         run = CellRun(child, limits)
         try:
-            told = await run.carry_out(frame, collect, listener)
+            told = await run.carry_out(frame, collecting, listener)
         except asyncio.CancelledError:
             self._settling = asyncio.create_task(run.settle())
             raise
@@ -109,13 +123,21 @@ class LocalContext:
             ) from None
         self._count = count
         if told.status == "ok":
-            self._history.append(cell)
+            self._keep(cell)
         if child.ended.done():
             self.lose()
         else:
             self._watch_idle(child)
         gone = lost or self._child is None
         return told.model_copy(update={"execution_count": count, "state_lost": gone})
+
+    def _keep(self, cell: CellRequest) -> None:
+        """Keep a cell for a fork, unless all together are too large."""
+        self._kept += cell.size
+        if self._kept > _MOST_KEPT:
+            self._history = []
+        else:
+            self._history.append(cell)
 
     async def _living(self) -> Child:
         """Return the child, ready for a cell; a new one if it is gone."""
@@ -152,13 +174,20 @@ class LocalContext:
         self._child = None
         self._count = 0
         self._history = []
+        self._kept = 0
 
     async def fork(self) -> "LocalContext":
         """Return a copy of the context, made by running its successful cells again.
 
-        Raises SandboxError if one of them does not succeed this time.
+        Raises SandboxError if one of them does not succeed this time, or if they were too large
+        to be kept.
         """
         async with self._turn:
+            if self._kept > _MOST_KEPT:
+                raise SandboxError(
+                    f"the context cannot be forked: its cells hold {self._kept >> 20} MiB and only "
+                    f"{_MOST_KEPT >> 20} are kept; create a new context"
+                )
             twin = LocalContext(self._spawn, self.limits)
             try:
                 for number, cell in enumerate(self._history, 1):

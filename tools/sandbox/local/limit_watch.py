@@ -1,17 +1,21 @@
 """Check what a process uses at intervals and report when it passes a limit."""
 
 import asyncio
+import random
 from collections.abc import Callable
+from contextlib import suppress
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
-from opencodeinterpreter.tools.sandbox.local.meter import ResourceUsage
+from opencodeinterpreter.tools.sandbox.local.meter import Meter, ResourceUsage
 
 _LOOK_SECONDS = 0.005
 _LONG_LOOK_SECONDS = 0.05
 """Intervals of a quick check, and of one that walks folders or process trees."""
 _IDLE_FACTOR = 20
 """Factor on the interval for a context between cells."""
+_GONE = (OSError, IndexError, KeyError, ValueError)
+"""What a meter raises if its process is gone."""
 
 
 class LimitWatch:
@@ -26,10 +30,8 @@ class LimitWatch:
         self._over = over
         self._loop = asyncio.get_running_loop()
         self._next: asyncio.TimerHandle | None = None
-        self._looking: asyncio.Task[None] | None = None
-        build = child.zygote.build
-        self._tree = build.profile == "proc"
-        self._own_room = not build.folder
+        self._walks: list[asyncio.Task[None]] = []
+        self._own_room = not child.zygote.build.folder
         self._spent = 0.0
         self._factor = 1
         self.hit: set[str] = set()
@@ -45,56 +47,53 @@ class LimitWatch:
         self.hit.clear()
         try:
             self._spent = meter.cpu_seconds()
-        except OSError:
+        except _GONE:
             return
-        self._later()
+        walks = [self._watch_tree] * meter.slow + [self._watch_room] * bool(self._child.room)
+        self._walks = [self._loop.create_task(walk(meter)) for walk in walks]
+        if not meter.slow:
+            self._later()
 
     def stop(self) -> None:
         """Stop watching."""
         if self._next:
             self._next.cancel()
-        if self._looking:
-            self._looking.cancel()
-
-    @property
-    def _long(self) -> bool:
-        return self._tree or not self._own_room
+        for walk in self._walks:
+            walk.cancel()
 
     def _later(self) -> None:
-        seconds = (_LONG_LOOK_SECONDS if self._long else _LOOK_SECONDS) * self._factor
-        self._next = self._loop.call_later(seconds, self._look)
+        seconds = _LOOK_SECONDS if self._own_room else _LONG_LOOK_SECONDS
+        self._next = self._loop.call_later(seconds * self._factor, self._look)
 
     def _look(self) -> None:
         meter = self._child.meter
         if meter is None or self._child.ended.done():
             return
-        if self._long:
-            self._looking = self._loop.create_task(self._look_long())
-            return
         try:
             self._weigh(meter.read())
-        except (OSError, IndexError):
+        except _GONE:
             return
         self._later()
 
-    async def _look_long(self) -> None:
-        meter, room = self._child.meter, self._child.room
-        if meter is None:
-            return
-        try:
-            read = meter.read_all if self._tree else meter.read
-            self._weigh(await asyncio.to_thread(read))
-            if room:
-                used = await asyncio.to_thread(room.used)
-                if used > self._limits.disk_mb << 20:
+    async def _watch_tree(self, meter: Meter) -> None:
+        with suppress(*_GONE):
+            while not self._child.ended.done():
+                # At moments that a run cannot foresee; see `TreeMeter`.
+                await asyncio.sleep(_LONG_LOOK_SECONDS * self._factor * random.uniform(0.5, 1.5))
+                self._weigh(await asyncio.to_thread(meter.read))
+
+    async def _watch_room(self, _: Meter) -> None:
+        """Weigh the folder apart from all else: a walk takes as long as the run makes it."""
+        room = self._child.room
+        with suppress(OSError):
+            while room and not self._child.ended.done():
+                await asyncio.sleep(_LONG_LOOK_SECONDS * self._factor)
+                if await asyncio.to_thread(room.used) > self._limits.disk_mb << 20:
                     self._over("disk")
-        except (OSError, IndexError):
-            return
-        self._later()
 
     def _weigh(self, usage: ResourceUsage) -> None:
         limits = self._limits
-        if usage.resident - self._child.zygote.facts.resident > limits.memory_mb << 20:
+        if usage.memory > limits.memory_mb << 20:
             self._over("memory")
         elif usage.cpu_seconds - self._spent > limits.cpu_seconds:
             self._over("cpu")

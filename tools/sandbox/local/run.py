@@ -3,16 +3,16 @@
 import asyncio
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Artifact, Execution, Logs, SandboxLimits, Status
-from opencodeinterpreter.tools.sandbox.local.child import Child
+from opencodeinterpreter.tools.sandbox.local.child import CELL_FRAME, PROGRAM_FRAME, Child
 from opencodeinterpreter.tools.sandbox.local.drain import Drain
 from opencodeinterpreter.tools.sandbox.local.limit_watch import LimitWatch
 from opencodeinterpreter.tools.sandbox.local.work_folder import WorkFolder
 from opencodeinterpreter.tools.sandbox.shared import claims
+from opencodeinterpreter.tools.sandbox.shared.collecting import Collecting
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
 from opencodeinterpreter.tools.sandbox.shared.signals import signal_name
 
@@ -33,6 +33,9 @@ class _ChildRun(ABC):
     The reason for stopping a run is recorded before the child is signalled.
     """
 
+    _most_bytes: ClassVar[int]
+    """Maximum size of the answer."""
+
     def __init__(self, child: Child, limits: SandboxLimits) -> None:
         self._child = child
         self._limits = limits
@@ -45,7 +48,7 @@ class _ChildRun(ABC):
         self._watch = LimitWatch(child, limits, self._stop_for)
 
     async def carry_out(
-        self, frame: bytes, collect: Sequence[str] = (), listener: Listener | None = None
+        self, frame: bytes, collecting: Collecting | None = None, listener: Listener | None = None
     ) -> Execution:
         """Send `frame` and wait for the answer, or for the child's end.
 
@@ -53,13 +56,15 @@ class _ChildRun(ABC):
         caller closes or settles it.
         """
         child = self._child
+        if child.placed and not child.placed.done():
+            await asyncio.wait([child.placed], timeout=_SET_UP_SECONDS)
         self._began = self._loop.time()
-        child.expect(self._hear_answer)
+        child.expect(self._hear_answer, self._most_bytes)
         child.ended.add_done_callback(self._finish)
         for drain in (child.stdout, child.stderr):
             drain.begin(self._limits.output_bytes, self._hear_output)
         if listener:
-            child.stdout.tell = listener.hear
+            child.stdout.tell = listener.tell
         # The child reads the request once it is sealed; sending it earlier saves time.
         feeding = child.send(frame)
         if child.ready.done():
@@ -73,8 +78,8 @@ class _ChildRun(ABC):
             child.finish()
             self._watch.look_at_disk()
             execution = self._execution(seconds)
-            if collect and child.folder:
-                found = await self._collect(child.folder, collect)
+            if collecting and child.folder:
+                found = await self._collect(child.folder, collecting)
                 execution = execution.model_copy(update={"artifacts": found})
             return execution
         finally:
@@ -87,11 +92,15 @@ class _ChildRun(ABC):
         """Stop the code because it passed the limit `reason`."""
 
     @abstractmethod
+    def _read(self, answer: dict[str, Any]) -> dict[str, object] | None:
+        """Return the fields of the execution that `answer` claims; `None` if it is unreadable."""
+
+    @abstractmethod
     def _hear_unreadable_answer(self) -> None:
         """React to an answer that does not say how the code ended."""
 
-    async def _collect(self, folder: WorkFolder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        return await asyncio.to_thread(folder.collect, tuple(patterns))
+    async def _collect(self, folder: WorkFolder, collecting: Collecting) -> tuple[Artifact, ...]:
+        return await asyncio.to_thread(folder.collect, collecting)
 
     def _begin(self, _: object = None) -> None:
         """Start the clock and the watch: untrusted code may run from now on."""
@@ -105,7 +114,8 @@ class _ChildRun(ABC):
 
     def _let_go(self) -> None:
         self._watch.stop()
-        self._child.stdout.tell = None
+        for drain in (self._child.stdout, self._child.stderr):
+            drain.idle()
         for timer in self._timers:
             timer.cancel()
         self._child.on_answer = None
@@ -128,7 +138,7 @@ class _ChildRun(ABC):
             # More bytes came than a frame may hold.
             self._stop_for("frame")
             return
-        self._claim = claims.ending(self._child.answers[0])
+        self._claim = self._read(self._child.answers[0])
         if self._claim is not None:
             self._finish()
         else:
@@ -183,8 +193,13 @@ class _ChildRun(ABC):
         killed = ending.code == -signal.SIGKILL
         if killed and ending.cpu_seconds > self._limits.cpu_seconds - 0.05:
             return {"status": "timeout", "reason": "cpu"}
+        if killed and self._child.ran_out_of_memory():
+            return {"status": "limit", "reason": "memory"}
         if ending.code < 0:
-            return {"status": "crashed", "reason": signal_name(-ending.code)}
+            # See `inside.aborting`.
+            aborted = ending.code == -signal.SIGTRAP
+            reason = "SIGABRT" if aborted else signal_name(-ending.code)
+            return {"status": "crashed", "reason": reason}
         return {"status": "exited", "exit_code": ending.code}
 
 
@@ -194,6 +209,11 @@ class ProgramRun(_ChildRun):
     The answer ends the run: the program's threads, exit handlers and output come before it.
     """
 
+    _most_bytes = PROGRAM_FRAME
+
+    def _read(self, answer: dict[str, Any]) -> dict[str, object] | None:
+        return claims.ending(answer)
+
     def _stop(self, reason: str) -> None:
         self._kill_for(reason)
 
@@ -201,12 +221,12 @@ class ProgramRun(_ChildRun):
         # Wait a little: the exit status says more.
         self._after(_GRACE_SECONDS, self._child.kill)
 
-    async def _collect(self, folder: WorkFolder, patterns: Sequence[str]) -> tuple[Artifact, ...]:
+    async def _collect(self, folder: WorkFolder, collecting: Collecting) -> tuple[Artifact, ...]:
         # No process may write the files while they are read. `kill` works once `ready` is done.
         await asyncio.wait([self._child.ready])
         self._child.kill()
         await asyncio.wait([self._child.ended])
-        return await super()._collect(folder, patterns)
+        return await super()._collect(folder, collecting)
 
 
 class CellRun(_ChildRun):
@@ -215,6 +235,11 @@ class CellRun(_ChildRun):
     A limit interrupts the cell first. The child is killed if that does not help, or if the limit
     is one of memory, answer, disk or processes.
     """
+
+    _most_bytes = CELL_FRAME
+
+    def _read(self, answer: dict[str, Any]) -> dict[str, object] | None:
+        return claims.cell_ending(answer)
 
     async def settle(self) -> None:
         """Interrupt a cell whose caller was cancelled; kill its child if that does not help."""

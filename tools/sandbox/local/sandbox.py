@@ -9,14 +9,15 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.inside.build import Build
+from opencodeinterpreter.tools.sandbox.local.cgroups import Cgroups, NoCgroupsError, open_cgroups
 from opencodeinterpreter.tools.sandbox.local.child import Child
 from opencodeinterpreter.tools.sandbox.local.context import CellRequest, LocalContext
 from opencodeinterpreter.tools.sandbox.local.host_folders import HostFolders
@@ -30,7 +31,8 @@ from opencodeinterpreter.tools.sandbox.local.zygote_client import (
     ZygoteDiedError,
     ZygoteFacts,
 )
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, OnStdout
+from opencodeinterpreter.tools.sandbox.protocol import NO_EXTRAS, Context, FileInfo, RunExtras
+from opencodeinterpreter.tools.sandbox.shared.collecting import Collecting
 from opencodeinterpreter.tools.sandbox.shared.listener import Listener
 from opencodeinterpreter.tools.sandbox.shared.request import pack_request
 from opencodeinterpreter.tools.sandbox.shared.reservations import Reservations
@@ -61,7 +63,8 @@ class LocalSandbox:
         self.reserve = Reservations(contexts).reserve
         """Reserve contexts; see `ContextSandbox.reserve`."""
         self._host_folders = HostFolders()
-        self._ready_children = ReadyChildren(ready, self._host_folders.adopt)
+        self._cgroups: Cgroups | None = None
+        self._ready_children = ReadyChildren(ready, self._adopt)
         self._closed = False
         self.proof: tuple[Canary, ...] = ()
         """The ways to escape that the test run tried when the sandbox was opened."""
@@ -94,27 +97,27 @@ class LocalSandbox:
         stdin: str = "",
         limits: SandboxLimits | None = None,
         context: Context | None = None,
-        collect: Sequence[str] = (),
-        seed: int | None = None,
-        on_stdout: OnStdout | None = None,
+        extras: RunExtras = NO_EXTRAS,
     ) -> Execution:
         """Run `code`; see `ContextSandbox.run_code`. Waits while `concurrency` runs are active.
 
         Raises SandboxError if the sandbox fails or is closed.
         """
         given = dict(files or {})
-        listener = Listener(on_stdout)
+        collecting = (
+            Collecting(tuple(extras.collect), {**extras.held, **given}) if extras.collect else None
+        )
+        listener = Listener(extras.on_stdout)
         if context is not None:
             found = self._find(context)
             async with self._slots:
-                return await found.run(
-                    CellRequest(code, given, stdin, seed, limits), collect, listener
-                )
+                cell = CellRequest(code, given, stdin, extras.seed, limits)
+                return await found.run(cell, collecting, listener)
         limits = limits or self._limits
-        frame = pack_request(code, given, seed=seed, cpu_seconds=limits.cpu_seconds)
+        frame = pack_request(code, given, seed=extras.seed, cpu_seconds=limits.cpu_seconds)
         for _ in range(_ATTEMPTS):
             try:
-                return await self._once(frame, stdin, limits, collect, listener)
+                return await self._once(frame, stdin, limits, collecting, listener)
             except ZygoteDiedError:
                 if listener.told:
                     raise SandboxError(
@@ -131,7 +134,7 @@ class LocalSandbox:
         frame: bytes,
         stdin: str,
         limits: SandboxLimits,
-        collect: Sequence[str],
+        collecting: Collecting | None,
         listener: Listener,
     ) -> Execution:
         await self._slots.acquire()
@@ -144,7 +147,7 @@ class LocalSandbox:
         child.ended.add_done_callback(lambda _: self._slots.release())
         try:
             child.give_stdin(stdin)
-            return await ProgramRun(child, limits).carry_out(frame, collect, listener)
+            return await ProgramRun(child, limits).carry_out(frame, collecting, listener)
         finally:
             child.kill()
             asyncio.get_running_loop().call_soon(self._clear_away, child)
@@ -220,8 +223,16 @@ class LocalSandbox:
             )
         min(idle, key=lambda context: context.used_at).lose()
 
+    def _adopt(self, child: Child) -> None:
+        self._host_folders.adopt(child)
+        if self._cgroups:
+            child.count_in(self._cgroups)
+
     async def open(self) -> None:
         """Start the zygote and prove that it isolates; raises SandboxError if not."""
+        if self._build.profile == "proc":
+            with suppress(NoCgroupsError):
+                self._cgroups = await asyncio.to_thread(open_cgroups)
         zygote = await self._running_zygote()
         self.proof = await prove(self, self._build, zygote.pid)
 
@@ -235,6 +246,8 @@ class LocalSandbox:
             if self._zygote:
                 await self._zygote.close()
         await self._host_folders.clear()
+        if self._cgroups:
+            await self._cgroups.close()
 
     async def _running_zygote(self) -> ZygoteClient:
         async with self._starting:

@@ -4,23 +4,27 @@ Links are not followed, only regular files are read, and no path leaves the fold
 block: call them in a thread.
 """
 
-import base64
-import fnmatch
-import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Artifact
 from opencodeinterpreter.tools.sandbox.protocol import FileInfo
+from opencodeinterpreter.tools.sandbox.shared.collecting import (
+    FILE_BYTES,
+    RUN_BYTES,
+    RUN_FILES,
+    Collecting,
+    artifact,
+)
 
 _ENTRIES = 4096
-_FILE = 2 << 20
-_TOTAL = 4 << 20
-"""Maximum number of entries that are read, and bytes of one artifact and of all."""
+"""Maximum number of entries that are read."""
+_DEPTH = 64
+"""Maximum number of folders within each other that are entered."""
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -40,7 +44,7 @@ class WorkFolder:
             return tuple(_entries(descriptor, "" if path == "." else f"{path.rstrip('/')}/"))
 
     def walk(self) -> Iterator[FileInfo]:
-        """Yield every readable entry, each folder before its content."""
+        """Yield every readable entry down to a bounded depth, each folder before its content."""
         return self._walk(InputError)
 
     def _walk(self, passing: type[InputError]) -> Iterator[FileInfo]:
@@ -55,49 +59,59 @@ class WorkFolder:
                 if seen > _ENTRIES:
                     return
                 yield entry
-                if entry.kind == "folder":
+                if entry.kind == "folder" and not _too_deep(entry):
                     waiting.append(entry.path)
 
-    def read(self, path: str) -> bytes:
-        """Return the content of a regular file; raises InputError."""
+    def read(self, path: str, most: int = -1) -> bytes:
+        """Return the content of a regular file, at most `most` bytes of it; raises InputError."""
         with self._opened(path, 0) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise InputError(f"{path}: not a regular file of the work folder; name one")
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read()
+                return file.read(most)
 
     def used(self) -> int:
         """Return the total size of all files in bytes.
 
-        Returns sys.maxsize, more than any limit, if there are too many files or an unreadable
-        folder.
+        Returns sys.maxsize, more than any limit, if there are too many files, or a folder that is
+        unreadable or too deep to be walked in time.
         """
+        total = 0
         try:
-            sizes = [entry.size for entry in self._walk(_GoneError)]
+            for seen, entry in enumerate(self._walk(_GoneError), 1):
+                if seen == _ENTRIES or (entry.kind == "folder" and _too_deep(entry)):
+                    return sys.maxsize
+                total += entry.size
         except InputError:
             return sys.maxsize
-        return sum(sizes) if len(sizes) < _ENTRIES else sys.maxsize
+        return total
 
     def full(self) -> bool:
         """Return whether the folder's file system has no space or no inodes left."""
         room = os.fstatvfs(self._descriptor)
         return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
 
-    def collect(self, patterns: Sequence[str]) -> tuple[Artifact, ...]:
-        """Return the files whose path matches one of `patterns`, in which `*` also matches `/`."""
+    def collect(self, collecting: Collecting) -> tuple[Artifact, ...]:
+        """Return the files that are wanted, sorted by path, except those given and unchanged."""
         found: list[Artifact] = []
-        room = _TOTAL
+        room = RUN_BYTES
         for entry in sorted(self.walk(), key=lambda entry: entry.path):
-            if entry.kind != "file" or not any(
-                fnmatch.fnmatchcase(entry.path, pattern) for pattern in patterns
-            ):
+            if entry.kind != "file" or not collecting.wants(entry.path):
                 continue
-            artifact = Artifact(path=entry.path, size=entry.size)
-            if entry.size <= min(_FILE, room):
+            kept = entry.size <= min(FILE_BYTES, room)
+            content = None
+            if kept or collecting.resembles(entry.path, entry.size):
                 with suppress(InputError):
-                    artifact = _artifact(entry.path, self.read(entry.path)[:_FILE])
-                room -= artifact.size
-            found.append(artifact)
+                    content = self.read(entry.path, entry.size)
+            if content is not None and collecting.was_given(entry.path, content):
+                continue
+            if kept and content is not None:
+                room -= len(content)
+                found.append(artifact(entry.path, content))
+            else:
+                found.append(Artifact(path=entry.path, size=entry.size))
+            if len(found) == RUN_FILES:
+                break
         return tuple(found)
 
     @contextmanager
@@ -122,6 +136,10 @@ class WorkFolder:
             os.close(descriptor)
 
 
+def _too_deep(entry: FileInfo) -> bool:
+    return entry.path.count("/") >= _DEPTH
+
+
 def _entries(descriptor: int, before: str) -> Iterator[FileInfo]:
     with os.scandir(descriptor) as listing:
         for entry in sorted(listing, key=lambda entry: entry.name)[:_ENTRIES]:
@@ -134,12 +152,3 @@ def _entries(descriptor: int, before: str) -> Iterator[FileInfo]:
                 yield FileInfo(path=path, kind="file", size=size)
             else:
                 yield FileInfo(path=path, kind="other")
-
-
-def _artifact(path: str, content: bytes) -> Artifact:
-    return Artifact(
-        path=path,
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        content=base64.b64encode(content).decode(),
-    )

@@ -2,18 +2,22 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from opencodeinterpreter.tools.execution import ExecutionError, Result
+from opencodeinterpreter.tools.sandbox.inside.display import plain
 
 _RESULTS = 100
 """Maximum number of results of one cell."""
+_TEXT = 16_000
+"""Maximum number of characters of an error's message, and of its traceback."""
 
 
 def ending(answer: dict[str, Any]) -> dict[str, object] | None:
-    """Return the fields of an execution that `answer` claims, or `None` if it is unreadable."""
+    """Return the fields of an execution that a program's `answer` claims.
+
+    Returns `None` if it is unreadable.
+    """
     if "ok" in answer:
-        return {"status": "ok", "exit_code": 0, "results": _results(answer.get("results"))}
+        return {"status": "ok", "exit_code": 0}
     if isinstance(left := answer.get("exit"), int):
         code = left & 0xFF
         return {"status": "ok" if code == 0 else "exited", "exit_code": code}
@@ -23,26 +27,23 @@ def ending(answer: dict[str, Any]) -> dict[str, object] | None:
     return None
 
 
+def cell_ending(answer: dict[str, Any]) -> dict[str, object] | None:
+    """Return what `ending` returns, with the results that a cell has besides."""
+    told = ending(answer)
+    if told and "ok" in answer:
+        told["results"] = _results(answer.get("results"))
+    return told
+
+
 def _results(told: object) -> tuple[Result, ...]:
     found = []
     for result in told[:_RESULTS] if isinstance(told, list) else []:
         try:
-            found.append(Result.model_validate(_clean(result)))
-        except (ValidationError, RecursionError):
+            found.append(Result.model_validate(plain(result)))
+        except ValueError:
             continue
     return tuple(found)
 
 
-def _clean(value: Any) -> Any:
-    """Return a JSON value without unpaired surrogates, which files and databases refuse."""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_text(key): _clean(item) for key, item in value.items()}
-    return value
-
-
 def _text(value: object) -> str:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value[:_TEXT].encode("utf-8", "replace").decode() if isinstance(value, str) else ""

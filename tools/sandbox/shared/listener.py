@@ -11,10 +11,11 @@ class Listener:
 
     def __init__(self, on_stdout: OnStdout | None) -> None:
         self._on_stdout = on_stdout
+        self.tell = self._hear if on_stdout else None
+        """Takes a piece of stdout, which then need not be kept; `None` without a listener."""
         self.told = False
 
-    def hear(self, text: str) -> None:
-        """Pass on a piece."""
+    def _hear(self, text: str) -> None:
         if self._on_stdout and text:
             self.told = True
             self._on_stdout(text)
