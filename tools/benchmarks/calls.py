@@ -1,10 +1,13 @@
-"""Call a candidate with inputs in the sandbox, and read what it claims came back."""
+"""Call a candidate with inputs in the sandbox, and read what it claims to have returned.
+
+Claims are text of bounded length. Nothing here parses their values.
+"""
 
 import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
@@ -12,81 +15,37 @@ from opencodeinterpreter.tools.benchmarks.inside import callee
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.inside import wire
 from opencodeinterpreter.tools.grading.shipping import ship
-from opencodeinterpreter.tools.sandbox.protocol import Sandbox
+from opencodeinterpreter.tools.sandbox.protocol import RunExtras, Sandbox
 
 MODULES = (wire, callee)
-"""What of ours runs in the sandbox; one that is opened with them need not be sent them."""
-_RESULTS = 64 << 20
-"""Bytes that all answers of one run may take."""
+"""Our modules that run in the sandbox; a sandbox opened with them has them loaded."""
 _AROUND = 80
-"""Most characters of an answer beside its value."""
-_ANSWER = 1 << 20
-"""Bytes that one answer may take, where its caller names no other bound."""
-_LISTEN_SECONDS = 0.03
-"""How often it is looked at what a run has told."""
+"""The most characters of a claim, apart from its value."""
+_SPARE_LINES = 1000
+"""Reading stops after so many lines more than an honest process writes."""
+_LOOK_SECONDS = 0.03
+"""The seconds between two checks whether a set takes too long."""
 Kind = Literal["value", "error", "timeout"]
-_KINDS = ("value", "error", "timeout")
-_NUMBERS = re.compile(r"\[([0-9]{1,9}), ?(-?[0-9]{1,9}),").match
+_HEAD = re.compile(
+    r'\[([0-9]{1,2}), ?(-?[0-9]{1,9}), ?"(value|error|timeout)", ?([0-9][0-9.e+-]{0,30}), ?'
+).match
 
 
-class Answer(NamedTuple):
-    """What a candidate claims about one call."""
+class Claim(NamedTuple):
+    """What a candidate claims about one call, its loading (-1) or the start of a set (-2)."""
 
+    at: int
+    """The set's place."""
+    number: int
     kind: Kind
     seconds: float
     """Processor time."""
-    value: Any
-    """The value; else name, text and the candidate's own lines of the exception."""
+    text: str
+    """Of the value, cut if it is too long; or name, text and own lines of the exception."""
 
 
-class Answers:
-    """What became of the calls of one set, as far as it was heard."""
-
-    def __init__(self) -> None:
-        self._lines: dict[int, str] = {}
-        self.ended: Execution | None = None
-        """How the process ended; `None` while it runs, and where it was ended by us."""
-        self.started_at: float | None = None
-        """When it was heard that the set has begun, by the monotonic clock."""
-
-    def hear(self, number: int, line: str) -> None:
-        """Take what was told of a call; only the first counts."""
-        if number == callee.STARTED and self.started_at is None:
-            self.started_at = time.monotonic()
-        self._lines.setdefault(number, line)
-
-    def __contains__(self, number: int) -> bool:
-        """Whether anything was told of a call."""
-        return number in self._lines
-
-    @property
-    def loading(self) -> Answer | None:
-        """How loading the candidate went; `None` if nothing was heard of it."""
-        return self.answer(callee.LOADING)
-
-    def seconds_of(self, number: int, text: str) -> float | None:
-        """Return the processor time of a call that gave the value whose text is `text`.
-
-        `None` where it gave another one, or one that must be read to tell.
-        """
-        line = self._lines.get(number, "")
-        if not len(text) < len(line) < len(text) + _AROUND:
-            return None
-        parts = line.split(",", 4)
-        if len(parts) < 5 or parts[2] != '"value"' or parts[4] != f"{text}]":
-            return None
-        try:
-            return float(parts[3])
-        except ValueError:
-            return None
-
-    def answer(self, number: int, most: int = _ANSWER) -> Answer | None:
-        """Return the answer to a call, `None` if there is none that can be read.
-
-        `most` bounds its characters: longer ones are not even looked at.
-        """
-        line = self._lines.get(number, "")
-        return _read(line) if 0 < len(line) <= most else None
+Hear = Callable[[Claim], bool]
+"""Takes a claim; returns whether no more are needed."""
 
 
 @dataclass(frozen=True)
@@ -111,51 +70,67 @@ class CallSet:
     limits: CallLimits
 
 
-async def call(
-    sandbox: Sandbox,
-    code: str,
-    entry_point: str,
-    sets: Sequence[CallSet],
-    *,
-    whole: int | None = None,
-    as_set: bool = False,
-    stop_early: bool = True,
-    enough: Callable[[Sequence[Answers]], bool] = lambda heard: False,
-) -> Sequence[Answers]:
-    """Call `entry_point` of `code` as each of `sets` says, all in one process.
+@dataclass(frozen=True)
+class CalledProgram:
+    """A candidate, and how it is to be called."""
 
-    State that the candidate keeps is seen by its later calls, those of other sets only where it
-    keeps it outside of its own module. Long results come as a `wire.Long`, except that of the call
-    `whole`. `as_set` passes results through `set` on the candidate's side; `stop_early` leaves out
-    what comes after an exception in a set. `enough` is asked in a thread whenever more was heard;
-    the run is ended once it says so, and when a set takes far more time than processor time.
-    Raises SandboxError when the sandbox fails.
+    code: str
+    entry_point: str
+    shape: str = "as it is"
+    """How a value is reported; see `callee.SHAPES`."""
+    stop_early: bool = True
+    """Whether a set ends at its first exception."""
+    whole: int | None = None
+    """The call whose value is reported whole; other long values become a `wire.Long`."""
+    longest: int = 1 << 20
+    """The most characters of a value that are read."""
+    output_bytes: int = 16 << 20
+    """The most bytes of all values together that are read."""
+
+
+async def call(
+    sandbox: Sandbox, program: CalledProgram, sets: Sequence[CallSet], hear: Hear
+) -> Execution | None:
+    """Call a candidate as each of `sets` says, all in one process; return how that ended.
+
+    Later calls of a set see the state that the candidate keeps; other sets see it only if it is
+    outside its own module. `hear` gets each claim as it arrives, and must be quick. The run is
+    ended, and `None` returned, if `hear` needs no more, if the candidate writes more than it can
+    have to say, or if a set takes far more time than processor time. Raises SandboxError.
     """
-    job = {
-        "code": code,
-        "entry_point": entry_point,
-        "sets": [_told(each) for each in sets],
-        "whole": whole,
-        "as_set": as_set,
-        "stop_early": stop_early,
-    }
-    total = sum(each.limits.total for each in sets)
-    lines = [json.dumps(job), *(f"[{','.join(each.inputs)}]" for each in sets)]
-    heard = _Heard(sets)
+    heard = _Heard(sets, program.longest, hear)
     running = asyncio.ensure_future(
         sandbox.run_code(
             await ship(sandbox, *MODULES),
-            stdin="".join(f"{line}\n" for line in lines),
-            limits=SandboxLimits(
-                wall_seconds=callee.WALL * total,
-                cpu_seconds=total,
-                memory_mb=max(each.limits.memory_mb for each in sets),
-                output_bytes=_RESULTS,
-            ),
-            on_stdout=heard.pieces.append,
+            stdin=_request(program, sets),
+            limits=_limits(program, sets),
+            extras=RunExtras(on_stdout=heard.take),
         )
     )
-    return await _listen(running, heard, enough)
+    try:
+        while not (running.done() or heard.enough.done() or heard.overdue()):
+            await asyncio.wait(
+                (running, heard.enough),
+                timeout=_LOOK_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        return running.result() if running.done() else None
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+def _request(program: CalledProgram, sets: Sequence[CallSet]) -> str:
+    job = {
+        "code": program.code,
+        "entry_point": program.entry_point,
+        "sets": [_told(each) for each in sets],
+        "whole": program.whole,
+        "shape": program.shape,
+        "stop_early": program.stop_early,
+    }
+    lines = [json.dumps(job), *(f"[{','.join(each.inputs)}]" for each in sets)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _told(calls: CallSet) -> dict[str, Any]:
@@ -163,80 +138,102 @@ def _told(calls: CallSet) -> dict[str, Any]:
     return {"each": each, "total": limits.total, "loading": min(limits.loading, limits.total)}
 
 
+def _limits(program: CalledProgram, sets: Sequence[CallSet]) -> SandboxLimits:
+    total = sum(each.limits.total for each in sets)
+    return SandboxLimits(
+        wall_seconds=callee.WALL * total,
+        cpu_seconds=total,
+        memory_mb=max(each.limits.memory_mb for each in sets),
+        output_bytes=program.output_bytes,
+    )
+
+
 class _Heard:
-    """What was heard of one run."""
+    """What is heard of one run."""
 
-    def __init__(self, sets: Sequence[CallSet]) -> None:
-        self.pieces: list[str] = []
-        """What was printed and not taken yet."""
-        self.answers = [Answers() for _ in sets]
+    def __init__(self, sets: Sequence[CallSet], longest: int, hear: Hear) -> None:
+        self.enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the run can be ended."""
+        self._hear = hear
+        self._lines = _Lines(longest + _AROUND)
+        self._counts = [len(each.inputs) for each in sets]
         self._totals = [each.limits.total for each in sets]
-        self._rest = ""
+        self._begun: dict[int, float] = {}
+        # A line may come twice, where a look at the time interrupts the writing.
+        self._lines_left = _SPARE_LINES + 2 * sum(self._counts)
 
-    def take(self, enough: Callable[[Sequence[Answers]], bool]) -> bool:
-        """Take what was printed since; return whether that is `enough`."""
-        pieces, self.pieces[:] = self.pieces[:], []
-        if not pieces:
-            return False
-        *lines, self._rest = (self._rest + "".join(pieces)).split("\n")
-        for line in lines:
-            if found := _NUMBERS(line):
-                at, number = map(int, found.groups())
-                for answers in self.answers[at : at + 1]:
-                    answers.hear(number, line)
-        return enough(self.answers)
+    def take(self, piece: str) -> None:
+        """Take what was printed."""
+        for line in self._lines.take(piece):
+            if self.enough.done():
+                return
+            self._lines_left -= 1
+            claim = _claim(line, self._counts)
+            if claim and claim.number == callee.STARTED:
+                self._begun.setdefault(claim.at, time.monotonic())
+            if self._lines_left < 0 or (claim and self._hear(claim)):
+                self.enough.set_result(None)
 
     def overdue(self) -> bool:
-        """Whether the set that began last should be over by now."""
-        begun = [answers.started_at for answers in self.answers if answers.started_at is not None]
-        # Before the first it may still wait for its turn.
-        return (
-            bool(begun)
-            and time.monotonic() - begun[-1] > callee.WALL * self._totals[len(begun) - 1]
-        )
+        """Return whether the set that began last should be over by now."""
+        if not self._begun:
+            # It may still wait for its turn.
+            return False
+        at, began = next(reversed(self._begun.items()))
+        return time.monotonic() - began > callee.WALL * self._totals[at]
 
 
-async def _listen(
-    running: asyncio.Future[Execution],
-    heard: _Heard,
-    enough: Callable[[Sequence[Answers]], bool],
-) -> Sequence[Answers]:
-    """Take what comes until the run has ended, or enough was heard, or a set takes too long."""
+class _Lines:
+    """Splits text that comes in pieces into lines, of which it keeps the first characters.
+
+    A line with characters that JSON is not written with becomes an empty one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[str] = []
+        self._size = 0
+        self._plain = True
+
+    def take(self, piece: str) -> Iterator[str]:
+        """Add a piece; yield the lines that are complete."""
+        *ends, rest = piece.split("\n")
+        for end in ends:
+            self._keep(end)
+            line = "".join(self._parts)
+            self._parts.clear()
+            self._size, self._plain = 0, True
+            yield line
+        self._keep(rest)
+
+    def _keep(self, part: str) -> None:
+        if not self._plain or self._size >= self._most:
+            return
+        self._plain = part.isascii() and part.isprintable()
+        if not self._plain:
+            self._parts.clear()
+            return
+        self._parts.append(part[: self._most - self._size])
+        self._size += len(part)
+
+
+def _claim(line: str, counts: Sequence[int]) -> Claim | None:
+    """Return what a line claims; `None` if it is about no call of the `counts` of each set."""
+    head = _HEAD(line)
+    if head is None:
+        return None
+    at, number, kind, seconds = head.groups()
+    if int(at) >= len(counts) or not callee.STARTED <= int(number) < counts[int(at)]:
+        return None
     try:
-        while not running.done():
-            await asyncio.wait((running,), timeout=_LISTEN_SECONDS)
-            late = heard.overdue()
-            if await asyncio.to_thread(heard.take, enough) or late:
-                return heard.answers
-        ended = running.result()
-        await asyncio.to_thread(heard.take, enough)
-    finally:
-        running.cancel()
-        await asyncio.wait((running,))
-    # The answers are in place of the text.
-    ended = ended.model_copy(update={"logs": ended.logs.model_copy(update={"stdout": ""})})
-    for answers in heard.answers:
-        answers.ended = ended
-    return heard.answers
+        took = float(seconds)
+    except ValueError:
+        return None
+    text = line[head.end() : -1] if line.endswith("]") else line[head.end() :]
+    return Claim(int(at), int(number), cast(Kind, kind), took, text)
 
 
 def as_texts(inputs: Sequence[Sequence[Any]]) -> list[str]:
     """Return the arguments of each call as text."""
     writer = wire.Writer()
     return [writer.text(list(arguments)) for arguments in inputs]
-
-
-def _read(line: str) -> Answer | None:
-    try:
-        _, _, kind, seconds, value = wire.read(line)
-    except (ValueError, TypeError):
-        return None
-    if kind not in _KINDS or type(seconds) is not float:
-        return None
-    if kind != "value" and not _is_failure(value):
-        return None
-    return Answer(cast(Kind, kind), seconds, value)
-
-
-def _is_failure(value: Any) -> bool:
-    return type(value) is list and [type(part) for part in value] == [str] * 3

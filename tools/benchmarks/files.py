@@ -4,11 +4,11 @@ import gzip
 import hashlib
 import lzma
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from opencodeinterpreter.tools.atomic_file import write_atomically
 from opencodeinterpreter.tools.errors import BenchmarkError, InputError
 
 BenchmarkName = Literal["humaneval", "humaneval+", "mbpp", "mbpp+"]
@@ -23,7 +23,7 @@ class Source:
     version: str
     url: str
     sha256: str
-    """Of the file's content, unpacked, in hex."""
+    """Of the decompressed content, in hex."""
     variable: str | None = None
     """The environment variable with which EvalPlus lets one name a local file."""
 
@@ -56,17 +56,17 @@ SOURCES: dict[BenchmarkName, Source] = {
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be fetched or computed again."""
+    """Return the cache folder: its content can be fetched or computed again."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path.home() / ".cache") / "opencodeinterpreter" / "benchmarks"
 
 
 def read_benchmark(name: BenchmarkName, path: Path | None = None) -> bytes:
-    """Return the benchmark's file, unpacked.
+    """Return the benchmark's file, decompressed.
 
     It is read from `path` (plain, .gz or .xz), else from the file that EvalPlus's variable names,
-    else from the cache, where it is fetched into once and checked by its sha256. Raises InputError
-    for a path that can't be read, BenchmarkError where the file can't be fetched.
+    else from the cache; it is fetched into the cache once and checked by its sha256. Raises
+    InputError for a path that can't be read, BenchmarkError if the file can't be fetched.
     """
     source = SOURCES[name]
     if path is None and source.variable and (named := os.environ.get(source.variable)):
@@ -81,24 +81,6 @@ def read_benchmark(name: BenchmarkName, path: Path | None = None) -> bytes:
     content = _fetch(name, source)
     write_atomically(cached, content)
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all; raises InputError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            # What mkstemp makes is for its owner alone.
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _unpacked(path: Path) -> bytes:

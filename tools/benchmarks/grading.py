@@ -1,56 +1,81 @@
 """Grade many samples of a benchmark, several at a time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from opencodeinterpreter.tools.benchmarks.evalplus_rules import check_numpy
-from opencodeinterpreter.tools.benchmarks.inside import callee
-from opencodeinterpreter.tools.benchmarks.journal import Journal
+from opencodeinterpreter.tools.benchmarks.inside import callee, comparer, evalplus_rules
 from opencodeinterpreter.tools.benchmarks.results import SampleVerdict
 from opencodeinterpreter.tools.benchmarks.samples import Sample
-from opencodeinterpreter.tools.benchmarks.tasks import AssertionTask, Benchmark, InputTask
+from opencodeinterpreter.tools.benchmarks.tasks import (
+    AssertionTask,
+    Benchmark,
+    InputTask,
+    OwnTask,
+    Task,
+)
 from opencodeinterpreter.tools.benchmarks.truth import Truth, TruthStore
-from opencodeinterpreter.tools.benchmarks.verdicts import SetVerdict, grade_solution
+from opencodeinterpreter.tools.benchmarks.verdicts import SetStatus, SetVerdict, grade_solution
 from opencodeinterpreter.tools.execution import SandboxLimits
+from opencodeinterpreter.tools.gathering import all_of
 from opencodeinterpreter.tools.grading.grader import MODULES as TESTS_MODULES
 from opencodeinterpreter.tools.grading.grader import grade
-from opencodeinterpreter.tools.grading.tests import PythonTests
+from opencodeinterpreter.tools.grading.tests import PythonTests, Tests
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
-MODULES = (*TESTS_MODULES, callee)
-"""What of ours runs in the sandbox, for all benchmarks."""
+MODULES = (*TESTS_MODULES, callee, evalplus_rules, comparer)
+"""Our modules that run in the sandbox, for all benchmarks."""
+RUNS_A_WORKER = 2
+"""How many runs at once the sandbox should allow per worker: a candidate's and an examiner's."""
 _ASSERTIONS = SandboxLimits(wall_seconds=60, cpu_seconds=60, memory_mb=2048)
-"""For all assertions of one sample together."""
-T = TypeVar("T")
+"""The limits of all assertions of one sample together."""
 Watch = Callable[[int, int], None]
-"""Told how many samples are done, and of how many."""
+"""Called with the number of graded samples and the number of all samples."""
+
+
+@dataclass(frozen=True)
+class GradingOptions:
+    """How samples are graded."""
+
+    workers: int
+    """Candidates that run at a time."""
+    stop_early: bool = True
+    """Whether a sample ends at its first wrong answer."""
+    watch: Watch | None = None
+
+
+class VerdictLog(Protocol):
+    """Where verdicts go as they are made."""
+
+    verdicts: dict[int, SampleVerdict]
+    """Those that there are, by the samples' places."""
+
+    def add(self, verdict: SampleVerdict) -> None:
+        """Keep a verdict."""
+        ...
 
 
 async def grade_samples(
     sandbox: ContextSandbox,
     benchmark: Benchmark,
     samples: Sequence[Sample],
-    journal: Journal,
-    *,
-    workers: int,
-    stop_early: bool = True,
-    truths: TruthStore | None = None,
-    watch: Watch | None = None,
+    log: VerdictLog,
+    options: GradingOptions,
 ) -> list[SampleVerdict]:
-    """Return the samples' verdicts in their order, taking from `journal` those that it has.
+    """Return the samples' verdicts in order; those in `log` are not computed again.
 
-    With `stop_early` a sample is done at its first wrong answer. Right outputs are computed first,
-    where `truths` does not have them yet. One sample more than `workers` is under way, so that no
-    processor idles while answers are compared; `sandbox` bounds the runs. Raises SandboxError,
-    BenchmarkError, and InputError without numpy.
+    Right outputs that the cache lacks are computed first. One sample more than there are workers is
+    graded at a time, so that no processor idles while answers are compared. Raises SandboxError,
+    BenchmarkError, and InputError if numpy is missing.
     """
-    check_numpy()
-    slots = asyncio.Semaphore(workers + 1)
+    slots = asyncio.Semaphore(options.workers + 1)
+    turns = asyncio.Semaphore(options.workers)
     tasks = {sample.task_id: benchmark.tasks[sample.task_id] for sample in samples}
     found = await _truths(
         sandbox,
-        truths or TruthStore(benchmark),
+        TruthStore(benchmark),
         [task for task in tasks.values() if isinstance(task, InputTask)],
         slots,
     )
@@ -63,20 +88,29 @@ async def grade_samples(
         async with slots:
             sample = samples[number]
             task = tasks[sample.task_id]
-            if isinstance(task, InputTask):
+            if sample.problem:
+                verdict = _unread(task, number, sample.problem)
+            elif isinstance(task, InputTask):
                 sets = await grade_solution(
-                    sandbox, task, found[task.task_id], sample.solution, stop_early=stop_early
+                    sandbox,
+                    task,
+                    found[task.task_id],
+                    sample.solution,
+                    stop_early=options.stop_early,
+                    turns=turns,
                 )
                 verdict = _verdict(number, *sets)
+            elif isinstance(task, OwnTask):
+                verdict = await _by_own_tests(sandbox, task, number, sample.solution)
             else:
                 verdict = await _by_assertions(sandbox, task, number, sample.solution)
-        journal.add(verdict)
-        if watch:
-            watch(len(journal.verdicts), len(samples))
+        log.add(verdict)
+        if options.watch:
+            options.watch(len(log.verdicts), len(samples))
 
-    missing = [number for number in range(len(samples)) if number not in journal.verdicts]
-    await _all_of([graded(number) for number in sorted(missing, key=longest_first)])
-    return [journal.verdicts[number] for number in range(len(samples))]
+    missing = [number for number in range(len(samples)) if number not in log.verdicts]
+    await all_of([graded(number) for number in sorted(missing, key=longest_first)])
+    return [log.verdicts[number] for number in range(len(samples))]
 
 
 async def _truths(
@@ -86,32 +120,30 @@ async def _truths(
         async with slots:
             return await store.truth(sandbox, task)
 
-    found = await _all_of([one(task) for task in tasks])
+    found = await all_of([one(task) for task in tasks])
     return dict(zip((task.task_id for task in tasks), found, strict=True))
 
 
-async def _all_of(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Await all; the first failure ends the others and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+def _unread(task: Task, number: int, problem: str) -> SampleVerdict:
+    scored_apart = isinstance(task, InputTask) or (isinstance(task, OwnTask) and task.scoring)
+    plus: SetStatus | None = "fail" if scored_apart else None
+    return SampleVerdict(number=number, base="fail", plus=plus, reason=problem)
 
 
 def _verdict(number: int, base: SetVerdict, plus: SetVerdict) -> SampleVerdict:
+    reasons = {"base": base.reason, "plus": plus.reason}
     return SampleVerdict(
         number=number,
         base=base.status,
         plus=plus.status,
         base_failed=_failed(base),
         plus_failed=_failed(plus),
+        reason="; ".join(f"{name} {reason}" for name, reason in reasons.items() if reason),
     )
 
 
 def _failed(verdict: SetVerdict) -> tuple[int, ...]:
-    """Return the failed inputs as EvalPlus names them: the last one, where none is known to be."""
+    """Return the failed inputs as EvalPlus does: if none is known to have failed, the last one."""
     if verdict.status == "pass" or not verdict.right:
         return ()
     wrong = tuple(number for number, right in enumerate(verdict.right) if not right)
@@ -121,15 +153,24 @@ def _failed(verdict: SetVerdict) -> tuple[int, ...]:
 async def _by_assertions(
     sandbox: ContextSandbox, task: AssertionTask, number: int, solution: str
 ) -> SampleVerdict:
-    execution = await grade(
-        sandbox,
-        PythonTests(source=task.tests),
-        code=solution,
-        files={},
-        entry_point=task.entry_point,
-        limits=_ASSERTIONS,
-        strict=True,
-    )
-    late = any(test.status == "timeout" for test in execution.tests or ())
-    status = "pass" if execution.passed else "timeout" if late else "fail"
+    status = await _status(sandbox, PythonTests(source=task.tests), solution, task.entry_point)
     return SampleVerdict(number=number, base=status, plus=None)
+
+
+async def _by_own_tests(
+    sandbox: ContextSandbox, task: OwnTask, number: int, solution: str
+) -> SampleVerdict:
+    base = await _status(sandbox, task.tests, solution, task.entry_point)
+    plus = None
+    if task.scoring is not None:
+        plus = await _status(sandbox, task.scoring, solution, task.entry_point)
+    return SampleVerdict(number=number, base=base, plus=plus)
+
+
+async def _status(
+    sandbox: ContextSandbox, tests: Tests, solution: str, entry_point: str | None
+) -> SetStatus:
+    program = Program(code=solution, entry_point=entry_point, tests=tests, limits=_ASSERTIONS)
+    execution = await grade(sandbox, program, strict=True)
+    late = any(test.status == "timeout" for test in execution.tests or ())
+    return "pass" if execution.passed else "timeout" if late else "fail"

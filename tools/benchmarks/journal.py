@@ -1,4 +1,4 @@
-"""Verdicts on disk as they are made, so that a grading run that was killed goes on."""
+"""Store verdicts on disk one by one, so that a killed grading run can continue."""
 
 import json
 from collections.abc import Mapping
@@ -10,28 +10,28 @@ from opencodeinterpreter.tools.errors import InputError
 
 
 class Journal:
-    """A file with a line about the run, then one for each verdict.
+    """A file with a line about the run, then one line per verdict.
 
-    The first line says what is graded; a journal of anything else is begun anew.
+    The first line says what is graded. A journal of a different run is started again.
     """
 
     def __init__(self, path: Path, run: Mapping[str, Any], date: str) -> None:
-        """`run` is all that decides about the verdicts; `date` stands in the results."""
+        """`run` holds everything that determines the verdicts; `date` is written to the results."""
         self._path = path
         self._run = dict(run)
         self.date = date
-        """When grading began, by the first line of the journal."""
+        """When grading began, according to the first line of the journal."""
         self.verdicts: dict[int, SampleVerdict] = {}
-        """The verdicts so far, by the samples' places."""
+        """The verdicts so far, by the index of the sample."""
         self._file: TextIO | None = None
 
     def open(self) -> None:
-        """Read what is there, and make ready to write; raises InputError where that fails."""
+        """Read an existing file and open it for writing; raises InputError if that fails."""
         try:
             lines = self._path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError):
             lines = [""]
-        # What follows the last line end was being written when the run was killed.
+        # An incomplete last line was being written when the run was killed.
         if self._is_of_this_run(lines[0]):
             self._take(lines[1:-1])
         try:
@@ -59,7 +59,7 @@ class Journal:
             self.verdicts.setdefault(verdict.number, verdict)
 
     def add(self, verdict: SampleVerdict) -> None:
-        """Write a verdict; it survives from here on."""
+        """Write a verdict to the disk."""
         self.verdicts[verdict.number] = verdict
         self._line(verdict.model_dump(mode="json"))
 
@@ -69,11 +69,11 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """Close the file; what was written stays."""
+        """Close the file and keep it."""
         if self._file:
             self._file.close()
 
     def remove(self) -> None:
-        """Remove the file, once there is a better place for what it holds."""
+        """Remove the file; called when the results are written."""
         self.close()
         self._path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""MBPP+ inputs are JSON; what Python types they stand for is known task by task.
+"""Convert MBPP+ inputs, which are JSON, to the Python types that each task needs.
 
-The conversions are those of EvalPlus 0.3.1, and so are their oddities: in task 115 an empty list
-stands for an empty dict.
+The conversions are those of EvalPlus 0.3.1, including their oddities: in task 115 an empty list
+means an empty dict.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def _everywhere(convert: Convert) -> Callable[[_Args], _Args]:
 
 
 def _in_turn(*converts: Convert) -> Callable[[_Args], _Args]:
-    """Convert the first arguments, each in its way, and leave the others."""
+    """Convert the first arguments, each by its own function, and keep the others."""
 
     def convert(arguments: _Args) -> _Args:
         rest = arguments[len(converts) :]
@@ -75,13 +75,13 @@ _CONVERTERS = {int(number): convert for numbers, convert in _RULES for number in
 
 
 def python_inputs(task_id: str, inputs: Sequence[_Args]) -> list[_Args]:
-    """Return the arguments of each call of an MBPP+ task (`Mbpp/2`) as Python has them."""
+    """Return the arguments of each call of an MBPP+ task (`Mbpp/2`) as Python values."""
     convert = _CONVERTERS.get(int(task_id.rpartition("/")[2]))
     return [convert(arguments) for arguments in inputs] if convert else list(inputs)
 
 
 def json_inputs(task_id: str, inputs: Sequence[_Args]) -> list[_Args]:
-    """Return inputs as what JSON can hold, as EvalPlus writes them into its result files."""
+    """Return inputs as JSON values, as EvalPlus writes them to its result files."""
     number = int(task_id.rpartition("/")[2])
     if number == 115:
         return [[[list(item) for item in arguments[0]]] for arguments in inputs]

@@ -1,4 +1,4 @@
-"""What became of samples: verdicts, EvalPlus's result file, and pass@k."""
+"""The results of samples: verdicts, EvalPlus's result file, and pass@k."""
 
 import json
 import math
@@ -19,25 +19,27 @@ _TRIES = (1, 10, 100)
 
 
 class SampleVerdict(Frozen):
-    """What became of one sample."""
+    """The verdict on one sample."""
 
     number: int = Field(ge=0)
-    """The sample's place among all, from 0."""
+    """The sample's index among all, from 0."""
     base: SetStatus
     plus: SetStatus | None
-    """`None` for benchmarks that have no further inputs."""
+    """`None` if the benchmark has no plus inputs."""
     base_failed: tuple[int, ...] = ()
-    """The inputs that failed, by their place; only the first where grading stops at it."""
+    """The indices of the inputs that failed; only the first if grading stopped there."""
     plus_failed: tuple[int, ...] = ()
+    reason: str = ""
+    """Why the sample could not be read, or an output not be compared; empty otherwise."""
 
     @property
     def passed(self) -> bool:
-        """Whether all there is passed."""
+        """Whether all inputs passed."""
         return self.base == "pass" and self.plus in ("pass", None)
 
 
 def results_path(samples: Path) -> Path:
-    """Return where EvalPlus writes the results of `samples`."""
+    """Return the path to which EvalPlus writes the results of `samples`."""
     if samples.is_dir():
         return samples / "eval_results.json"
     return samples.with_name(f"{samples.name.partition('.jsonl')[0]}_eval_results.json")
@@ -46,7 +48,7 @@ def results_path(samples: Path) -> Path:
 def as_evalplus(
     benchmark: Benchmark, date: str, samples: Sequence[Sample], verdicts: Iterable[SampleVerdict]
 ) -> dict[str, Any]:
-    """Return the results as EvalPlus writes them; the verdicts stand in the samples' order."""
+    """Return the results in EvalPlus's format; `verdicts` are in the order of `samples`."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for sample, verdict in zip(samples, verdicts, strict=True):
         task = benchmark.tasks[sample.task_id]
@@ -58,6 +60,7 @@ def as_evalplus(
                 "plus_status": verdict.plus,
                 "base_fail_tests": _inputs(task, "base_input", verdict.base_failed),
                 "plus_fail_tests": _inputs(task, "plus_input", verdict.plus_failed),
+                **({"reason": verdict.reason} if verdict.reason else {}),
             }
         )
     return {"date": date, "hash": benchmark.md5, "eval": dict(found)}
@@ -71,7 +74,7 @@ def _inputs(task: object, name: str, failed: Sequence[int]) -> list[Any]:
 
 
 def same_samples(results: Mapping[str, Any], samples: Sequence[Sample]) -> bool:
-    """Whether a result file is about just these samples."""
+    """Whether a result file is about exactly these samples."""
     given: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
         given[sample.task_id].append(sample.solution)
@@ -86,10 +89,10 @@ def same_samples(results: Mapping[str, Any], samples: Sequence[Sample]) -> bool:
 
 
 def pass_at_k(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return pass@k of a result file, for `base` and, where it has them, `plus` inputs.
+    """Return pass@k of a result file, for `base` inputs and, if there are some, `plus` inputs.
 
-    k is 1, 10 and 100, as far as every task has so many samples. The estimate is the unbiased one
-    of Chen et al. 2021 (arXiv 2107.03374).
+    k is 1, 10 and 100, if every task has that many samples. The estimate is the unbiased one of
+    Chen et al. 2021 (arXiv 2107.03374).
     """
     base, plus = [], []
     for graded in results["eval"].values():
@@ -120,4 +123,5 @@ def _estimate(total: int, right: int, k: int) -> float:
 
 def to_text(results: Mapping[str, Any]) -> str:
     """Return a result file's content."""
-    return json.dumps(results, ensure_ascii=False)
+    # Escaped, since a solution may hold what UTF-8 cannot.
+    return json.dumps(results)

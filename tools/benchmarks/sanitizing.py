@@ -1,8 +1,8 @@
-"""Cut an answer down to the entry point and what it needs, as EvalPlus does before grading.
+"""Reduce an answer to the entry point and what it needs, as EvalPlus does before grading.
 
-The rules are those of EvalPlus 0.3.1: the longest run of lines that parses, of that all imports
-at its top level, and of its functions (that return something), classes and assignments those that
-the entry point reaches.
+The rules are those of EvalPlus 0.3.1. Take the longest run of lines that parses. Of that, keep all
+imports at the top level, and those functions (that return something), classes and assignments
+which the entry point reaches.
 """
 
 import ast
@@ -17,13 +17,13 @@ class _Definition:
     name: str | None
     text: str
     names: frozenset[str]
-    """All names in it: what it may depend on."""
+    """All names in it; it may depend on them."""
 
 
 def sanitize(answer: str, entry_point: str | None = None) -> str:
     """Return the code in `answer` that `entry_point` needs; without one, all definitions.
 
-    Where nothing is left of it, the longest run of lines that parses is returned.
+    If nothing would remain, the longest run of lines that parses is returned.
     """
     code = longest_code(answer)
     tree = parsed(code)
@@ -38,7 +38,7 @@ def sanitize(answer: str, entry_point: str | None = None) -> str:
 
 
 def longest_code(text: str) -> str:
-    """Return the run of lines with the most that are not empty which parses as Python."""
+    """Return the run of lines that parses as Python and has the most lines that are not empty."""
     lines = text.split("\n")
     for first, last in _runs(lines):
         run = "\n".join(lines[first : last + 1])
@@ -48,7 +48,7 @@ def longest_code(text: str) -> str:
 
 
 def _runs(lines: Sequence[str]) -> list[tuple[int, int]]:
-    """Return all runs of at least two lines, those with the most filled lines first."""
+    """Return all runs of at least two lines, sorted by their lines that are not empty."""
     filled = [0]
     for line in lines:
         filled.append(filled[-1] + bool(line.strip()))
@@ -68,7 +68,7 @@ def _is_import(node: ast.stmt) -> bool:
 
 
 def _definitions(code: str, body: Sequence[ast.stmt]) -> Iterator[_Definition]:
-    """Yield what is defined at the top level; of several with one name, the first."""
+    """Yield the definitions at the top level; if a name has several, the first."""
     seen: set[str | None] = set()
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

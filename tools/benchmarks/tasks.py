@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName, read_benchmark
 from opencodeinterpreter.tools.benchmarks.mbpp_inputs import python_inputs
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.grading.tests import Tests
 from opencodeinterpreter.tools.validation import first_problem
 
 
@@ -23,14 +24,14 @@ class _Plain(BaseModel):
 
     task_id: str
     prompt: str
-    """What a model is given: a stub with its docstring, or a sentence and examples."""
+    """What a model gets: a stub with its docstring, or a sentence and examples."""
     entry_point: str
     reference: str
     """A right solution, complete."""
 
 
 class InputTask(_Plain):
-    """A task of HumanEval+ or MBPP+: inputs, whose right outputs the reference gives."""
+    """A task of HumanEval+ or MBPP+: inputs; the reference computes the right outputs."""
 
     base_input: list[list[Any]]
     plus_input: list[list[Any]]
@@ -44,27 +45,42 @@ class AssertionTask(_Plain):
     tests: str
 
 
-Task = InputTask | AssertionTask
+class OwnTask(BaseModel):
+    """A task of a user's file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    prompt: str
+    entry_point: str | None
+    reference: str | None
+    tests: Tests
+    """The feedback tests."""
+    scoring: Tests | None
+    """Tests that only score; `None` if the feedback tests score."""
+
+
+Task = InputTask | AssertionTask | OwnTask
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One version of a benchmark."""
+    """One version of a benchmark, or a user's file of tasks."""
 
-    name: BenchmarkName
+    name: str
     sha256: str
-    """Of the file that it was read from, unpacked, in hex."""
+    """Of the decompressed file, in hex."""
     md5: str
-    """The same in md5, by which EvalPlus names it."""
+    """The md5 of the same, which EvalPlus writes to its result files."""
     tasks: Mapping[str, Task]
     """By task id, in the file's order."""
 
 
 async def load_benchmark(name: BenchmarkName, path: Path | None = None) -> Benchmark:
-    """Load a benchmark; where from, see `read_benchmark`.
+    """Load a benchmark; see `read_benchmark` for the places where it looks.
 
-    Raises InputError that names the line for a file that is no such benchmark, and
-    BenchmarkError where the official file can't be fetched.
+    Raises InputError that names the line if the file is not that benchmark, and BenchmarkError if
+    the official file can't be fetched.
     """
     return await asyncio.to_thread(_load, name, path)
 
@@ -104,7 +120,7 @@ def _humaneval(fields: dict[str, Any]) -> AssertionTask:
         reference=fields["prompt"] + fields["canonical_solution"],
         tests="\n".join(
             [
-                # Some tests call helpers that only the prompt defines.
+                # Some tests call helpers that are defined in the prompt only.
                 fields["prompt"],
                 f"from solution import {fields['entry_point']}",
                 fields["test"],
@@ -132,7 +148,7 @@ def _mbpp(fields: dict[str, Any]) -> AssertionTask:
 def _called(tests: list[str], reference: str) -> str:
     """Return the outermost function of the reference that the tests call."""
     with warnings.catch_warnings():
-        # Old references hold escapes that today's Python warns of.
+        # Old references have escapes of which today's Python warns.
         warnings.simplefilter("ignore")
         defined = {getattr(statement, "name", None) for statement in ast.parse(reference).body}
         nodes = ast.walk(ast.parse("\n".join(tests)))
@@ -147,7 +163,7 @@ def _plus(convert: Callable[[str, list[list[Any]]], Any]) -> Callable[[dict[str,
             entry_point=fields["entry_point"],
             reference=fields["prompt"] + fields["canonical_solution"],
             base_input=[[*args] for args in convert(fields["task_id"], fields["base_input"])],
-            # The one task without further inputs has an object there.
+            # The one task without plus inputs has an object there.
             plus_input=[[*args] for args in convert(fields["task_id"], fields["plus_input"] or [])],
             atol=fields["atol"],
         )

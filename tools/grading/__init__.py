@@ -1,6 +1,6 @@
-"""Whether a program passes its tests, decided where the program cannot reach.
+"""Decide whether a program passes its tests, out of the program's reach.
 
-Holds the host's side: tests and how they are read, the two contexts of candidate and examiner,
-and the relay between them. What runs in the sandbox is in `inside/`.
+Holds the host's side: reading tests, the contexts of candidate and examiner, and the relay between
+them. The code that runs in the sandbox is in `inside/`.
 May import `tools/sandbox` and the plain values of `tools`.
 """

@@ -1,11 +1,13 @@
-"""The host's end of the boundary: a candidate and an examiner, each in a context of its own.
+"""The host's end of the boundary: it runs candidate and examiner, each in its own context.
 
-The host passes on what one of them sends to the other, as bytes up to a bound, and reads nothing of
-it but the first line of what the examiner sends.
+The host relays a bounded number of bytes between the two. It reads only the first line of what the
+examiner sends.
 """
 
 import asyncio
+import base64
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -22,45 +24,61 @@ from opencodeinterpreter.tools.grading.inside import (
     blank,
     candidate,
     cases,
+    derived,
+    emptiness,
     examiner,
+    foreign_code,
+    lending,
+    lent,
     link,
+    logs,
+    losses,
+    never_run,
+    patches,
+    raised,
     reach,
     remote,
+    shared,
     surroundings,
+    watch,
     wire,
 )
 from opencodeinterpreter.tools.grading.inside.candidate import MARK
 from opencodeinterpreter.tools.grading.shipping import AGAIN, ship
 from opencodeinterpreter.tools.sandbox.protocol import Context, ContextSandbox
+from opencodeinterpreter.tools.sandbox.shared.request import Files
 
 _INSIDE = "opencodeinterpreter.tools.grading.inside"
 
 
 def _not_imported(name: str) -> ModuleType:
-    """Return a module that has its name and its file alone: what it imports is for the sandbox."""
+    """Return a module with a name and a file only: its imports are for the sandbox."""
     module = ModuleType(f"{_INSIDE}.{name}")
     module.__file__ = str(Path(str(wire.__file__)).with_name(f"{name}.py"))
     return module
 
 
 _PYTHON_TESTS = _not_imported("python_tests")
-CANDIDATE = (wire, surroundings, candidate)
-EXAMINER = (wire, surroundings, link, remote, cases, blank, reach, _PYTHON_TESTS, examiner)
-MODULES = (*CANDIDATE, *EXAMINER[2:])
-"""What of ours runs in the sandbox; one that is opened with them need not be sent them."""
+CANDIDATE = (wire, shared, surroundings, logs, lent, patches, candidate)
+EXAMINER = (
+    *(wire, shared, surroundings, logs, reach, never_run, losses, lending, watch, raised),
+    *(link, derived, remote, foreign_code, emptiness, cases, blank, _PYTHON_TESTS, examiner),
+)
+MODULES = (*CANDIDATE, *EXAMINER[4:])
+"""Our modules that run in the sandbox; a sandbox opened with them has them loaded."""
 LEAST_SECONDS = 0.05
-"""Time without which nothing more is started."""
+"""If fewer seconds are left, nothing more is started."""
 MOST_BYTES = 2 << 20
-"""Bytes that one answer may take, with what was printed before it."""
-_SPARE_SECONDS = 1.0
-"""What the examiner may take beyond the candidate's time."""
+"""The most bytes of one answer, including the output before it."""
+_SPARE_SECONDS = 5.0
+"""The seconds that the examiner may take in addition to the candidate's time."""
 _EXAMINER_MEMORY = 512
 """MiB."""
 _FAILURE = 4000
 
 
 class Candidate:
-    """A candidate in a context of its own, and the time that it has left."""
+    """A candidate in its own context, and the time that it has left."""
 
     def __init__(self, sandbox: ContextSandbox, context: Context, limits: SandboxLimits) -> None:
         self._sandbox = sandbox
@@ -69,40 +87,49 @@ class Candidate:
         self._clock = asyncio.get_running_loop().time
         self._seconds = min(limits.wall_seconds, limits.cpu_seconds)
         self._deadline = self._clock() + self._seconds
-        self._stdout: list[str] = []
-        self._stderr: list[str] = []
-        self._dropped = 0
+        self._stdout = _Kept(limits.output_bytes)
+        self._stderr = _Kept(limits.output_bytes)
         self.last = Execution(status="ok")
         """How the last cell ended."""
         self.late = False
         """Whether a call took too long."""
         self._gone = ""
+        self._spent: defaultdict[int, float] = defaultdict(float)
+        """The seconds that each test took."""
 
     @property
     def left(self) -> float:
-        """Seconds left for all that is still to come."""
+        """The seconds left for all further calls."""
         return self._deadline - self._clock()
 
-    async def load(self, code: str, files: Mapping[str, str]) -> dict[str, Any]:
-        """Import the candidate; return what `answer` does for the attempt."""
+    async def load(self, code: str, files: Files) -> dict[str, Any]:
+        """Import the candidate; returns the same as `answer`."""
         program = await ship(self._sandbox, *CANDIDATE)
-        return await self._cell(program, "", {**files, "solution.py": code})
+        # Half of the time, so that one endless loop leaves some for the other tests.
+        return await self._cell(program, "", {**files, "solution.py": code}, self._seconds / 2)
 
-    async def answer(self, request: str) -> dict[str, Any]:
-        """Send a request; return `stdout`, `stderr` and `reply`, or `why` there is none and `text`.
+    async def answer(self, request: str, test: int) -> dict[str, Any]:
+        """Send a request of the `test`-th test; 0 is the code outside of all tests.
 
-        Raises SandboxError.
+        Return `stdout`, `stderr` and `reply`, or `why` there is none and `text`. Raises
+        SandboxError.
         """
         if self._gone:
             return {"why": "over", "text": self._gone}
         if self.left < LEAST_SECONDS:
             self.late = True
             return {"why": "over", "text": f"the {self._seconds:g} s for all tests are spent"}
-        return await self._cell(AGAIN, request, {})
+        most = self._seconds / 2
+        if test and (each := self._limits.test_seconds) is not None:
+            most = each - self._spent[test]
+            if most < LEAST_SECONDS:
+                return {"why": "late", "text": f"the {each:g} s for one test are spent"}
+        answer = await self._cell(AGAIN, request, {}, most)
+        self._spent[test] += self.last.seconds
+        return answer
 
-    async def _cell(self, code: str, stdin: str, files: Mapping[str, str]) -> dict[str, Any]:
-        # Half of all, so that one endless loop never takes what the other tests need.
-        share = max(min(self.left, self._seconds / 2), LEAST_SECONDS)
+    async def _cell(self, code: str, stdin: str, files: Files, most: float) -> dict[str, Any]:
+        share = max(min(self.left, most), LEAST_SECONDS)
         update = {"wall_seconds": share, "cpu_seconds": share, "output_bytes": MOST_BYTES}
         self.last = ended = await self._sandbox.run_code(
             code,
@@ -113,9 +140,8 @@ class Candidate:
         )
         printed, mark, reply = ended.logs.stdout.rpartition(MARK)
         printed = printed if mark else reply
-        self._stdout.append(printed)
-        self._stderr.append(ended.logs.stderr)
-        self._dropped += ended.logs.stdout_dropped + ended.logs.stderr_dropped
+        self._stdout.add(printed, ended.logs.stdout_dropped)
+        self._stderr.add(ended.logs.stderr, ended.logs.stderr_dropped)
         if ended.status == "timeout":
             self.late = True
             if ended.state_lost:
@@ -124,31 +150,43 @@ class Candidate:
         if ended.status != "ok" or ended.state_lost:
             self._gone = how_it_ended(ended)
             return {"why": "gone", "text": self._gone}
-        if not mark:
+        if not mark or len(ended.logs.stdout) + len(ended.logs.stderr) > MOST_BYTES:
             text = f"its answer and what it printed are longer than {MOST_BYTES >> 20} MiB"
             return {"why": "gone", "text": text}
         return {"stdout": printed, "stderr": ended.logs.stderr, "reply": reply}
 
     def logs(self) -> Logs:
-        """Return what the candidate printed, on either stream, as far as it is kept."""
-        most = self._limits.output_bytes
-        kept = [_kept("".join(told), most) for told in (self._stdout, self._stderr)]
-        (stdout, stdout_dropped), (stderr, stderr_dropped) = kept
+        """Return the kept part of the candidate's output on both streams."""
         return Logs(
-            stdout=stdout,
-            stderr=stderr,
-            stdout_dropped=stdout_dropped + self._dropped,
-            stderr_dropped=stderr_dropped,
+            stdout=self._stdout.text,
+            stderr=self._stderr.text,
+            stdout_dropped=self._stdout.dropped,
+            stderr_dropped=self._stderr.dropped,
         )
 
 
-def _kept(text: str, most: int) -> tuple[str, int]:
-    content = text.encode("utf-8", "replace")
-    return content[:most].decode(errors="ignore"), len(content[most:])
+class _Kept:
+    """The beginning of what is printed on a stream."""
+
+    def __init__(self, most: int) -> None:
+        self._room = most
+        self.text = ""
+        self.dropped = 0
+        """Bytes that are not kept."""
+
+    def add(self, text: str, dropped: int) -> None:
+        """Keep as much of `text` as there is room for; `dropped` bytes of it are gone already."""
+        # No character takes less than a byte.
+        content = text[: self._room].encode("utf-8", "replace")
+        kept = content[: self._room].decode(errors="ignore")
+        whole = len(content) if len(text) <= self._room else len(text.encode("utf-8", "replace"))
+        self.text += kept
+        self._room -= min(self._room, len(content))
+        self.dropped += dropped + whole - len(kept.encode())
 
 
 def how_it_ended(ended: Execution) -> str:
-    """Return in words what ended a process."""
+    """Describe what ended a process."""
     if ended.status == "timeout":
         return f"it did not end within the limit ({ended.reason})"
     if ended.status == "limit":
@@ -161,7 +199,7 @@ def how_it_ended(ended: Execution) -> str:
 
 
 class Examiner:
-    """The examiner, in a context of its own, that asks a candidate."""
+    """The examiner, in its own context, which calls a candidate."""
 
     def __init__(
         self, sandbox: ContextSandbox, context: Context, candidate: Candidate | None
@@ -171,11 +209,11 @@ class Examiner:
         self._candidate = candidate
 
     async def examine(
-        self, job: Mapping[str, Any], files: Mapping[str, str], seconds: float
+        self, job: Mapping[str, Any], files: Files, seconds: float
     ) -> list[dict[str, str]]:
         """Do a job and return its outcomes; raises SandboxError.
 
-        What exhausts the examiner is a test that fails for that reason.
+        If a test exhausts the examiner's limits, that test fails with this reason.
         """
         program = await ship(self._sandbox, *EXAMINER)
         message = json.dumps(job)
@@ -198,9 +236,18 @@ class Examiner:
             told: dict[str, Any] = json.loads(head)
             if "outcomes" in told or self._candidate is None:
                 return list(told["outcomes"])
-            message = json.dumps(await self._candidate.answer(body))
+            message = _message(await self._candidate.answer(body, told["ask"]))
             seconds = max(self._candidate.left, LEAST_SECONDS)
             program, files = AGAIN, {}
+
+
+def _message(answer: Mapping[str, str]) -> str:
+    """Return an answer as the examiner reads it; JSON would make printed text six times as long."""
+    if "reply" not in answer:
+        return json.dumps(answer)
+    parts = [answer[name].encode("utf-8", "replace") for name in ("stdout", "stderr", "reply")]
+    head = json.dumps({"sizes": [len(part) for part in parts]})
+    return f"{head}\n{base64.b64encode(b''.join(parts)).decode()}"
 
 
 def _exhausted(ended: Execution) -> dict[str, str]:
@@ -213,7 +260,7 @@ def _exhausted(ended: Execution) -> dict[str, str]:
 
 
 def outcomes_of(told: Sequence[Mapping[str, str]]) -> tuple[TestOutcome, ...]:
-    """Return the examiner's outcomes as the record holds them."""
+    """Return the examiner's outcomes in the form of the record."""
     return tuple(
         TestOutcome(
             name=_storable(each["name"]),
@@ -230,14 +277,15 @@ def _storable(text: str) -> str:
 
 
 def loading_error(reply: str) -> ExecutionError | None:
-    """Return the exception in which importing a candidate ended, as it told it; never raises."""
+    """Return the exception of a failed import, as the candidate reported it; never raises."""
     if len(reply) > _FAILURE:
         return None
     try:
-        kind, name, others, _, text, lines, *_ = json.loads(reply)
-        own = others[0][1] if others else name
+        kind, error, _ = json.loads(reply)[0]
         if kind != "error":
             return None
+        name, others, _, text, lines, *_ = error["raising"]
+        own = others["tuple"][0]["tuple"][1] if others["tuple"] else name
         return ExecutionError(name=str(own), value=str(text), traceback=str(lines))
     except (ValueError, TypeError, LookupError):
         return None

@@ -1,4 +1,4 @@
-"""Look at a task's tests before any model is asked: a fault of theirs is the user's to mend."""
+"""Check a task's tests before the first model call: only the user can fix faulty tests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,9 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.boundary import Examiner
 from opencodeinterpreter.tools.grading.grader import files_of, grade, job_of
-from opencodeinterpreter.tools.grading.tests import CallCase, PythonTests, Tests
+from opencodeinterpreter.tools.grading.tests import CallCase, PythonTests, Tests, with_files
+from opencodeinterpreter.tools.input_files import Content
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.python_syntax import bound_and_free
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
@@ -15,26 +17,34 @@ _SHOWN = 500
 
 
 async def check_tests(
-    sandbox: ContextSandbox, tests: Tests, entry_point: str | None, reference: str | None
+    sandbox: ContextSandbox,
+    tests: Tests,
+    entry_point: str | None,
+    reference: str | None,
+    inputs: Mapping[str, Content],
 ) -> None:
-    """Check tests by themselves, and against the reference solution if there is one.
+    """Check tests on their own, and with the reference solution if there is one.
 
-    Raises InputError, with the file and what to change, for tests that cannot be collected, that
-    hold an assertion which would never run, or that the reference fails; SandboxError.
+    `inputs` are the task's files.
+
+    Raises InputError, with the file and what to change, if the tests cannot be collected, contain
+    an assertion that would never run, or fail with the reference; raises SandboxError.
     """
     if isinstance(tests, PythonTests):
         _check_names(tests)
-        told = await _alone(sandbox, tests, entry_point)
+        told = await _alone(sandbox, with_files(tests, inputs), entry_point)
         for outcome in told:
             _check(tests.file, outcome)
+        _check_skipped(tests.file, told)
     elif isinstance(tests.cases[0], CallCase) and not entry_point:
         raise InputError("the cases call a function: name it with --entry-point NAME")
     if reference is not None:
-        await _check_reference(sandbox, tests, entry_point, reference)
+        program = Program(code=reference, inputs=inputs, entry_point=entry_point, tests=tests)
+        await _check_reference(sandbox, program)
 
 
 def _check_names(tests: PythonTests) -> None:
-    """Refuse a name that the file uses and defines nowhere, as a forgotten import leaves it."""
+    """Raise InputError if the file uses a name that it does not define, as after a lost import."""
     _, free = bound_and_free(tests.source)
     if free and "from solution import *" not in tests.source:
         names = ", ".join(sorted(free))
@@ -47,7 +57,7 @@ async def _alone(
     async with sandbox.reserve(1):
         context = await sandbox.create_context(limits=SandboxLimits())
         try:
-            job = job_of(tests, entry_point) | {"strict": False, "alone": True}
+            job = job_of(tests, entry_point) | {"strict": False, "solution": "blank"}
             examiner = Examiner(sandbox, context, None)
             return await examiner.examine(job, files_of(tests), _SECONDS)
         finally:
@@ -55,14 +65,14 @@ async def _alone(
 
 
 def _check(file: str, outcome: Mapping[str, str]) -> None:
-    """Raise InputError for what shows a fault of the file itself."""
+    """Raise InputError if an outcome shows that the file itself is faulty."""
     name, status, message = outcome["name"], outcome["status"], outcome.get("message", "")
     if status in ("blank", "passed", "skipped", "not run"):
         return
     if status == "never":
         raise InputError(
-            f"{file}, {name}: this assertion would never run, since {message}; "
-            "pytest runs functions named test_* and classes named Test*"
+            f"{name}: {message}; pytest runs functions named test_*, methods of that name in "
+            "classes named Test*, and assertions at the top level"
         )
     hint = ""
     if message.startswith("ModuleNotFoundError"):
@@ -75,17 +85,18 @@ def _check(file: str, outcome: Mapping[str, str]) -> None:
     raise InputError(f"{file}:{where} {verb}: {told}{hint}")
 
 
-async def _check_reference(
-    sandbox: ContextSandbox, tests: Tests, entry_point: str | None, reference: str
-) -> None:
-    execution = await grade(
-        sandbox,
-        tests,
-        code=reference,
-        files={},
-        entry_point=entry_point,
-        limits=SandboxLimits(),
-    )
+def _check_skipped(file: str, outcomes: Sequence[Mapping[str, str]]) -> None:
+    """Refuse a file whose tests are all skipped, and a test with an empty set of parameters."""
+    for outcome in outcomes:
+        if outcome["status"] == "skipped" and "empty parameter set" in outcome["message"]:
+            raise InputError(f"{file}: {outcome['name']} would never run: {outcome['message']}")
+    if outcomes and all(outcome["status"] == "skipped" for outcome in outcomes):
+        why = outcomes[0]["message"]
+        raise InputError(f"{file}: every test is skipped, so that none would run: {why}")
+
+
+async def _check_reference(sandbox: ContextSandbox, program: Program) -> None:
+    execution = await grade(sandbox, program)
     if execution.passed:
         return
     wrong = next(

@@ -1,4 +1,4 @@
-"""Make one program out of modules of ours, for an interpreter that may lack this package."""
+"""Make one program of several of our modules, for an interpreter that may lack this package."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ from types import ModuleType
 
 from opencodeinterpreter.tools.sandbox.protocol import Sandbox
 
-# Compiled code is 20 times faster to load, but only another of the same version can read it.
+# Compiled code loads 20 times faster, but only the same version of Python can read it.
 _PROGRAM = """
 import base64, importlib.util, marshal, sys, types
 compiled = importlib.util.MAGIC_NUMBER == {magic!r}
@@ -37,8 +37,8 @@ _shipped: dict[tuple[ModuleType, ...], str] = {}
 async def ship(sandbox: Sandbox, *modules: ModuleType) -> str:
     """Return a program that loads `modules` under their own names, then calls `main` of the last.
 
-    Each may import the ones before it and the standard library. Those that `sandbox` holds are
-    there already. Where cells follow in the same context, `AGAIN` calls `main` once more.
+    Each may import the earlier ones and the standard library. Modules that `sandbox` has loaded
+    are left out. In a later cell of the same context, `AGAIN` calls `main` again.
     """
     if sandbox.holds.issuperset(module.__name__ for module in modules):
         return _HELD.format(name=modules[-1].__name__)

@@ -1,33 +1,29 @@
-"""Grade a program by what it prints for what it reads, one run a case."""
+"""Grade a program that reads stdin and prints: one run per case."""
 
 import math
-from collections.abc import Mapping
 
+from opencodeinterpreter.tools.ending import ending
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits, TestOutcome
 from opencodeinterpreter.tools.grading.tests import CaseTests, StdinCase
-from opencodeinterpreter.tools.sandbox.protocol import Sandbox
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 _LEAST_SECONDS = 0.05
 _SHOWN = 600
 _AROUND = 60
-"""Characters that are shown before the first difference."""
+"""How many characters are shown before the first difference."""
 _MESSAGE = 2000
 _SPARE_BYTES = 4096
-"""Bytes of output that are kept beyond those of a right answer."""
+"""How many bytes of output are kept beyond the length of a right answer."""
 
 
-async def grade_stdin(
-    sandbox: Sandbox,
-    tests: CaseTests,
-    code: str,
-    files: Mapping[str, str],
-    limits: SandboxLimits,
-) -> Execution:
-    """Run every case; the execution is that of the first case that failed, else of the last.
+async def grade_stdin(sandbox: ContextSandbox, tests: CaseTests, program: Program) -> Execution:
+    """Run every case; return the execution of the first failed case, else of the last one.
 
-    All cases together get `limits.wall_seconds`, and each at most half of that. Raises
-    SandboxError.
+    All cases together get the program's `limits.wall_seconds`, and each `limits.test_seconds`, by
+    default half of that if there are several. Raises SandboxError.
     """
+    limits = program.limits
     told: Execution | None = None
     failed = False
     seconds = 0.0
@@ -39,8 +35,11 @@ async def grade_stdin(
         if left < _LEAST_SECONDS:
             outcomes.append(TestOutcome(name=name, status="not run"))
             continue
-        share = _limits(limits, case, left)
-        ended = await sandbox.run_code(code, files=files, stdin=case.stdin, limits=share)
+        most = limits.test_seconds or limits.wall_seconds / (2 if len(tests.cases) > 1 else 1)
+        share = _limits(limits, case, min(left, most))
+        ended = await sandbox.run_code(
+            program.code, files=program.all_files, stdin=case.stdin, limits=share
+        )
         seconds += ended.seconds
         outcomes.append(_outcome(name, case, ended, share.wall_seconds))
         if not failed:
@@ -57,12 +56,12 @@ async def grade_stdin(
     )
 
 
-def _limits(limits: SandboxLimits, case: StdinCase, left: float) -> SandboxLimits:
-    """Return the limits of one case: a right answer always fits into the output that is kept."""
+def _limits(limits: SandboxLimits, case: StdinCase, seconds: float) -> SandboxLimits:
+    """Return the limits of one case; a right answer always fits the output limit."""
     needed = len(case.stdout.encode("utf-8", "replace")) + _SPARE_BYTES
     return limits.model_copy(
         update={
-            "wall_seconds": min(left, limits.wall_seconds / 2),
+            "wall_seconds": seconds,
             "output_bytes": max(limits.output_bytes, needed),
         }
     )
@@ -93,7 +92,7 @@ def _same(actual: list[str], expected: list[str], tolerance: float | None) -> bo
 
 
 def _same_words(actual: list[str], expected: list[str], tolerance: float) -> bool:
-    """Return whether words are equal, or numbers that differ by no more than `tolerance`."""
+    """Return whether words are equal, or are numbers that differ by at most `tolerance`."""
     if len(actual) != len(expected):
         return False
     for one, other in zip(actual, expected, strict=True):
@@ -108,7 +107,7 @@ def _same_words(actual: list[str], expected: list[str], tolerance: float) -> boo
 
 
 def _sides(expected: str, actual: str) -> list[str]:
-    """Return both outputs; if they begin alike, from shortly before the first difference."""
+    """Return both outputs; a common beginning is left out up to shortly before the difference."""
     at = next(
         (at for at, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]),
         min(len(expected), len(actual)),
@@ -122,12 +121,12 @@ def _sides(expected: str, actual: str) -> list[str]:
 
 
 def lines(text: str) -> list[str]:
-    """Return the lines of `text` without white space at their ends, nor empty ones at its end."""
+    """Return the lines of `text` without trailing white space and trailing empty lines."""
     return [line.rstrip() for line in text.rstrip().split("\n")]
 
 
 def cut(text: str, most: int) -> str:
-    """Return `text` with at most `most` characters, saying how many are missing."""
+    """Return at most `most` characters of `text`, and how many are missing."""
     if len(text) <= most:
         return text
     kept = most - 40
@@ -137,6 +136,4 @@ def cut(text: str, most: int) -> str:
 def _ending(ended: Execution) -> str:
     if ended.error:
         return ended.error.traceback or f"{ended.error.name}: {ended.error.value}"
-    if ended.status == "exited":
-        return f"The program left with exit code {ended.exit_code}.\n{ended.logs.stderr}"
-    return f"The program ended by {ended.status}: {ended.reason}"
+    return f"{ending(ended)}\n{ended.logs.stderr}".rstrip()

@@ -1,17 +1,20 @@
-"""A task's tests: Python source, or input/output cases; and how they are read from a file."""
+"""A task's tests: Python source or input/output cases, and how to read them from a file."""
 
 import ast
 import json
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, field_serializer, field_validator
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.grading.inside.reach import holds_assertion
+from opencodeinterpreter.tools.input_files import Content
+from opencodeinterpreter.tools.strict_json import loads
 
 _WHOLE = "$int"
 
@@ -24,9 +27,9 @@ class PythonTests(Frozen):
     file: str = Field(
         default="tests.py", pattern=r"^[\w-]+\.py$", exclude_if=lambda name: name == "tests.py"
     )
-    """The file's name, which stands in the names of its tests."""
-    files: dict[str, str] = Field(default={}, exclude_if=lambda files: not files)
-    """Further files beside it, by relative path: `conftest.py`, helpers, data."""
+    """The file's name, which is part of its tests' names."""
+    files: Mapping[str, Content] = Field(default={}, exclude_if=lambda files: not files)
+    """Other files that it uses, by relative path: `conftest.py`, helpers, data."""
 
 
 class CallCase(Frozen):
@@ -46,7 +49,7 @@ class CallCase(Frozen):
 
 
 def _storable(value: Any) -> Any:
-    """Write whole numbers of more than 64 bits as text: checkpoints hold no larger ones."""
+    """Dump integers of more than 64 bits as text: checkpoints cannot hold them."""
     if isinstance(value, list | tuple):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
@@ -67,12 +70,14 @@ def _revived(value: Any) -> Any:
 
 
 class StdinCase(Frozen):
-    """Run the program with `stdin`; it must print `stdout` (trailing white space aside)."""
+    """Run the program with `stdin`; it must print `stdout` (trailing white space is ignored)."""
 
     stdin: str
     stdout: str
-    tolerance: float | None = Field(default=None, ge=0, exclude_if=lambda value: value is None)
-    """By how much numbers in the output may differ; `None`: not at all."""
+    tolerance: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, exclude_if=lambda value: value is None
+    )
+    """By how much numbers in the output may differ; `None` means not at all."""
 
 
 class CaseTests(Frozen):
@@ -83,39 +88,31 @@ class CaseTests(Frozen):
 
     @property
     def of_stdin(self) -> bool:
-        """Whether the program is run with an input; else its entry point is called."""
+        """Whether the program is run with an input; otherwise its entry point is called."""
         return bool(self.cases) and isinstance(self.cases[0], StdinCase)
 
 
 Tests = Annotated[PythonTests | CaseTests, Field(discriminator="kind")]
 
+
+_Some = TypeVar("_Some", PythonTests, PythonTests | CaseTests)
+
+
+def with_files(tests: _Some, files: Mapping[str, Content]) -> _Some:
+    """Return tests in Python with more files beside them; their own have precedence."""
+    if not files or not isinstance(tests, PythonTests):
+        return tests
+    return tests.model_copy(update={"files": {**files, **tests.files}})
+
+
 _SHAPES = 'either {"args": [...], "expected": ...} or {"stdin": "...", "stdout": "..."}'
 
 
-def read_tests(path: Path, beside: Sequence[Path] = ()) -> Tests:
-    """Read tests from a `.py` file, or from a `.jsonl` file with one case a line.
+def read_tests(path: Path) -> Tests:
+    """Read tests from a `.py` file, or from a `.jsonl` file with one case per line.
 
-    `beside`: files that tests in Python need in their folder, such as `conftest.py` or data.
-    Raises InputError that names the file, the line and what is wrong with it.
+    Raises InputError that names the file, the line and what is wrong.
     """
-    tests = _read(path)
-    if not beside:
-        return tests
-    if not isinstance(tests, PythonTests):
-        raise InputError(f"{path}: only tests in Python have files beside them; leave --file out")
-    return tests.model_copy(update={"files": {each.name: _text(each) for each in beside}})
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _read(path: Path) -> Tests:
     readers: dict[str, Callable[[Path, str], Tests]] = {".py": _python, ".jsonl": _cases}
     reader = readers.get(path.suffix)
     if reader is None:
@@ -147,7 +144,7 @@ def _python(path: Path, text: str) -> PythonTests:
 
 
 def _has_tests(tree: ast.Module) -> bool:
-    """Return whether a file asserts anything, or has what pytest takes for a test."""
+    """Return whether a file contains an assertion or something that pytest collects as a test."""
     named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return holds_assertion(tree) or any(
         isinstance(node, named) and node.name.lower().startswith("test") for node in ast.walk(tree)
@@ -176,7 +173,7 @@ def _cases(path: Path, text: str) -> CaseTests:
 def _case(line: str) -> CallCase | StdinCase:
     """Return one line's case; raises ValueError or RecursionError."""
     try:
-        value = json.loads(line, parse_constant=_no_constant)
+        value = loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(value, dict):
@@ -193,10 +190,8 @@ def _case(line: str) -> CallCase | StdinCase:
         tolerance = value.get("tolerance")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
             raise ValueError(f"`tolerance` is a number, not {type(tolerance).__name__}")
+        if tolerance is not None and not 0 <= tolerance <= sys.float_info.max:
+            raise ValueError(f"`tolerance` is a finite number from 0, not {str(tolerance)[:20]}")
         return StdinCase(stdin=value["stdin"], stdout=value["stdout"], tolerance=tolerance)
     named = ", ".join(sorted(keys)) or "none"
     raise ValueError(f"a case has the keys of {_SHAPES}; this has: {named}")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON; tests hold finite numbers only")

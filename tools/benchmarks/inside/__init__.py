@@ -1,4 +1,5 @@
-"""Benchmark code that runs in the sandbox, in the process of the program under test.
+"""Benchmark code that runs in the sandbox.
 
-It imports the standard library and `tools/grading/inside/` alone.
+`callee` is in the process of the program under test; `comparer`, the examiner, is in another one.
+They import the standard library, `tools/grading/inside/` and, the examiner alone, numpy.
 """

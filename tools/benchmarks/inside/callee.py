@@ -1,12 +1,11 @@
-"""Runs in the sandbox: loads a candidate, calls it with each input and tells what came back.
+"""Runs in the sandbox: loads a candidate, calls it with each input and reports the results.
 
-It shares a process with the candidate, so all it tells is a claim; it is never given anything
-that a claim is compared with. It depends on the standard library and on `wire`.
+It shares a process with the candidate, so its reports are claims; it never gets the values with
+which they are compared. It depends on the standard library and on `wire`.
 
-In, on stdin: a line of JSON (the job), then a line of inputs for each set, for which the candidate
-is loaded anew. Out, on the stdout it was started with: a JSON list for each call, `[set, number,
-kind, seconds, value]`, with processor time as seconds; number -2 is the start of a set, -1 the
-loading.
+Input, on stdin: a line of JSON (the job), then a line of inputs per set; the candidate is loaded
+again for each set. Output, on the original stdout: a JSON list per call, `[set, number, kind,
+seconds, value]`, with processor time as seconds; number -2 is the start of a set, -1 the loading.
 """
 
 import gc
@@ -26,27 +25,33 @@ from typing import Any
 
 from opencodeinterpreter.tools.grading.inside.wire import Writer, read
 
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "as it is": lambda value: value,
+    "set": set,
+    "not None": lambda value: value is not None,
+}
+"""How the value that a call returned is reported."""
 LOADING = -1
 STARTED = -2
-"""What stands in place of a call's number for the loading, and for the start of a set."""
+"""These replace a call's number: for the loading, and for the start of a set."""
 _FILE = "solution.py"
 _FLUSH_BYTES = 1 << 16
 _FLUSH_SECONDS = 0.005
 _LONG = 16_384
-"""Characters from which a result crosses as its digest."""
+"""A result of at least this many characters is sent as its digest."""
 _TEXT = 600
 _FRAMES = 8
 WALL = 3.0
-"""Wall time that anything may take, as a multiple of its processor time.
+"""The limit on wall time, as a multiple of the limit on processor time.
 
-Other work on the machine slows a candidate down, which is not its fault.
+Other work on the machine may slow a candidate down.
 """
 _LOOK_SECONDS = 0.02
-"""How often the time of a call is looked at, and hence how late it may be ended."""
+"""How often the time of a call is checked, in seconds; a call may end that much too late."""
 
 
 class TimeLimitError(Exception):
-    """A call took longer than it may.
+    """A call exceeded its time limit.
 
     An ordinary exception, as in EvalPlus: a candidate that catches everything catches this too.
     """
@@ -65,7 +70,7 @@ def main() -> None:
         for at, given in enumerate(inputs):
             if at:
                 sys.setrecursionlimit(depth)
-                # Else the memory of the last set would be counted with that of this one.
+                # Otherwise the memory of the last set would count for this one.
                 gc.collect()
             _work(job, at, read(given), limit, told)
             limit.end_set()
@@ -84,7 +89,7 @@ def _work(job: dict[str, Any], at: int, inputs: list[Any], limit: "_Limit", told
     if function is None:
         return
     writer, whole = Writer(), job["whole"]
-    shape = set if job["as_set"] else _as_it_is
+    shape = SHAPES[job["shape"]]
     clock, each = time.thread_time, limits["each"]
     for number, arguments in enumerate(inputs):
         began = clock()
@@ -101,10 +106,6 @@ def _work(job: dict[str, Any], at: int, inputs: list[Any], limit: "_Limit", told
             told.tell(json.dumps([at, number, *_failure(error, clock() - began)]))
             if job["stop_early"]:
                 return
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _load(
@@ -128,11 +129,10 @@ def _load(
 
 
 class _Limit:
-    """Ends calls that take too long, by looking now and then: a timer a call costs more than most.
+    """Ends calls that take too long. It checks periodically: a timer per call would cost more.
 
-    It raises TimeLimitError after a call's processor time, or when far more time has gone by, and
-    ends the process after that of a whole set. What was told before a call need not wait for its
-    end.
+    It raises TimeLimitError if a call exceeds its processor time or far more wall time, and ends
+    the process if a whole set does. It also sends the reports so far while a call runs.
     """
 
     def __init__(self, told: "_Told", leave: Callable[[int], object]) -> None:
@@ -141,7 +141,7 @@ class _Limit:
         self._seconds = math.inf
         self._set_ends = math.inf
         self._seen: tuple[float, float] | None = None
-        # A candidate may put others in their place.
+        # A candidate may replace them.
         self._on_signal, self._set_timer = signal.signal, signal.setitimer
 
     def begin_set(self, seconds: float) -> None:
@@ -151,16 +151,16 @@ class _Limit:
         self._set_timer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
 
     def end_set(self) -> None:
-        """Let what comes between sets take as long as it takes."""
+        """Set no time limit until the next set."""
         self._set_ends = math.inf
 
     def begin(self, seconds: float) -> None:
-        """Begin a call that may take `seconds`, counted from when it is first seen."""
+        """Begin a call that may take `seconds`, counted from the first check."""
         self._seen = None
         self._seconds = seconds
 
     def end(self) -> None:
-        """Let what follows take as long as it takes."""
+        """Set no time limit until the next call."""
         self._seconds = math.inf
 
     def _look(self, number: int, frame: types.FrameType | None) -> None:
@@ -179,7 +179,7 @@ class _Limit:
 
 
 def _failure(error: BaseException, seconds: float) -> tuple[str, float, list[str]]:
-    """Return the kind, the seconds, and name, text and own lines of what a call ended in."""
+    """Return the kind, the seconds, and the exception's name, text and own lines."""
     kind = "timeout" if isinstance(error, TimeLimitError) else "error"
     try:
         text = str(error)[:_TEXT]
@@ -194,7 +194,7 @@ def _failure(error: BaseException, seconds: float) -> tuple[str, float, list[str
 
 
 class _Told:
-    """Collects lines and writes them in few pieces, but none much later than it was told."""
+    """Collects lines and writes them in few pieces, none with a long delay."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -210,7 +210,7 @@ class _Told:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was told."""
+        """Write the collected lines."""
         rest = memoryview("".join(f"{line}\n" for line in self._lines).encode())
         self._lines.clear()
         self._size = 0
@@ -220,7 +220,7 @@ class _Told:
 
 
 class _Void(io.StringIO):
-    """Takes whatever is printed, and refuses to be read."""
+    """Discards everything that is printed; reading raises OSError."""
 
     def write(self, text: str) -> int:
         return len(text)

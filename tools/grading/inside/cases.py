@@ -1,4 +1,4 @@
-"""Runs in the sandbox, in the examiner: input/output cases, decided by comparing plain data."""
+"""Runs in the sandbox, in the examiner: grade input/output cases by comparing plain data."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ _SHOWN = 700
 
 
 def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
-    """Call the job's `entry_point` for each of its `cases`; return an outcome of each."""
+    """Call the job's `entry_point` for each of its `cases`; return one outcome per case."""
     outcomes: list[dict[str, str]] = []
     names = [f"case {number}" for number in range(1, len(job["cases"]) + 1)]
     function, problem = _entry_point(link, job["entry_point"])
@@ -27,14 +27,15 @@ def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
             message = problem if not outcomes else ""
             outcomes.append({"name": name, "status": status, "message": message})
         else:
-            link.begin_test()
             arguments, expected = read(text)
+            link.begin_test()
             outcomes.append(_outcome(name, job["entry_point"], function, arguments, expected))
+            link.end_test()
     return outcomes
 
 
 def _entry_point(link: Link, name: str) -> tuple[Any, str]:
-    """Return the function to call and what is wrong with it, one of them empty."""
+    """Return the function to call and an empty text, or `None` and what is wrong."""
     module = link.module(0)
     try:
         found = getattr(module, name, None)
@@ -73,17 +74,17 @@ def _outcome(
 
 
 def told_of(error: BaseException) -> str:
-    """Return an exception of the candidate's with the candidate's own lines."""
+    """Return an exception of the candidate as text, with the candidate's own lines."""
     text, lines = getattr(error, "told", None) or (str(error), "")
     head = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{head}\n{lines}".rstrip()
 
 
 def equal(actual: Any, expected: Any) -> bool:
-    """Return whether a value equals a JSON value as Python has it, floats up to rounding.
+    """Return whether a value equals a JSON value, with a tolerance for the rounding of floats.
 
-    `1`, `1.0` and `true` are equal; a tuple or an array equals the list of its items. Keys of a
-    dict are the texts that JSON has: `1` is not `"1"`. Raises RecursionError.
+    `1`, `1.0` and `true` are equal; a tuple or an array equals the list of its items. Dict keys
+    must be texts, as in JSON: `1` is not `"1"`. Raises RecursionError.
     """
     if type(actual).__module__ == "numpy" and hasattr(actual, "tolist"):
         actual = actual.tolist()
@@ -104,7 +105,7 @@ def equal(actual: Any, expected: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return `value` as Python writes it, cut."""
+    """Return the `repr` of `value`, cut to a bounded length."""
     try:
         return _cut(repr(value))
     except ValueError:
@@ -113,7 +114,7 @@ def shown(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    """Return `text` with at most a screen's width of characters, saying how many are missing."""
+    """Return the beginning of `text`, and how many characters are missing."""
     if len(text) <= _SHOWN:
         return text
     kept = _SHOWN - 40

@@ -1,19 +1,21 @@
 """Runs in the sandbox, as the cells of a context: the examiner of a candidate.
 
-It holds the tests and what they expect, asks the candidate through the host, compares, and tells
-one plain outcome a test. The candidate is in another process. Work is done in a thread that waits,
-between two cells, for what was asked of the candidate.
+It holds the tests and expected values, calls the candidate, which is in another process, through
+the host, compares the answers, and reports one outcome per test. The work is done in a thread; it
+waits between two cells for the candidate's answer.
 
-What it tells goes through a descriptor that it keeps for itself: descriptors 1 and 2 lead nowhere
-before any test runs, so nothing that a test prints can be taken for an outcome. A message is a line
-of JSON, `{"outcomes": …}` or `{"ask": true}`; in the latter case the request follows it as it is.
+Messages go through a private descriptor: descriptors 1 and 2 are redirected to nothing before a
+test runs, so a test's output cannot be mistaken for an outcome. A message is a line of JSON,
+`{"outcomes": …}` or `{"ask": NUMBER OF THE TEST}`; the latter is followed by the request.
 """
 
+import base64
 import json
 import os
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -35,24 +37,27 @@ class Examiner:
         self._asked: queue.Queue[str | None] = queue.Queue()
         self._answered: queue.Queue[dict[str, Any]] = queue.Queue()
         self._outcomes: list[Outcome] = []
-        self.link = Link(self._ask)
+        self.link = Link(self._ask, strict=job.get("strict", False))
 
     def start(self) -> None:
-        """Begin the work in a thread."""
+        """Begin the work in a thread; a candidate in this process has the main thread."""
+        if self._job.get("solution") == "here":
+            self._work()
+            return
         threading.stack_size(_STACK)
         threading.Thread(target=self._work, daemon=True).start()
 
     def answer(self, answer: dict[str, Any]) -> None:
-        """Hand over what became of the last request."""
+        """Pass on the answer to the last request."""
         self._answered.put(answer)
 
     def tell(self) -> None:
-        """Wait for the next request, or for the end, and tell the host."""
+        """Wait for the next request or the end of the work, and send it to the host."""
         request = self._asked.get()
         if request is None:
             self._send(json.dumps({"outcomes": self._outcomes}), "")
         else:
-            self._send('{"ask": true}', request)
+            self._send(json.dumps({"ask": self.link.test}), request)
 
     def _send(self, head: str, body: str) -> None:
         rest = memoryview(f"{head}\n{body}".encode("utf-8", "replace"))
@@ -63,7 +68,7 @@ class Examiner:
         stdin = sys.stdin
         self._asked.put(request)
         answer = self._answered.get()
-        # Each cell has put its own in place of the tests'.
+        # Each cell replaces the streams of the tests by its own.
         sys.stdin = stdin
         if "reply" in answer:
             return answer["stdout"], answer["stderr"], answer["reply"]
@@ -92,9 +97,9 @@ def _examine(job: dict[str, Any], link: Link) -> list[Outcome]:
 
 
 def _private_channel() -> int:
-    """Keep the cell's stdout for ourselves, and let descriptors 1 and 2 lead nowhere."""
+    """Keep the cell's stdout as a private descriptor, and redirect 1 and 2 to nothing."""
     channel = os.dup(1)
-    # Kept open, since whoever reads the stream would take its end for that of the process.
+    # Kept open: the reader would take the end of the stream for the end of the process.
     os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
@@ -108,9 +113,23 @@ def _examiners() -> list[Examiner]:
     return []
 
 
+_PARTS = ("stdout", "stderr", "reply")
+
+
+def _texts(sizes: list[int], body: str) -> Iterator[str]:
+    """Yield the texts of an answer, which follow its head as one piece of base64."""
+    content, at = base64.b64decode(body), 0
+    for size in sizes:
+        yield content[at : at + size].decode()
+        at += size
+
+
 def main() -> None:
     """Take a job or an answer from the cell's stdin; tell outcomes or the next request."""
-    given = json.loads(sys.stdin.read())
+    head, _, body = sys.stdin.read().partition("\n")
+    given = json.loads(head)
+    if "sizes" in given:
+        given = dict(zip(_PARTS, _texts(given["sizes"], body), strict=True))
     if "kind" in given:
         _examiners().append(Examiner(given))
         _examiners()[-1].start()

@@ -1,8 +1,8 @@
 """Runs in the sandbox, in the examiner: tests written in Python, collected and run by pytest.
 
-What `pytest FILE` would run is what runs. Beside that, a statement at the top level of the file
-that asserts something is a test of its own, coroutine functions are run, and a `check(candidate)`
-that nobody calls (the form of HumanEval) is called with the entry point.
+Everything that `pytest FILE` runs is run. In addition, each asserting statement at the top level of
+the file is a separate test, coroutine functions are awaited, and a `check(candidate)` that the file
+does not call (HumanEval's form) is called with the entry point.
 """
 
 import ast
@@ -11,6 +11,8 @@ import contextlib
 import inspect
 import os
 import sys
+import tempfile
+import threading
 import types
 from collections.abc import Generator, Iterator
 from importlib import import_module
@@ -22,102 +24,146 @@ import pytest
 from _pytest.assertion.rewrite import rewrite_asserts
 from _pytest.config import default_plugins
 
-from opencodeinterpreter.tools.grading.inside.blank import BlankError, BlankModule
+from opencodeinterpreter.tools.grading.inside.blank import (
+    BlankError,
+    BlankImporter,
+    BlankModule,
+    demand_program,
+)
 from opencodeinterpreter.tools.grading.inside.cases import shown, told_of
+from opencodeinterpreter.tools.grading.inside.emptiness import demand_values
+from opencodeinterpreter.tools.grading.inside.foreign_code import guard
 from opencodeinterpreter.tools.grading.inside.link import (
     HarnessError,
     Link,
     OverError,
     TimedOutError,
 )
+from opencodeinterpreter.tools.grading.inside.never_run import never_run
 from opencodeinterpreter.tools.grading.inside.reach import (
     asserting_functions,
     is_case,
-    named_like_tests,
     names_of_tests,
-    never_run,
 )
+from opencodeinterpreter.tools.grading.inside.remote import Importer, Remote, RemoteType
+from opencodeinterpreter.tools.grading.inside.surroundings import TEMPORARY
 
 for _plugin in default_plugins:
     # Loaded once in the zygote, not by each run.
     import_module(f"_pytest.{_plugin}")
 
+_REWRITING: Any = import_module("_pytest.assertion.rewrite")
+"""What pytest's rewritten assertions call."""
+_STRICT_WARNINGS = (
+    *("-W", "error::pytest.PytestUnhandledThreadExceptionWarning"),
+    *("-W", "error::pytest.PytestUnraisableExceptionWarning"),
+)
+"""Options that make an exception in a thread or a `__del__` of the tests an error."""
 _CASE = "@case"
-"""The name by which wrapped statements find `_Case`; no program can write it."""
+"""The name under which wrapped statements find `_Run`; it is not a valid identifier."""
 _NAME = 200
 _TEXT = 1900
 _WITHOUT = "cacheprovider faulthandler terminal junitxml pastebin doctest stepwise"
 
 
 def examine(job: dict[str, Any], link: Link) -> list[dict[str, str]]:
-    """Run the job's `file`, which stands in the work folder; return an outcome of each test."""
+    """Run the job's `file` in the work folder; return the outcome of each test.
+
+    The job's `solution` says what the tests import: the candidate in its own process (`apart`), a
+    module without content (`blank`), or the candidate in this process (`here`).
+    """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    sys.modules["solution"] = BlankModule("solution") if job["alone"] else link.module(0)
     examination = Examination(job, link)
+    if job["solution"] == "here":
+        sys.path.insert(0, str(Path.cwd()))
+    else:
+        blank = job["solution"] == "blank"
+        sys.modules["solution"] = BlankModule("solution") if blank else link.module(0)
+        sys.meta_path.insert(0, BlankImporter() if blank else Importer(link))
+        if blank:
+            demand_program()
+        guard(link)
+        link.watch.start()
+        texts = (path.read_text("utf-8", "replace") for path in Path.cwd().glob("*.py"))
+        demand_values(texts, strict=job["strict"])
+    # The candidate sees only what is below the work folder.
+    tempfile.tempdir = str(Path.cwd() / TEMPORARY)
+    Path(tempfile.tempdir).mkdir()
     without = [part for name in _WITHOUT.split() for part in ("-p", f"no:{name}")]
-    # Descriptors are left alone: they lead nowhere, and a kernel may be fed through the first.
-    options = ("--capture=sys", "--rootdir=.", "--basetemp=.pytest")
+    # Only `sys` is captured: the descriptors lead nowhere, and may be a kernel's input.
+    options = ("--capture=sys", "--rootdir=.", "--basetemp=.pytest", *_STRICT_WARNINGS)
     arguments = [*without, *options, job["file"]]
     pytest.main(arguments, plugins=[examination])
     return examination.result()
 
 
 class Told(NamedTuple):
-    """What became of a test."""
+    """The outcome of a test."""
 
     status: str
     message: str
     word: str = ""
-    """The candidate's own operator on which a pass rests, if any."""
+    """The candidate's own operator that made the test pass, if any."""
 
 
 def outcome(name: str, told: Told, strict: bool = False) -> dict[str, str]:
-    """Return the outcome of a test as the host is told it."""
+    """Return a test's outcome in the form that the host reads."""
     status, message, word = told
     if strict and status == "passed" and word:
-        status, message = "failed", f"it passes by the program's own `{word}` alone"
+        status, message = "failed", f"it passes only by the program's own `{word}`"
     return {"name": name, "status": status, "message": message[:_TEXT], "word": word}
 
 
 class Examination:
-    """A pytest plugin that notes what became of each test."""
+    """A pytest plugin that records the outcome of each test."""
 
     def __init__(self, job: dict[str, Any], link: Link) -> None:
         self.job = job
         self.link = link
+        self.runner = asyncio.Runner()
+        """Runs tests and fixtures that are coroutines, in one loop."""
+        self.task: asyncio.Task[Any] | None = None
+        """The task of the last test that was a coroutine."""
         self.outcomes: dict[str, dict[str, str]] = {}
         self.compared: tuple[str, str, str] | None = None
-        """Operator and both sides of the last comparison that did not hold."""
+        """Operator and both sides of the last failed comparison."""
         self.tree: ast.Module | None = None
         self.problem: Told | None = None
-        """What kept the file from being loaded."""
+        """Why the file could not be loaded."""
         self.collected: set[str] = set()
+        self.begun: set[str] = set()
+        """Node ids of the tests that pytest is to run."""
         self.cases: list[tuple[str, Told]] = []
-        """The statements that are tests, and what became of each when the file was loaded."""
+        """Top-level statements that are tests, with their outcomes from loading the file."""
 
     def result(self) -> list[dict[str, str]]:
         """Return all outcomes, in the order in which the tests ran."""
-        found = list(self.outcomes.values())
+        # If something ended pytest itself, later tests did not run.
+        lost = [outcome(name, Told("not run", "")) for name in self.begun - self.outcomes.keys()]
+        found = [*self.outcomes.values(), *lost]
         if self.problem is not None:
             found = self._interrupted(self.problem)
         elif not any(each["status"] != "not run" for each in found):
             message = "no test ran: a test is a function test_*, or an assertion at the top level"
             found.append({"name": self.job["file"], "status": "error", "message": message})
-        if self.job["alone"] and self.tree is not None:
-            blank = self.problem is not None and self.problem.status == "blank"
-            collected = named_like_tests(self.tree) if blank else self.collected
-            never = [
-                {"name": f"line {line}", "status": "never", "message": f"{place} is never called"}
-                for line, place in never_run(self.tree, collected)
-            ]
-            # What keeps assertions from running says more than that no test ran.
-            return never + found
-        return found
+        # Assertions that never run come first: they may explain why no test ran.
+        return [*self._never_run(), *found]
+
+    def _never_run(self) -> list[dict[str, str]]:
+        """Return an outcome for each assertion that can never run."""
+        if self.tree is None:
+            return []
+        collected = None if self.problem is not None else frozenset(self.collected)
+        file, status = self.job["file"], "never" if self.job["solution"] == "blank" else "error"
+        return [
+            {"name": f"{file}, line {line}", "status": status, "message": f"this assertion {why}"}
+            for line, why in never_run(self.tree, collected)
+        ]
 
     def _interrupted(self, problem: Told) -> list[dict[str, str]]:
         """Return the outcomes of a file that could not be loaded to its end.
 
-        What stands before the trouble ran; the first test after it tells of the trouble.
+        Tests before the problem keep their outcomes; the first test after it reports the problem.
         """
         file = self.job["file"]
         ran = [outcome(f"{file}::{name}", told, self.job["strict"]) for name, told in self.cases]
@@ -127,26 +173,34 @@ class Examination:
         return [*ran, outcome(first, problem), *not_run]
 
     def note(self, key: str, name: str, told: Told) -> None:
-        """Note a test's outcome; one that is wrong already stays so."""
+        """Record a test's outcome; a failure is never overwritten."""
         before = self.outcomes.get(key, {"status": "passed"})
         if before["status"] in ("passed", "skipped"):
             self.outcomes[key] = outcome(name[:_NAME], told, strict=self.job["strict"])
 
-    # What pytest calls.
+    # Hooks that pytest calls.
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> Any:
-        """Collect the job's own file in our way."""
+        """Collect the job's file as a `TestsModule`."""
         if module_path.name != self.job["file"]:
             return None
         return TestsModule.from_parent(parent, path=module_path, examination=self)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, name: str, obj: object) -> list[Any] | None:
+        """Collect nothing that is the candidate's: its own tests prove nothing."""
+        return [] if isinstance(obj, Remote | RemoteType) else None
+
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Note which functions and classes were collected."""
+        """Record which tests were collected, as `TestIt.test_it`."""
         for item in items:
-            self.collected.update(str(part.name).partition("[")[0] for part in item.listchain())
+            if not isinstance(item, _Case):
+                self.begun.add(item.nodeid)
+            parts = [part for part in item.listchain() if isinstance(part, _NAMED)]
+            self.collected.add(".".join(part.name.partition("[")[0] for part in parts))
 
     def pytest_collectreport(self, report: Any) -> None:
-        """Note a file that could not be collected."""
+        """Record a file that could not be collected."""
         if report.failed and self.problem is None:
             self.problem = Told("error", str(report.longrepr))
 
@@ -157,61 +211,119 @@ class Examination:
             return None
         names = pyfuncitem._fixtureinfo.argnames
         arguments = {name: pyfuncitem.funcargs[name] for name in names}
-        asyncio.run(pyfuncitem.obj(**arguments))
+        self.runner.run(self._awaited(pyfuncitem.obj(**arguments)))
         return True
 
+    async def _awaited(self, test: Any) -> None:
+        self.task = asyncio.current_task()
+        await test
+
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: Any) -> Iterator[None]:
-        """Begin a test."""
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        """Await a fixture that is a coroutine or an asynchronous generator."""
+        function = fixturedef.func
+        if inspect.iscoroutinefunction(function):
+            fixturedef.func = lambda *given, **named: self.runner.run(function(*given, **named))
+        elif inspect.isasyncgenfunction(function):
+            fixturedef.func = self._read_to_its_end(function)
+        try:
+            return (yield)
+        except HarnessError as error:
+            # pytest records only ordinary exceptions, and would consider the fixture unfinished.
+            key = fixturedef.cache_key(request)
+            fixturedef.cached_result = (None, key, (error, error.__traceback__))
+            raise
+        finally:
+            fixturedef.func = function
+
+    def _read_to_its_end(self, function: Any) -> Any:
+        """Return a generator function for an asynchronous one, which yields once."""
+
+        def fixture(*given: Any, **named: Any) -> Iterator[Any]:
+            values = function(*given, **named)
+            yield self.runner.run(_next_of(values))
+            with contextlib.suppress(StopAsyncIteration):
+                self.runner.run(_next_of(values))
+
+        return fixture
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, Any]:
+        """Begin a test, and end it."""
         self.link.begin_test()
         self.compared = None
-        yield
+        try:
+            return (yield)
+        finally:
+            self.link.end_test()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: Any) -> Iterator[None]:
-        """Hear of comparisons that fail."""
-        with self.comparisons():
+        """Record comparisons that fail, and assertions that fail in other threads."""
+        with self.comparisons(), self._assertions_elsewhere():
             yield
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
-        """Note what became of a phase of a test."""
+        """Record the outcome of a phase of a test."""
         report = yield
         if isinstance(item, _Case):
             self.note(f"{item.nodeid} {item.number}", item.nodeid, item.told)
-        elif report.failed or report.skipped or call.when == "call" or self.link.trouble:
+        elif report.failed or report.skipped or call.when == "call" or self.link.troubled:
             self.note(item.nodeid, item.nodeid, self._phase(report, call))
         return report
 
     def _phase(self, report: Any, call: Any) -> Told:
         if self.link.trouble is not None:
             return self.troubled(self.link.trouble)
+        if self.link.failure is not None:
+            return self.told(self.link.failure)
         if report.skipped:
             expected = getattr(report, "wasxfail", None)
-            return Told("skipped", "" if expected is None else f"fails as expected: {expected}")
+            why = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
+            return Told("skipped", why if expected is None else f"fails as expected: {expected}")
         if report.failed and call.excinfo is not None:
             return self.told(call.excinfo.value)
         if report.failed:
             return Told("failed", str(report.longrepr))
         return Told("passed", "", self.link.own_word)
 
-    # What is made of exceptions.
+    # How exceptions become outcomes.
 
     @contextlib.contextmanager
     def comparisons(self) -> Iterator[None]:
-        """Note comparisons that do not hold, as pytest's assertions tell of them."""
+        """Record failed comparisons, as pytest's assertions report them."""
         before, pytest_assertions._reprcompare = pytest_assertions._reprcompare, self._compared
         try:
             yield
         finally:
             pytest_assertions._reprcompare = before
 
+    @contextlib.contextmanager
+    def _assertions_elsewhere(self) -> Iterator[None]:
+        """Record assertions that fail in another thread or task, which may hide them."""
+        thread, explain = threading.get_ident(), _REWRITING._format_explanation
+
+        def noted(explanation: str) -> str:
+            said: str = explain(explanation)
+            if threading.get_ident() != thread or _present_task() not in (None, self.task):
+                self.link.failure = self.link.failure or AssertionError(said)
+            return said
+
+        _REWRITING._format_explanation = noted
+        try:
+            yield
+        finally:
+            _REWRITING._format_explanation = explain
+
     def _compared(self, operator: str, left: Any, right: Any) -> str:
         self.compared = operator, shown(left), shown(right)
-        return f"{self.compared[1]} {operator} {self.compared[2]}"
+        said = f"{self.compared[1]} {operator} {self.compared[2]}"
+        # pytest fills this with `%` and gives lines that begin with a brace a meaning.
+        return said.replace("%", "%%").replace("\n", "\\n")
 
     def troubled(self, trouble: HarnessError) -> Told:
-        """Return what to tell of a test that ran into the boundary."""
+        """Return the outcome of a test that ended in a harness error."""
         if isinstance(trouble, BlankError):
             return Told("blank", "")
         if isinstance(trouble, OverError):
@@ -219,9 +331,10 @@ class Examination:
         return Told("timeout" if isinstance(trouble, TimedOutError) else "error", str(trouble))
 
     def told(self, error: BaseException) -> Told:
-        """Return what to tell of a test that ended in an exception."""
-        if isinstance(error, HarnessError) or self.link.trouble is not None:
-            return self.troubled(self.link.trouble or error)  # type: ignore[arg-type]
+        """Return the outcome of a test that ended in an exception."""
+        trouble = self.link.trouble or _trouble_in(error)
+        if trouble is not None:
+            return self.troubled(trouble)
         if isinstance(error, AssertionError | pytest.fail.Exception):
             return Told("failed", self._failed(error))
         if isinstance(error, pytest.FixtureLookupError):
@@ -252,7 +365,7 @@ class Examination:
         return "\n".join([text, *why, *notes])
 
     def _assertion(self, error: BaseException) -> tuple[ast.Assert | None, str]:
-        """Return the assertion from which an error comes, and the line of the tests it is on."""
+        """Return the assertion that raised an error, or else the text of the line that did."""
         lines = self._lines(error)
         if not lines or self.tree is None:
             return None, ""
@@ -274,8 +387,26 @@ class Examination:
         return found
 
 
+def _trouble_in(error: BaseException) -> HarnessError | None:
+    """Return a harness error, or the first one in a group of exceptions."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_trouble_in, error.exceptions)), None)
+    return error if isinstance(error, HarnessError) else None
+
+
+def _present_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+async def _next_of(values: Any) -> Any:
+    return await anext(values)
+
+
 class TestsModule(pytest.Module):
-    """The file of tests, whose top level is run when it is collected."""
+    """The file of tests; its top level runs when it is collected."""
 
     __test__ = False
 
@@ -304,13 +435,16 @@ class TestsModule(pytest.Module):
         try:
             with examination.comparisons():
                 exec(code, module.__dict__)  # noqa: S102
+            failure = examination.link.trouble or examination.link.failure
         except BaseException as error:
-            examination.problem = examination.told(error)
+            failure = error
+        if failure is not None:
+            examination.problem = examination.told(failure)
             raise self.CollectError(examination.problem.message) from None
         return module
 
     def _wrap(self, tree: ast.Module) -> list[str]:
-        """Put each statement that is a test into a `with` of ours; return the tests' names."""
+        """Wrap each statement that is a test in a `with` block; return the tests' names."""
         asserting = asserting_functions(tree)
         names: list[str] = []
         for at, statement in enumerate(tree.body):
@@ -348,11 +482,11 @@ class _Run:
         self._examination.compared = None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        examination = self._examination
-        trouble = examination.link.trouble
-        failure = error or trouble
-        told = Told("passed", "", examination.link.own_word)
-        self._cases.append((self._name, examination.told(failure) if failure else told))
+        examination, link = self._examination, self._examination.link
+        failure = error or link.trouble or link.failure
+        told = examination.told(failure) if failure else Told("passed", "", link.own_word)
+        self._cases.append((self._name, told))
+        link.end_test()
         return True
 
 
@@ -385,8 +519,12 @@ class _Check(pytest.Item):
         name = examination.job["entry_point"]
         if not name:
             raise TypeError("check(candidate) needs a function: name it with --entry-point NAME")
-        self._check(getattr(sys.modules["solution"], name))
+        self._check(getattr(import_module("solution"), name))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where the function stands."""
         return self.path, None, self.name
+
+
+_NAMED = (pytest.Class, pytest.Function, _Check)
+"""The kinds of pytest's nodes that have a name in the file."""

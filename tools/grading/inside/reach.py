@@ -1,46 +1,52 @@
-"""Which assertions of a file of tests would never run."""
+"""Find the assertions in a test file, and the tests that pytest would collect, from its text."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
-_HOOKS = ("pytest_", "setup", "teardown", "setUp", "tearDown")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_EXPECTING = frozenset({"raises", "warns", "deprecated_call", "fail"})
+"""pytest's functions that check something."""
 
 
 def holds_assertion(node: ast.AST) -> bool:
     """Return whether a piece of code asserts anything."""
-    return any(isinstance(inner, ast.Assert) or _is_unittest(inner) for inner in ast.walk(node))
+    return any(True for _ in checks(node, ()))
 
 
-def _is_unittest(node: ast.AST) -> bool:
-    """Return whether a node is a call like `self.assertEqual(...)`."""
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "self"
-        and node.func.attr.startswith("assert")
-    )
+def checks(node: ast.AST, asserting: Container[str]) -> Iterator[ast.AST]:
+    """Yield each check in a piece of code; calls of `asserting` functions count too."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assert) or (
+            isinstance(inner, ast.Call) and _is_check(inner.func, asserting)
+        ):
+            yield inner
 
 
-def is_main_guard(node: ast.stmt) -> bool:
-    """Return whether a statement runs only where the file is the main program."""
-    return isinstance(node, ast.If) and any(
-        isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(node.test)
-    )
+def _is_check(function: ast.expr, asserting: Container[str]) -> bool:
+    """Return whether a called function is like `self.assertEqual` or `pytest.raises`."""
+    match function:
+        case ast.Attribute(attr=name):
+            return name.startswith("assert") or name in _EXPECTING
+        case ast.Name(id=name):
+            return name.startswith("assert") or name in _EXPECTING or name in asserting
+        case _:
+            return False
+
+
+def is_main_guard(test: ast.expr) -> bool:
+    """Return whether a condition asks whether the file is the main program."""
+    return any(isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(test))
 
 
 def asserting_functions(tree: ast.Module) -> set[str]:
-    """Return the functions of a file that assert something, themselves or by those they call."""
-    functions = {node.name: node for node in tree.body if isinstance(node, _FUNCTIONS)}
+    """Return the functions of a file that assert something, directly or indirectly."""
+    functions = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
     found = {name for name, node in functions.items() if holds_assertion(node)}
     while True:
         more = {name for name, node in functions.items() if _called(node) & found} - found
         if not more:
             return found
         found |= more
-
-
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _called(node: ast.AST) -> set[str]:
@@ -53,77 +59,97 @@ def _called(node: ast.AST) -> set[str]:
 
 def is_case(statement: ast.stmt, asserting: set[str]) -> bool:
     """Return whether a statement at the top level of a file is a test by itself."""
-    if isinstance(statement, (*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)):
+    if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)):
         return False
-    if is_main_guard(statement):
+    if isinstance(statement, ast.If) and is_main_guard(statement.test):
         return False
     return holds_assertion(statement) or bool(_called(statement) & asserting)
 
 
 def names_of_tests(source: str) -> list[str]:
-    """Return the tests that a file seems to hold, by its text alone; empty if it does not parse."""
+    """Return the names of a file's tests, from its text; empty if it does not parse."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return []
     asserting = asserting_functions(tree)
     cases = [ast.unparse(node).splitlines()[0] for node in tree.body if is_case(node, asserting)]
-    return cases + sorted(named_like_tests(tree))
+    return cases + sorted({path.partition(".")[0] for path in named_tests(tree)})
 
 
-def named_like_tests(tree: ast.Module) -> set[str]:
-    """Return the functions and classes that pytest would collect by their names."""
-    functions = {
-        node.name for node in tree.body if isinstance(node, _FUNCTIONS) and node.name[:4] == "test"
-    }
-    return functions | {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        and (node.name.startswith("Test") or "TestCase" in map(ast.unparse, node.bases))
-    }
-
-
-def never_run(tree: ast.Module, collected: Iterable[str]) -> list[tuple[int, str]]:
-    """Return line and place of each assertion that none of the `collected` functions reaches.
-
-    `collected` are the names of functions and classes that pytest found. What these use by name is
-    reached as well, and so are fixtures, hooks and the top level of the file.
-    """
-    named = {node.name: node for node in tree.body if isinstance(node, (*_FUNCTIONS, ast.ClassDef))}
-    reached = {name for name in collected if name in named}
-    reached |= {name for name, node in named.items() if _is_set_up(node)}
-    top = [node for node in tree.body if not isinstance(node, (*_FUNCTIONS, ast.ClassDef))]
-    pending: list[ast.AST] = [node for node in top if not is_main_guard(node)]
-    pending += [named[name] for name in reached]
-    while pending:
-        for name in _names(pending.pop()) & named.keys() - reached:
-            reached.add(name)
-            pending.append(named[name])
-    found: list[tuple[int, str]] = []
+def named_tests(tree: ast.Module) -> frozenset[str]:
+    """Return the tests that pytest would collect by name, as `TestIt.test_it`."""
+    found = set(_tests_in(tree, tree.body, ""))
     for node in tree.body:
-        if is_main_guard(node):
-            found += [(line, "`if __name__ == ...`") for line in _lines(node)]
-        elif getattr(node, "name", None) in named.keys() - reached:
-            found += [(line, f"`{node.name}`") for line in _lines(node)]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Assign) and ast.unparse(node).endswith(".__test__ = False"):
+            found.discard(ast.unparse(node.targets[0]).rpartition(".")[0])
+    asserting = asserting_functions(tree)
+    if not found and not any(is_case(statement, asserting) for statement in tree.body):
+        # The form of HumanEval.
+        found = {"check"}
+    return with_inherited(tree, frozenset(found))
+
+
+def _tests_in(tree: ast.Module, body: Iterable[ast.stmt], path: str) -> Iterator[str]:
+    bases = ancestors(tree)
+    for node in body:
+        if isinstance(node, FUNCTIONS) and node.name.startswith("test"):
+            yield f"{path}{node.name}"
+        elif isinstance(node, ast.ClassDef) and _is_test_class(node, bases[node.name]):
+            yield from _tests_in(tree, node.body, f"{path}{node.name}.")
+            for base in tree.body:
+                if isinstance(base, ast.ClassDef) and base.name in bases[node.name]:
+                    yield from _tests_in(tree, base.body, f"{base.name}.")
+
+
+def _is_test_class(node: ast.ClassDef, bases: Container[str]) -> bool:
+    if any(ast.unparse(each) == "__test__ = False" for each in node.body):
+        return False
+    if "TestCase" in bases or "IsolatedAsyncioTestCase" in bases:
+        return True
+    made = any(isinstance(each, FUNCTIONS) and each.name == "__init__" for each in node.body)
+    return node.name.startswith("Test") and not made
+
+
+def ancestors(tree: ast.Module) -> dict[str, set[str]]:
+    """Return the names of all direct and indirect base classes of each class in a file."""
+    found = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    for _ in found:
+        for bases in found.values():
+            bases.update(*(found.get(base, ()) for base in list(bases)))
     return found
 
 
-def _is_set_up(node: ast.AST) -> bool:
-    """Return whether pytest calls a function by itself: a fixture, a hook, a set-up."""
-    if not isinstance(node, _FUNCTIONS):
-        return False
-    marks = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
-    return "fixture" in marks or node.name.startswith(_HOOKS)
+def with_inherited(tree: ast.Module, tests: frozenset[str]) -> frozenset[str]:
+    """Add the tests that classes inherit from other classes of the file."""
+    bases = ancestors(tree)
+    inherited = {
+        f"{base}.{path.rpartition('.')[2]}"
+        for path in tests
+        for base in bases.get(path.rpartition(".")[0].rpartition(".")[2], ())
+    }
+    return tests | inherited
 
 
-def _names(node: ast.AST) -> set[str]:
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _lines(node: ast.AST) -> list[int]:
-    return [
-        inner.lineno
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Assert) or (isinstance(inner, ast.Call) and _is_unittest(inner))
-    ]
+def bound_names(tree: ast.Module) -> set[str]:
+    """Return the names that a file of tests binds anywhere, apart from those of the program."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Import(names=found):
+                names |= {(each.asname or each.name).partition(".")[0] for each in found}
+            case ast.ImportFrom(module=module, names=found) if module != "solution":
+                names |= {each.asname or each.name for each in found}
+            case _:
+                pass
+    return names

@@ -1,11 +1,11 @@
-"""Plain data as text that keeps Python's types apart, for crossing between processes.
+"""Encode plain data as text that preserves Python's types, to send it between processes.
 
-JSON carries `None`, bools, floats, strings, lists and integers of 64 bits as they are. All else is
-an object with one key, the type's tag: `{"tuple": [1, 2]}`. What has no form crosses as its type's
-name alone and comes out as an `Opaque`. Reading builds values of these types and nothing else;
-no byte of it is ever executed.
+`None`, bools, floats, strings, lists and integers of 64 bits are plain JSON. Any other type is an
+object with one key, the type's tag: `{"tuple": [1, 2]}`. A value without an encoding is sent as
+the name of its type and read as an `Opaque`. Reading builds values of these types only; no byte is
+ever executed.
 
-Both sides of the sandbox use this file, so it depends on the standard library alone.
+Both sides of the sandbox use this file, so it depends on the standard library only.
 """
 
 import base64
@@ -13,27 +13,75 @@ import hashlib
 import json
 import marshal
 import math
+import re
 import sys
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from keyword import iskeyword
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 _BIG = 1 << 63
 _NAME = 200
 _PIECE = 4096
-"""Items of a list that are digested together."""
+"""How many items of a list are digested together."""
 _ATOMS = frozenset({str, bool, float, type(None)})
+_CONTAINERS = frozenset({list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict})
 _NUMPY = frozenset(
     {"bool", "str", "object", "float16", "float32", "float64", "complex64", "complex128"}
     | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 )
-"""The arrays that cross, by what they hold."""
+"""The types of arrays that can be sent."""
+
+LIBRARY_ERRORS = {
+    "asyncio.exceptions": "InvalidStateError QueueEmpty QueueFull",
+    "binascii": "Error",
+    "configparser": "Error DuplicateOptionError DuplicateSectionError MissingSectionHeaderError "
+    "NoOptionError NoSectionError ParsingError",
+    "csv": "Error",
+    "_csv": "Error",
+    "dataclasses": "FrozenInstanceError",
+    "decimal": "DecimalException DivisionByZero InvalidOperation Overflow",
+    "ipaddress": "AddressValueError NetmaskValueError",
+    "json.decoder": "JSONDecodeError",
+    "queue": "Empty Full",
+    "_queue": "Empty",
+    "re": "error",
+    "re._constants": "PatternError error",
+    "sqlite3": "DatabaseError Error IntegrityError OperationalError ProgrammingError",
+    "sre_constants": "error",
+    "statistics": "StatisticsError",
+    "struct": "error",
+    "subprocess": "CalledProcessError SubprocessError TimeoutExpired",
+    "tomllib": "TOMLDecodeError",
+    "urllib.error": "HTTPError URLError",
+    "xml.etree.ElementTree": "ParseError",
+    "zipfile": "BadZipFile",
+    "zoneinfo": "ZoneInfoNotFoundError",
+}
+"""The exceptions of Python's library that tests may expect, by module."""
+
+
+def is_library_error(module: str, name: str) -> bool:
+    """Return whether an exception's class is the same one on both sides."""
+    return name in LIBRARY_ERRORS.get(module, "").split()
+
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -42,30 +90,30 @@ Form = Any
 
 
 class WireError(ValueError):
-    """Text that is not the form of any value."""
+    """The text does not encode a value."""
 
 
 class Opaque:
-    """What stands for a value that could not cross; it equals only itself."""
+    """A placeholder for a value that could not be sent; it equals only itself."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        """The name of the value's type, as its process told it."""
+        """The name of the value's type, as its process reported it."""
 
     def __repr__(self) -> str:
         return f"<{self.name} object>"
 
 
 class Long:
-    """What stands for a value too long to send; equal ones stand for equal values."""
+    """A placeholder for a value too long to send; equal placeholders mean equal values."""
 
     def __init__(self, kind: str, length: int, floats: bool, sha256: str) -> None:
         self.kind = kind
         """The name of the value's type."""
         self.length = length
-        """Its length, where the type has one, else -1."""
+        """Its length; -1 if its type has none."""
         self.floats = floats
-        """Whether it is a list or tuple of floats alone."""
+        """Whether it is a list or tuple of floats only."""
         self.sha256 = sha256
         """Of the value's content, in hex."""
 
@@ -77,20 +125,31 @@ class Long:
 
 
 class Writer:
-    """Turns values into text; `other` gives the form of those that are not plain data."""
+    """Turns values into text.
 
-    def __init__(self, other: Callable[[Any], Form] | None = None) -> None:
+    `other` gives the form of values that are not plain data, `subclass` that of a subclass, whose
+    plain data has a form already, and `share` that of lists and other containers.
+    """
+
+    def __init__(
+        self,
+        other: Callable[[Any], Form] | None = None,
+        subclass: Callable[[Any, Form], Form] | None = None,
+        share: Callable[[Any], Form] | None = None,
+    ) -> None:
         self._other = other or _opaque
+        self._subclass = subclass or (lambda _, plain: plain)
+        self._share = share
 
     def text(self, value: Any) -> str:
         """Return `value` as text; raises RecursionError if it is nested too deeply."""
         return _encode(self.form(value))
 
     def short_text(self, value: Any, most: int) -> str:
-        """Return `value` as text, by a `Long` if that takes more than about `most` characters."""
+        """Return `value` as text, as a `Long` if it takes more than about `most` characters."""
         kind = type(value)
         if kind in (str, list, tuple) and len(value) > most // 4:
-            # As good as text for telling whether two are the same, many times faster and smaller.
+            # A digest shows equality as well as the text, and is much faster and smaller.
             with suppress(ValueError):
                 return self._long(value, _pieces(value))
         text = self.text(value)
@@ -107,12 +166,18 @@ class Writer:
         return self.text(Long(kind.__name__[:_NAME], length, floats, digest.hexdigest()))
 
     def form(self, value: Any) -> Form:
-        """Return `value` as what JSON can hold; raises RecursionError."""
+        """Return the encoding of `value` as a JSON value; raises RecursionError."""
         kind = type(value)
         if kind in _ATOMS:
             return value
         if kind is int:
             return value if -_BIG < value < _BIG else {"int": hex(value)}
+        if self._share is not None and kind in _CONTAINERS:
+            return self._share(value)
+        return self._content(value, kind)
+
+    def _content(self, value: Any, kind: type) -> Form:
+        """Return the encoding of anything but a number or the like, as a value of its own."""
         if kind is list:
             return self._items(value)
         if kind is tuple:
@@ -123,7 +188,7 @@ class Writer:
         return write(self, value) if write else self._of_a_subclass(value)
 
     def _items(self, values: list[Any] | tuple[Any, ...]) -> list[Form]:
-        # Long lists are mostly of one simple type: spare them the walk.
+        # Long lists mostly have one simple type and need no walk.
         kinds = set(map(type, values))
         if kinds <= _ATOMS:
             return list(values)
@@ -135,7 +200,7 @@ class Writer:
         return [self._items(list(value)), self._items([value[key] for key in value])]
 
     def _of_a_subclass(self, value: Any) -> Form:
-        """Return the form of the plain data in a subclass; its own methods are not asked."""
+        """Encode the plain data in an instance of a subclass, without calling its own methods."""
         kind = type(value)
         if kind.__module__ == "numpy" and "numpy" in sys.modules:
             return self._numpy(value)
@@ -143,12 +208,18 @@ class Writer:
             items = self._items([*tuple.__iter__(value)])
             fields = getattr(kind, "_fields", None)
             if isinstance(fields, tuple):
-                return {"namedtuple": [kind.__name__, list(fields), items]}
-            return {"tuple": items}
+                named = {"namedtuple": [kind.__name__, list(fields), items]}
+                return self._subclass(value, named)
+            return self._subclass(value, {"tuple": items})
         for base, plain in _PLAIN:
             if isinstance(value, base):
-                return self.form(plain(value))
+                return self._subclass(value, self.unshared(plain(value)))
         return self._other(value)
+
+    def unshared(self, value: Any) -> Form:
+        """Return the encoding of a container that is not shared, though what is in it may be."""
+        kind = type(value)
+        return self._content(value, kind) if kind in _CONTAINERS else self.form(value)
 
     def _numpy(self, value: Any) -> Form:
         name = str(value.dtype.name)
@@ -158,6 +229,8 @@ class Writer:
             return self._other(value)
         if value.shape == () and type(value).__name__ != "ndarray":
             return {"numpy": [name, self.form(value.item())]}
+        if self._share is not None and type(value).__name__ == "ndarray":
+            return self._share(value)
         return {"ndarray": [name, list(value.shape), self._items(value.ravel().tolist())]}
 
 
@@ -185,15 +258,33 @@ _WRITERS: dict[type, Callable[[Writer, Any], Form]] = {
     },
     Counter: lambda writer, value: {"Counter": writer._pairs(value)},
     OrderedDict: lambda writer, value: {"OrderedDict": writer._pairs(value)},
-    defaultdict: lambda writer, value: {"defaultdict": writer._pairs(value)},
+    defaultdict: lambda writer, value: {
+        "defaultdict": [*writer._pairs(value), getattr(value.default_factory, "__name__", "")]
+    },
     deque: lambda writer, value: {"deque": [writer._items(list(value)), value.maxlen]},
     Fraction: lambda writer, value: {
         "Fraction": [writer.form(value.numerator), writer.form(value.denominator)]
     },
     Decimal: lambda writer, value: {"Decimal": str(value)},
-    datetime: lambda writer, value: {"datetime": value.isoformat()},
+    datetime: lambda writer, value: {"datetime": _moment(writer, value)},
     date: lambda writer, value: {"date": value.isoformat()},
     time: lambda writer, value: {"time": value.isoformat()},
+    slice: lambda writer, value: {
+        "slice": [writer.form(part) for part in (value.start, value.stop, value.step)]
+    },
+    type(...): lambda writer, value: {"single": "Ellipsis"},
+    type(NotImplemented): lambda writer, value: {"single": "NotImplemented"},
+    UUID: lambda writer, value: {"UUID": str(value)},
+    re.Pattern: lambda writer, value: {"Pattern": [writer.form(value.pattern), value.flags]},
+    timezone: lambda writer, value: {"timezone": writer.form(value.utcoffset(None))},
+    ZoneInfo: lambda writer, value: {"ZoneInfo": str(value.key)},
+    MappingProxyType: lambda writer, value: {"mappingproxy": writer._pairs(dict(value))},
+    array: lambda writer, value: {"array": [value.typecode, writer._items(value.tolist())]},
+    memoryview: lambda writer, value: {"memoryview": base64.b64encode(value).decode()},
+    IPv4Address: lambda writer, value: {"ip_address": str(value)},
+    IPv6Address: lambda writer, value: {"ip_address": str(value)},
+    IPv4Network: lambda writer, value: {"ip_network": str(value)},
+    IPv6Network: lambda writer, value: {"ip_network": str(value)},
     timedelta: lambda writer, value: {"timedelta": [value.days, value.seconds, value.microseconds]},
 }
 _PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
@@ -210,11 +301,10 @@ _PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
 
 
 def read(text: str, *, other: Callable[[str, Any], Any] | None = None) -> Any:
-    """Return the value that `text` is the form of; raises WireError.
+    """Return the value that `text` encodes; raises WireError.
 
-    The result takes memory in proportion to the text. Numpy's values come out as plain ones where
-    numpy is not installed. `other` makes the values of tags that are
-    not plain data and raises ValueError for those it doesn't know either.
+    The result takes memory in proportion to the text. Without numpy, numpy's values are read as
+    plain ones. `other` makes the values of other tags, and raises ValueError for an unknown tag.
     """
 
     decode = _decode if other is None else _decoder(other).decode
@@ -267,6 +357,23 @@ def _dict(body: Any) -> dict[Any, Any]:
     return dict(zip(_list(keys), _list(values), strict=True))
 
 
+def _moment(writer: Writer, value: datetime) -> Form:
+    """Return text of a moment, and its zone and fold if it is in a zone with a name."""
+    if type(value.tzinfo) is not ZoneInfo:
+        return value.isoformat()
+    return [value.replace(tzinfo=None).isoformat(), writer.form(value.tzinfo), value.fold]
+
+
+def _datetime(body: Any) -> datetime:
+    if type(body) is not list:
+        return datetime.fromisoformat(_text(body))
+    text, zone, fold = body
+    return datetime.fromisoformat(_text(text)).replace(tzinfo=zone, fold=fold)
+
+
+_FACTORIES = {kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)}
+
+
 def _deque(body: Any) -> deque[Any]:
     items, most = _list(body)
     return deque(_list(items), most)
@@ -276,7 +383,7 @@ def _named(body: Any) -> Any:
     name, fields, items = _list(body)
     for field in _list(fields):
         if not _text(field).isidentifier() or iskeyword(field) or field.startswith("_"):
-            raise WireError(f"{field[:_NAME]!r} is no field's name")
+            raise WireError(f"{field[:_NAME]!r} is not a field name")
     if len(set(fields)) != len(_list(items)) or len(fields) != len(items):
         raise WireError("a named tuple has one value a field")
     members: dict[str, Any] = {field: property(itemgetter(at)) for at, field in enumerate(fields)}
@@ -296,7 +403,7 @@ def _numpy(body: Any) -> Any:
 
 
 def _nested(shape: list[int], items: list[Any]) -> Any:
-    """Return what `tolist` of an array gives, for a side without numpy."""
+    """Return what `tolist` of the array would return, if numpy is not installed."""
     if not shape:
         return items[0]
     size = len(items) // shape[0] if shape[0] else 0
@@ -335,12 +442,23 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "range": lambda body: range(*_parts(body, int, int, int)),
     "Counter": lambda body: Counter(_dict(body)),
     "OrderedDict": lambda body: OrderedDict(_dict(body)),
-    "defaultdict": lambda body: defaultdict(None, _dict(body)),
+    "defaultdict": lambda body: defaultdict(_FACTORIES.get(body[2]), _dict(body[:2])),
     "deque": _deque,
     "namedtuple": _named,
     "Fraction": lambda body: Fraction(*_parts(body, int, int)),
     "Decimal": lambda body: Decimal(_text(body)),
-    "datetime": lambda body: datetime.fromisoformat(_text(body)),
+    "datetime": _datetime,
+    "slice": lambda body: slice(*_list(body)),
+    "single": lambda body: {"Ellipsis": ..., "NotImplemented": NotImplemented}[_text(body)],
+    "UUID": lambda body: UUID(_text(body)),
+    "Pattern": lambda body: re.compile(*_list(body)),
+    "timezone": timezone,
+    "ZoneInfo": lambda body: ZoneInfo(_text(body)),
+    "mappingproxy": lambda body: MappingProxyType(_dict(body)),
+    "array": lambda body: array(*_list(body)),
+    "memoryview": lambda body: memoryview(base64.b64decode(_text(body), validate=True)),
+    "ip_address": lambda body: ip_address(_text(body)),
+    "ip_network": lambda body: ip_network(_text(body)),
     "date": lambda body: date.fromisoformat(_text(body)),
     "time": lambda body: time.fromisoformat(_text(body)),
     "timedelta": lambda body: timedelta(*_parts(body, int, int, int)),
@@ -349,4 +467,4 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "ndarray": _array,
     "object": lambda body: Opaque(_text(body)[:_NAME]),
 }
-"""How a value of each tag is made from what it is made of."""
+"""How to make a value of each tag from its content."""
