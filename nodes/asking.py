@@ -1,27 +1,25 @@
-"""Asking a model and recording that it was asked."""
+"""Call a model and record the call."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from opencodeinterpreter.nodes.node import log
 from opencodeinterpreter.nodes.records import Call, Record, StoredMessage
 from opencodeinterpreter.tools.errors import ContextOverflow
 from opencodeinterpreter.tools.models.protocol import (
     Message,
     Model,
     Request,
-    Usage,
     message_ids,
+    summed,
 )
 from opencodeinterpreter.tools.thinking import split_thinking
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, the call that it came by, and the conversation that it ends."""
+    """A response, the record of its call, and the conversation up to it."""
 
     text: str
     call: Call
@@ -33,7 +31,7 @@ class Answer:
 
 
 async def ask(model: Model, request: Request) -> Answer:
-    """Ask `model`; raises ModelError when its retries are spent."""
+    """Call `model`; raises ModelError when its retries are spent."""
     response = await model.complete(request)
     thinking, text = (
         split_thinking(response.text)
@@ -55,16 +53,18 @@ async def ask(model: Model, request: Request) -> Answer:
         thinking=thinking.encode("utf-8", "replace").decode(),
         dropped=request.dropped,
     )
+    if call.cut:
+        log.info("answer cut at its limit", role=call.at.role, model=call.model)
     return Answer(said[-1].content, call, said)
 
 
 async def ask_shortening(
     model: Model, request: Callable[[int], Request], dropped: int, most: int
 ) -> Answer:
-    """Ask `request(dropped)`, and with more dropped, up to `most`, while the context overflows.
+    """Call with `request(dropped)`; while the context overflows, drop one more, up to `most`.
 
-    An answer that the context cut counts as an overflow as long as more can be dropped. Raises
-    ContextOverflow where even the shortest conversation is too long.
+    An answer that the context cut off counts as an overflow if more can be dropped. Raises
+    ContextOverflow if even the shortest conversation is too long.
     """
     cut: list[Call] = []
     while True:
@@ -81,51 +81,31 @@ async def ask_shortening(
 
 
 def _with_spent(call: Call, before: Sequence[Call]) -> Call:
-    """Return `call` with what the calls before it took added to its own."""
+    """Return `call` with the tokens, seconds and attempts of the calls before it added."""
     if not before:
         return call
     calls = (*before, call)
     return call.model_copy(
         update={
-            "usage": _sum([each.usage for each in calls if each.usage]),
+            "usage": summed(each.usage for each in calls),
             "seconds": sum(each.seconds for each in calls),
             "attempts": sum(each.attempts for each in calls),
         }
     )
 
 
-def _sum(usages: Sequence[Usage]) -> Usage | None:
-    if not usages:
-        return None
-    cached = [usage.cached_tokens for usage in usages if usage.cached_tokens is not None]
-    costs = [usage.cost for usage in usages if usage.cost is not None]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        cached_tokens=sum(cached) if cached else None,
-        cost=sum(costs) if costs else None,
-    )
-
-
-def new_messages(record: Record, conversations: Iterable[Sequence[Message]]) -> dict[str, Any]:
-    """Return the channel write for the messages that `record` does not hold yet, by id."""
+def new_texts(record: Record, conversations: Iterable[Sequence[Message]]) -> dict[str, Any]:
+    """Return the channel write for the messages that are not in `record` yet, by id."""
     found: dict[str, Any] = {}
     for messages in conversations:
-        parent: str | None = None
-        for message, at in zip(messages, message_ids(messages), strict=True):
-            if at not in record.messages:
-                stored = StoredMessage(parent=parent, role=message.role, content=message.content)
-                found[at] = stored.model_dump(mode="json")
-            parent = at
+        ids = message_ids(messages)
+        # Where a message is stored, so are those before it.
+        new = len(ids)
+        while new and ids[new - 1] not in record.texts:
+            new -= 1
+        for at in range(new, len(ids)):
+            parent = ids[at - 1] if at else None
+            message = messages[at]
+            stored = StoredMessage(parent=parent, role=message.role, content=message.content)
+            found[ids[at]] = stored.model_dump(mode="json")
     return found
-
-
-async def all_of(awaitables: Sequence[Awaitable[T]]) -> list[T]:
-    """Await all at once, in order; the first failure cancels the rest and is raised as it is."""
-    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,50 +1,52 @@
-"""The coder: asks its model for one draft, or for several at once, and takes the code out."""
+"""The coder: asks its model for one or several drafts, and extracts the code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from langgraph.runtime import Runtime
 
-from opencodeinterpreter.nodes.asking import Answer, all_of, ask_shortening, new_messages
-from opencodeinterpreter.nodes.conversation import conversation, droppable
+from opencodeinterpreter.nodes.asking import Answer, ask_shortening, new_texts
+from opencodeinterpreter.nodes.conversation import conversation, droppable, retry_form
 from opencodeinterpreter.nodes.entry_point import entry_point_of
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.records import Draft, Record, Task, Turn
-from opencodeinterpreter.nodes.settings import Settings, settings_from
+from opencodeinterpreter.nodes.settings import Settings, settings_named
+from opencodeinterpreter.nodes.sources import ModelSource
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.nodes.stub import completed
 from opencodeinterpreter.tools.code import extract_code
-from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.protocol import Model, Position, Request, Role
+from opencodeinterpreter.tools.gathering import all_of
+from opencodeinterpreter.tools.models.protocol import Position, Request
 
 
-def coder(models: Mapping[Role, Model]) -> Node:
-    """Return the coder node; the settings that it records name the models of all roles."""
-    specs = {role: model.spec for role, model in models.items()}
-    default = Settings()  # Made here, since it reads files.
+def coder(models: ModelSource) -> Node:
+    """Return the coder node; it records settings that name the models of all roles."""
+    default = Settings()  # Reads files, so not in the event loop.
 
     @logged("coder")
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
         number = record.turns[-1].number + 1 if record.turns else 1
-        settings = _in_force(record, runtime.context, default).model_copy(update={"models": specs})
-        if settings.critic == "oracle" and record.task.reference is None:
-            raise InputError("the oracle critic needs a reference solution, and the task has none")
-        most = droppable(record, before=number)
+        settings = models.settled(settings_in_force(record, runtime.context, default))
+        settings.check_task(record.task)
+        model = models.of(settings)["coder"]
+        at = len(record.current) + 1
+        form = retry_form(record, settings)
+        most = droppable(record, number, form)
         already = min(_dropped(record), most)
 
         def request(sample: int, dropped: int) -> Request:
             return Request(
-                messages=conversation(record, settings.prompts, number, dropped),
-                sampling=settings.sampled("coder", sample),
+                messages=conversation(record, settings.prompts, number, dropped, form),
+                sampling=settings.sampled("coder", sample, at),
                 at=Position(turn=number, role="coder", number=sample),
                 dropped=dropped,
             )
 
         answers = await all_of(
             [
-                ask_shortening(models["coder"], partial(request, sample), already, most)
-                for sample in range(1, settings.drafts + 1)
+                ask_shortening(model, partial(request, sample), already, most)
+                for sample in range(1, settings.drafts_of(at) + 1)
             ]
         )
         return _made(record, settings, number, answers)
@@ -61,7 +63,7 @@ def _made(record: Record, settings: Settings, number: int, answers: Sequence[Ans
     )
     update: Update = {
         "turns": [turn.model_dump(mode="json")],
-        "messages": new_messages(record, [answer.conversation for answer in answers]),
+        "texts": new_texts(record, [answer.conversation for answer in answers]),
     }
     if settings.digest not in record.settings:
         update["settings"] = {settings.digest: settings.model_dump(mode="json")}
@@ -69,23 +71,22 @@ def _made(record: Record, settings: Settings, number: int, answers: Sequence[Ans
 
 
 def _dropped(record: Record) -> int:
-    """Return how much the last turn had to drop: this turn's conversation is no shorter."""
+    """Return how much the last turn dropped: this turn's conversation is at least as long."""
     last = record.turns[-1].drafts if record.turns else None
     return max((draft.call.dropped for draft in last or () if draft.call), default=0)
 
 
-def _in_force(record: Record, context: object, default: Settings) -> Settings:
-    """Return a new turn's settings: a task keeps those that it began with.
+def settings_in_force(record: Record, context: object, default: Settings) -> Settings:
+    """Return a new turn's settings: those with which its task began.
 
-    A task's first turn takes the caller's, else the newest that the record holds, else
-    `default`.
+    A task's first turn uses the caller's, else the newest of the record, else `default`.
     """
     if record.current:
-        return Settings.model_validate(record.settings[record.current[-1].settings])
-    if (asked := settings_from(context)) is not None:
-        return asked
-    newest = list(record.settings.values())[-1:]
-    return Settings.model_validate(newest[0]) if newest else default
+        return settings_named(record, record.current[-1].settings)
+    if isinstance(context, Settings):  # A host's own context comes here too.
+        return context
+    newest = next(reversed(record.settings), None)
+    return settings_named(record, newest) if newest is not None else default
 
 
 def _draft(task: Task, answer: Answer) -> Draft:

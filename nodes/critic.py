@@ -1,53 +1,72 @@
-"""The critic: answers the coder as a human would, or hands it the execution's result."""
+"""The critic: gives the coder a person's, a simulated user's or the execution's feedback."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
+from langgraph.config import get_config
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from opencodeinterpreter.nodes.asking import Answer, ask, new_messages
+from opencodeinterpreter.nodes.asking import Answer, ask, new_texts
 from opencodeinterpreter.nodes.conversation import conversation
-from opencodeinterpreter.nodes.describe import describe
+from opencodeinterpreter.nodes.describe import describe_turn
 from opencodeinterpreter.nodes.given import given_turn
+from opencodeinterpreter.nodes.limits import reached
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import CriticKind, Feedback, Record, Turn
 from opencodeinterpreter.nodes.reply_rules import cut, leak, problems
-from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.settings import Settings, settings_of
+from opencodeinterpreter.nodes.sources import ModelSource
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools import person as people
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, message_ids
 
+_SAVER = "__pregel_checkpointer"
+
 
 class InterruptedPerson:
-    """The live person: the run waits, stored, until it is resumed with an answer."""
+    """The live person: the stored run waits until it is resumed with an answer."""
 
     async def ask(self, question: people.Question) -> people.PersonAnswer:
-        """Interrupt the graph with the question; return what it is resumed with.
+        """Interrupt the graph with the question; return the answer that it is resumed with.
 
-        LangGraph refuses an answer that does not fit the schema, and can be given another one.
+        LangGraph refuses an answer that does not fit the schema; another one can then be given.
+        Raises InputError if nothing is stored, so that nobody could answer.
         """
+        if get_config().get("configurable", {}).get(_SAVER) is None:
+            raise InputError(
+                "the critic is human, and nobody can be asked: pass a person, or a checkpointer "
+                "(a store) with which the run can wait"
+            )
         answer = interrupt(question.model_dump(mode="json"), response_schema=people.PersonAnswer)
         return people.PersonAnswer.model_validate(answer)
 
 
-def critic(model: Model, person: people.Person) -> Node:
-    """Return the critic node: `model` speaks for simulated critics, `person` for human ones."""
+def critic(models: ModelSource, person: people.Person) -> Node:
+    """Return the critic node: a model answers for simulated critics, `person` for human ones.
+
+    The critic's model defaults to the coder's.
+    """
 
     @logged("critic")
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
-        settings = Settings.model_validate(record.settings[record.turns[-1].settings])
+        settings = settings_of(record)
         match settings.critic:
             case "human":
                 return await _human(record, settings, person)
             case "execution":
                 return feedback_update(record, settings, _result(record, settings), "execution")
             case "simulated" | "oracle":
+                found = models.of(settings)
+                model = found.get("critic", found["coder"])
                 return await _simulated(record, settings, model)
             case "none":
                 raise InputError("the run has no critic; name one, as in critic=execution")
+            case unknown:
+                assert_never(unknown)
 
     return run
 
@@ -60,7 +79,7 @@ def feedback_update(
     notes: Sequence[str] = (),
     answers: Sequence[Answer] = (),
 ) -> Update:
-    """Return the write that answers the last turn's draft with `words`."""
+    """Return the channel write that gives `words` as feedback on the last turn's draft."""
     said = _with(record, settings, words)
     feedback = Feedback(
         kind=kind,
@@ -71,12 +90,12 @@ def feedback_update(
     conversations = [said, *(answer.conversation for answer in answers)]
     return {
         "turns": [record.turns[-1].part(feedback=feedback)],
-        "messages": new_messages(record, conversations),
+        "texts": new_texts(record, conversations),
     }
 
 
 def _edited_update(record: Record, settings: Settings, code: str) -> Update:
-    """Return the write that goes on with a person's code as the next turn's draft."""
+    """Return the channel write that makes a person's code the next turn's draft."""
     asked = _with(record, settings, settings.prompts["edited_code"])
     feedback = Feedback(kind="human", action="edit", message=message_ids(asked)[-1])
     last = record.turns[-1]
@@ -84,7 +103,17 @@ def _edited_update(record: Record, settings: Settings, code: str) -> Update:
     turn, said = given_turn(blank, asked, code, "a person")
     return {
         "turns": [last.part(feedback=feedback), turn.model_dump(mode="json")],
-        "messages": new_messages(record, [said]),
+        "texts": new_texts(record, [said]),
+    }
+
+
+def _last_words(record: Record, settings: Settings, words: str, limit: str) -> Update:
+    """Return the write that keeps a person's words, after which a limit allows no other turn."""
+    said = _with(record, settings, words)
+    feedback = Feedback(kind="human", action="stop", message=message_ids(said)[-1], notes=(limit,))
+    return {
+        "turns": [record.turns[-1].part(feedback=feedback)],
+        "texts": new_texts(record, [said]),
     }
 
 
@@ -94,7 +123,7 @@ def _with(record: Record, settings: Settings, words: str) -> tuple[Message, ...]
 
 
 def _result(record: Record, settings: Settings) -> str:
-    result = describe(record.turns[-1].execution)
+    result = describe_turn(record.turns[-1])
     return fill(settings.prompts, "execution_result", result=result)
 
 
@@ -103,11 +132,14 @@ async def _human(record: Record, settings: Settings, person: people.Person) -> U
     question = people.Question(
         turn=turn.number,
         code=turn.code,
-        result=describe(turn.execution),
+        result=describe_turn(turn),
         verdict=turn.verdict.reason if turn.verdict else "",
     )
     answer = await person.ask(question)
     if answer.action == "words":
+        limits = settings.limits.model_copy(update={"stuck": False})
+        if spent := reached(record.current, limits):
+            return _last_words(record, settings, answer.text, spent)
         return feedback_update(record, settings, answer.text, "human")
     if answer.action == "edit":
         return _edited_update(record, settings, answer.text)
@@ -115,9 +147,10 @@ async def _human(record: Record, settings: Settings, person: people.Person) -> U
 
 
 async def _simulated(record: Record, settings: Settings, model: Model) -> Update:
-    """Ask in the user's voice; a reply that breaks the rules is asked again once, then cut.
+    """Ask the model to answer as the user would.
 
-    A leak of the reference cannot be cut out: after the second one the execution speaks instead.
+    A reply that breaks the rules is asked for once more, and then cut. A leak of the reference
+    cannot be cut out: after a second leak, the execution's result is the feedback.
     """
     turn = record.turns[-1]
     messages = _question(record, settings)
@@ -153,12 +186,11 @@ def _question(record: Record, settings: Settings) -> tuple[Message, ...]:
         "critic_question",
         task=task.prompt,
         code=turn.code or "",
-        result=describe(turn.execution),
+        result=describe_turn(turn),
     )
     if settings.critic == "oracle":
-        if task.reference is None:
-            raise InputError("the oracle critic needs a reference solution, and the task has none")
-        question += fill(settings.prompts, "critic_reference", reference=task.reference)
+        settings.check_task(task)
+        question += fill(settings.prompts, "critic_reference", reference=task.reference or "")
     system = settings.prompts[f"critic_{settings.critic}"]
     return (Message(role="system", content=system), Message(role="user", content=question))
 

@@ -1,22 +1,31 @@
-"""An execution in words: what the coder, the critic and the judge are shown of it."""
+"""Describe an execution in words, for the coder, the critic and the judge."""
 
+from opencodeinterpreter.nodes.records import Turn
+from opencodeinterpreter.tools.ending import ending
 from opencodeinterpreter.tools.execution import Execution
 
 SHOWN_TESTS = 3
-"""Failing tests that are shown; the rest are counted."""
+"""How many failing tests are shown; the rest are counted."""
+SHOWN_FILES = 10
+"""How many files that the program wrote are named."""
 SHOWN_OUTPUT = 2000
-"""Characters shown of each stream, of a test's name and of its message."""
+"""The most characters shown of a stream, of a test's name and of its message."""
 
-_ENDINGS = {
-    ("timeout", "wall"): "Execution timed out: the program was still running when its time was up.",
-    ("timeout", "cpu"): "Execution timed out: the program used up its processor time.",
-    ("limit", "memory"): "The program used more memory than it may.",
-    ("limit", "output"): "The program printed more than it may.",
-}
+
+def describe_turn(turn: Turn) -> str:
+    """Return what the turn's draft gave, and whether its answer was cut before."""
+    result = describe(turn.execution)
+    call = turn.draft.call if turn.draft else None
+    if call is None or not call.cut:
+        return result
+    return (
+        "your answer was cut off at its limit of tokens, so something may be missing; "
+        f"give the complete code, and be brief.\n{result}"
+    )
 
 
 def describe(execution: Execution | None) -> str:
-    """Return what running a draft gave, bounded in length; `None` for a draft without code."""
+    """Return the result of a draft's execution in words; `None` means a draft without code."""
     if execution is None:
         return (
             "no code block was found in the response. "
@@ -29,11 +38,26 @@ def describe(execution: Execution | None) -> str:
         words = error.traceback.rstrip() or f"{error.name}: {error.value}"
         parts.append(words[-SHOWN_OUTPUT:])
     if execution.status != "ok" and not (execution.status == "error" and parts):
-        parts.append(_ending(execution))
+        parts.append(ending(execution))
     parts += [f"The program reached its limit: {limit}." for limit in execution.limits_hit]
     if not tests:
         parts += _streams(execution)
-    return "\n".join(parts) or "the program ran without error and printed nothing."
+        parts += _value(execution)
+    if execution.state_lost:
+        parts.append(
+            "Some variables of earlier programs may be missing: "
+            "not all of them ran without an error when they were run again."
+        )
+    parts = parts or ["the program ran without error and printed nothing."]
+    return "\n".join([*parts, *_written(execution)])
+
+
+def _written(execution: Execution) -> list[str]:
+    """Return the names of the files that the program wrote."""
+    named = [f"{each.path} ({each.size:,} bytes)" for each in execution.artifacts]
+    if len(named) > SHOWN_FILES:
+        named[SHOWN_FILES:] = [f"{len(named) - SHOWN_FILES} more"]
+    return [f"The program wrote: {', '.join(named)}."] if named else []
 
 
 def _tests(execution: Execution) -> str:
@@ -53,14 +77,6 @@ def _tests(execution: Execution) -> str:
     return "\n".join(lines)
 
 
-def _ending(execution: Execution) -> str:
-    if words := _ENDINGS.get((execution.status, execution.reason)):
-        return words
-    code = "" if execution.exit_code is None else f" (exit status {execution.exit_code})"
-    reason = f": {execution.reason}" if execution.reason else ""
-    return f"The program ended as {execution.status}{reason}{code}."
-
-
 def _streams(execution: Execution) -> list[str]:
     logs, lines = execution.logs, []
     for name, text, dropped in (
@@ -72,6 +88,12 @@ def _streams(execution: Execution) -> list[str]:
             more = f"\n({cut} more characters not shown)" if cut else ""
             lines.append(f"The program's {name}:\n{text[:SHOWN_OUTPUT]}{more}")
     return lines
+
+
+def _value(execution: Execution) -> list[str]:
+    """Return the value of a cell's last line."""
+    texts = [each.text for each in execution.results if each.is_main_result and each.text]
+    return [f"The value of the last line:\n{text[:SHOWN_OUTPUT]}" for text in texts]
 
 
 def _indented(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which function a task asks for."""
+"""Find the function that a task asks for."""
 
 import ast
 import builtins
@@ -15,9 +15,9 @@ _NOT_ASKED = frozenset(dir(builtins)) | frozenset(keyword.kwlist)
 
 
 def entry_point_of(prompt: str, tests: Tests | None) -> str | None:
-    """Return the function that a task asks for, `None` if it names none or several.
+    """Return the function that a task asks for; `None` if it names none or several.
 
-    It is the function that a stub leaves open, else the only one that the tests import from
+    This is the function without a body in a stub, else the only one that the tests import from
     `solution`, else the only name that the prompt calls as `name(…)`.
     """
     if (function := open_function(prompt)) is not None:
@@ -31,10 +31,12 @@ def entry_point_of(prompt: str, tests: Tests | None) -> str | None:
 
 
 def required_entry_point(prompt: str, tests: Tests | None, named: str | None) -> str | None:
-    """Return the entry point of a new task, which cases that call a function must have.
+    """Return the entry point of a new task.
 
-    Raises InputError if they have none.
+    Raises InputError if there is none and the tests are cases that call a function.
     """
+    if named is not None and (not named.isidentifier() or keyword.iskeyword(named)):
+        raise InputError(f"the entry point {named[:100]!r} is not a name: write it as double")
     if named is not None or not isinstance(tests, CaseTests) or tests.of_stdin:
         return named
     if (found := entry_point_of(prompt, tests)) is None:

@@ -1,46 +1,52 @@
-"""The judge: decides on a turn from its record: tests, else a model named for it, else the run."""
+"""The judge: decides on a turn by its tests, else by a model, else by how the program ended."""
+
+import re
 
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from opencodeinterpreter.nodes.asking import Answer, ask, new_messages
+from opencodeinterpreter.nodes.asking import Answer, ask, new_texts
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.limits import reached
 from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.prompts import fill
 from opencodeinterpreter.nodes.records import Record, Turn, Verdict
-from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.nodes.settings import Settings, settings_of
+from opencodeinterpreter.nodes.sources import ModelSource
 from opencodeinterpreter.nodes.state import State, read
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request
-from opencodeinterpreter.tools.models.structured import objects_in
+from opencodeinterpreter.tools.models.structured import closing_object
 from opencodeinterpreter.tools.validation import first_problem
+
+_SOLVED = re.compile(r"""["']solved\\?["']\s*:\s*["']?(true|false)""", re.IGNORECASE)
+"""A statement, also in an object that does not parse."""
 
 
 class Opinion(BaseModel):
-    """What a judge model must answer; checked, since constrained decoding lets bad JSON through."""
+    """A judge model's answer. It is validated: constrained decoding does not ensure valid JSON."""
 
-    # Strict decoding asks for a closed schema; an answer with more fields is still an answer.
+    # Strict decoding needs a closed schema; an answer with more fields is accepted.
     model_config = ConfigDict(strict=True, json_schema_extra={"additionalProperties": False})
 
     solved: bool
     reason: str
 
 
-def judge(model: Model | None) -> Node:
-    """Return the judge node; `model` is asked where a task has no tests."""
+def judge(models: ModelSource) -> Node:
+    """Return the judge node; if there is a judge's model, it is asked about tasks without tests."""
 
     @logged("judge")
     async def run(state: State, runtime: Runtime[Settings]) -> Update:
         record = read(state)
         turn = record.turns[-1]
-        settings = Settings.model_validate(record.settings[turn.settings])
-        verdict, answers = await _verdict(record, settings, model)
+        settings = settings_of(record)
+        verdict, answers = await _verdict(record, settings, models.of(settings).get("judge"))
         verdict = _within_limits(record, settings, verdict)
         return {
             "turns": [turn.part(verdict=verdict)],
-            "messages": new_messages(record, [answer.conversation for answer in answers]),
+            "texts": new_texts(record, [answer.conversation for answer in answers]),
         }
 
     return run
@@ -50,6 +56,9 @@ async def _verdict(
     record: Record, settings: Settings, model: Model | None
 ) -> tuple[Verdict, list[Answer]]:
     turn = record.turns[-1]
+    if _answered_in_words(record, turn):
+        reason = "answered in words; nothing was run"
+        return Verdict(decision="solved", decided_by="run", reason=reason), []
     if turn.draft is None or turn.execution is None:
         reason = "the response holds no code"
         return Verdict(decision="revise", decided_by="run", reason=reason), []
@@ -64,6 +73,14 @@ async def _verdict(
     return verdict, answers
 
 
+def _answered_in_words(record: Record, turn: Turn) -> bool:
+    """Return whether a message of a session was answered at once, and not with a program."""
+    if not record.task.session or len(record.current) > 1 or turn.execution is not None:
+        return False
+    call = turn.draft.call if turn.draft else None
+    return call is not None and not call.cut
+
+
 def _by_tests(execution: Execution) -> Verdict:
     tests = execution.tests or ()
     passed = [test for test in tests if test.status == "passed"]
@@ -71,7 +88,7 @@ def _by_tests(execution: Execution) -> Verdict:
     by = f", {sum(bool(test.word) for test in passed)} by its own {' and '.join(words)}"
     return Verdict(
         decision="solved" if execution.passed else "revise",
-        decided_by=execution.tests_by,
+        decided_by="tests",
         reason=f"{len(passed)} of {len(tests)} tests passed{by if words else ''}",
     )
 
@@ -88,7 +105,7 @@ def _by_run(execution: Execution) -> Verdict:
 async def _by_model(
     record: Record, turn: Turn, settings: Settings, model: Model
 ) -> tuple[Verdict, list[Answer]]:
-    """Ask for an opinion, and once more if the answer is none; no opinion means not solved."""
+    """Ask for an opinion, and once more if the answer is invalid; then it counts as not solved."""
     result = describe(turn.execution)
     question = fill(
         settings.prompts,
@@ -96,7 +113,7 @@ async def _by_model(
         task=record.task.prompt,
         code=turn.code or "",
         result=result,
-        # A program cannot hold the digest of itself and its output, so it cannot end the fence.
+        # A program cannot contain the digest of itself and its output, so it cannot forge the mark.
         fence=digest([turn.code, result])[:16],
     )
     messages: tuple[Message, ...] = (Message(role="user", content=question),)
@@ -112,11 +129,11 @@ async def _by_model(
         answers.append(await ask(model, request))
         try:
             opinion = _opinion(answers[-1].text)
-        except (ValidationError, _TornError) as error:
+        except (ValidationError, _UnclearError) as error:
             problem = str(error)
             if isinstance(error, ValidationError):
                 problem = first_problem(error).message
-            if answers[-1].call.finish in ("length", "context"):
+            if answers[-1].call.cut:
                 problem = "it was cut before its end; be brief"
             messages = answers[-1].then(fill(settings.prompts, "judge_again", problem=problem))
         else:
@@ -126,18 +143,19 @@ async def _by_model(
 
 
 def _opinion(answer: str) -> Opinion:
-    """Return the opinion that an answer states last; raises ValidationError or _TornError."""
-    stated = objects_in(answer)
-    if not stated:
-        return Opinion.model_validate_json(answer)
-    opinions = [each for each in stated if isinstance(each.get("solved"), bool)]
-    if len({each["solved"] for each in opinions}) > 1:
-        raise _TornError("it says both true and false")
-    return Opinion.model_validate(opinions[-1] if opinions else stated[-1])
+    """Return the opinion that ends an answer; raises ValidationError or _UnclearError."""
+    closing = closing_object(answer)
+    if closing is None:
+        raise _UnclearError("it does not end with an unquoted JSON object that has each field once")
+    opinion = Opinion.model_validate(closing.value)
+    said = {word.lower() == "true" for word in _SOLVED.findall(closing.before)}
+    if said - {opinion.solved}:
+        raise _UnclearError("it says both true and false")
+    return opinion
 
 
-class _TornError(ValueError):
-    """An answer states two opinions that differ."""
+class _UnclearError(ValueError):
+    """An answer does not end with an opinion, or states two that differ."""
 
 
 def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
@@ -150,16 +168,24 @@ def _decided(solved: bool, reason: str, answers: list[Answer]) -> Verdict:
 
 
 def _within_limits(record: Record, settings: Settings, verdict: Verdict) -> Verdict:
-    """Turn a `revise` that nothing may follow into `stopped`."""
+    """Return the verdict, with `stopped` instead of `revise` if a limit is reached."""
     if verdict.decision != "revise":
         return verdict
     turn = record.turns[-1].model_copy(update={"verdict": verdict})
-    limit = reached((*record.current[:-1], turn), settings.limits)
+    limits = settings.limits
+    by_person = settings.critic == "human"
+    if by_person or settings.retry.form != "dialogue":
+        # A coder that is not shown its draft may write it again by chance, and a better one next;
+        # and a person may know what to say.
+        limits = limits.model_copy(update={"stuck": False})
+    limit = reached((*record.current[:-1], turn), limits)
     if settings.critic == "none":
         limit = limit or "single turn: there is no critic"
     if limit is None:
         return verdict
     reason = f"{verdict.reason}; {limit}"
+    if by_person:  # who is asked, and may go on
+        return verdict.model_copy(update={"reason": reason})
     return verdict.model_copy(
         update={"decision": "stopped", "decided_by": "limits", "reason": reason}
     )

@@ -1,18 +1,20 @@
-"""When a task stops unsolved: pure functions of its turns, so that replay decides alike."""
+"""When a task stops unsolved: pure functions of its turns, so a replay decides the same."""
 
 import ast
 from collections.abc import Sequence
+from itertools import chain
 
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Limits
+from opencodeinterpreter.tools.growing import Growing
 from opencodeinterpreter.tools.python_syntax import parsed
 
 
 def reached(turns: Sequence[Turn], limits: Limits) -> str | None:
-    """Return the first limit that a task's turns have reached, in words; `None` if none."""
+    """Return the first limit that a task's turns have reached, in words, or `None`."""
     spent: tuple[tuple[str, float, float | None], ...] = (
         ("turns", len(turns), limits.turns),
-        ("model calls", sum(1 for turn in turns for _ in turn.calls()), limits.calls),
+        ("model calls", calls(turns), limits.calls),
         ("tokens", tokens(turns), limits.tokens),
         ("cost", cost(turns) or 0, limits.cost),
         ("active seconds", seconds(turns), limits.seconds),
@@ -25,25 +27,38 @@ def reached(turns: Sequence[Turn], limits: Limits) -> str | None:
     return None
 
 
+def calls(turns: Sequence[Turn]) -> int:
+    """Return how many calls of models the turns made."""
+    return sum(_call_counts(turns))
+
+
 def tokens(turns: Sequence[Turn]) -> int:
     """Return the input and output tokens of all calls whose usage is known."""
-    usages = [call.usage for turn in turns for call in turn.calls() if call.usage]
-    return sum(usage.input_tokens + usage.output_tokens for usage in usages)
+    return sum(_tokens(turns))
 
 
 def cost(turns: Sequence[Turn]) -> float | None:
-    """Return what the calls of known price cost; `None` where no price is known."""
-    costs = [call.usage.cost for turn in turns for call in turn.calls() if call.usage]
-    known = [value for value in costs if value is not None]
+    """Return the cost of all calls whose price is known; `None` if there is no such call."""
+    known = list(chain.from_iterable(_costs(turns)))
     return sum(known) if known else None
 
 
 def seconds(turns: Sequence[Turn]) -> float:
-    """Return the active seconds: those that models and the runner took, not those of waiting.
+    """Return the active seconds: the time of models and the runner, without waiting for a person.
 
     The drafts of one turn are made and run at the same time, so the longest counts.
     """
-    return sum(_turn_seconds(turn) for turn in turns)
+    return sum(_seconds(turns))
+
+
+def _turn_costs(turn: Turn) -> list[float]:
+    costs = [call.usage.cost for call in turn.calls() if call.usage]
+    return [value for value in costs if value is not None]
+
+
+def _turn_tokens(turn: Turn) -> int:
+    usages = [call.usage for call in turn.calls() if call.usage]
+    return sum(usage.input_tokens + usage.output_tokens for usage in usages)
 
 
 def _turn_seconds(turn: Turn) -> float:
@@ -57,8 +72,8 @@ def is_stuck(turns: Sequence[Turn]) -> bool:
     """Return whether the last turn's program and outcome have been seen before."""
     if not turns or turns[-1].execution is None:
         return False
-    last = _seen(turns[-1])
-    return any(_seen(turn) == last for turn in turns[:-1])
+    *before, last = _outcomes(turns)
+    return last in before
 
 
 def _seen(turn: Turn) -> tuple[object, ...]:
@@ -71,9 +86,17 @@ def _seen(turn: Turn) -> tuple[object, ...]:
 
 
 def _syntax(code: str | None) -> str | None:
-    """Return code without comments and layout; as it stands where it does not parse."""
+    """Return code without comments and layout; unchanged if it does not parse."""
     tree = None if code is None else parsed(code)
     try:
         return code if tree is None else ast.dump(tree)
     except RecursionError:
         return code
+
+
+# A thread's turns are asked about after each new one.
+_call_counts = Growing[Turn, int](lambda _, turn: sum(1 for _ in turn.calls()))
+_tokens = Growing[Turn, int](lambda _, turn: _turn_tokens(turn))
+_costs = Growing[Turn, list[float]](lambda _, turn: _turn_costs(turn))
+_seconds = Growing[Turn, float](lambda _, turn: _turn_seconds(turn))
+_outcomes = Growing[Turn, tuple[object, ...]](lambda _, turn: _seen(turn))

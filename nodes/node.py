@@ -1,4 +1,4 @@
-"""What all nodes share: their type, and the log lines around each."""
+"""What all nodes share: their type, and the log lines around each call."""
 
 import functools
 import logging
@@ -7,13 +7,17 @@ from typing import Any, Protocol
 
 import structlog
 from langgraph.runtime import Runtime
+from pydantic import ValidationError
 
+from opencodeinterpreter.nodes.events import events_of
 from opencodeinterpreter.nodes.records import PARTS
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State
+from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.validation import first_problem
 
 Update = dict[str, Any]
-"""The channel writes of one node: only the parts that it made."""
+"""The channel writes of one node: the parts that it made."""
 
 log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     logging.getLogger("opencodeinterpreter"),
@@ -24,11 +28,11 @@ log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         structlog.stdlib.render_to_log_kwargs,
     ],
 )
-"""Goes to the standard library's logger of that name, so that a host decides what is shown."""
+"""Writes to the standard library's logger of that name, so that the host configures it."""
 
 
 class Node(Protocol):
-    """An async function from the state to the parts that it made; holds no state."""
+    """An async function from the state to a channel write; it keeps no state."""
 
     def __call__(self, state: State, runtime: Runtime[Settings]) -> Awaitable[Update]:
         """Make this node's part of the current turn."""
@@ -36,14 +40,19 @@ class Node(Protocol):
 
 
 def logged(name: str) -> Callable[[Node], Node]:
-    """Bind the node's name and turn to every log line inside it, and log its start and end."""
+    """Bind the node's name and turn to every log line inside it; log and stream what it made."""
 
     def wrap(node: Node) -> Node:
         @functools.wraps(node)
         async def run(state: State, runtime: Runtime[Settings]) -> Update:
             with structlog.contextvars.bound_contextvars(node=name, turn=_turn(name, state)):
                 log.debug("node starts")
-                update = await node(state, runtime)
+                try:
+                    update = await node(state, runtime)
+                except ValidationError as error:
+                    raise InputError(f"the state's {first_problem(error)}") from error
+                for event in events_of(update):
+                    runtime.stream_writer(event)
                 log.debug("node ends", parts=_parts(update))
                 return update
 
@@ -59,4 +68,6 @@ def _turn(name: str, state: Mapping[str, Any]) -> int:
 
 
 def _parts(update: Update) -> list[str]:
-    return [part for turn in update["turns"] for part in PARTS if turn.get(part) is not None]
+    return [
+        part for turn in update.get("turns", ()) for part in PARTS if turn.get(part) is not None
+    ]

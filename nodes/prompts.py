@@ -1,6 +1,6 @@
-"""Prompt texts: the files beside the nodes, each replaceable by a setting of the same name.
+"""Prompt texts: files in `prompts/`, each replaceable by a setting of the same name.
 
-`$name` stands for a value (`string.Template`), so braces in code need no care.
+`$name` stands for a value (`string.Template`), so braces in code need no escaping.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,11 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "coder_system": frozenset(),
     "task_function": frozenset({"prompt"}),
     "task_words": frozenset({"prompt"}),
-    "task_examples": frozenset({"examples"}),
+    "task_session": frozenset({"prompt"}),
+    "task_examples": frozenset({"assertions", "examples"}),
+    "task_files": frozenset({"files"}),
     "execution_result": frozenset({"result"}),
+    "retry_without_draft": frozenset({"feedback"}),
     "critic_simulated": frozenset(),
     "critic_oracle": frozenset(),
     "critic_question": frozenset({"task", "code", "result"}),
@@ -25,31 +28,39 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "judge": frozenset({"task", "code", "result", "fence"}),
     "judge_again": frozenset({"problem"}),
 }
-"""Every prompt's name and the values that it may use."""
+"""Every prompt's name and the values that it may use.
+
+`$assertions` are the tests, shortened to their assertions if they hold nothing else; `$examples`
+the tests as they stand, for prompts of older records.
+"""
 
 
 def installed_prompts() -> dict[str, str]:
-    """Return the texts that came with the package, by name; the files are read once."""
+    """Return the package's own texts by name; the files are read once."""
     return dict(_texts())
 
 
 @cache
 def _texts() -> Mapping[str, str]:
-    folder = files("opencodeinterpreter.nodes") / "prompts"
-    return {
-        name: (folder / f"{name}.txt").read_text("utf-8").removesuffix("\n")
-        for name in PLACEHOLDERS
-    }
+    return {name: prompt_file(name) for name in PLACEHOLDERS}
+
+
+def prompt_file(name: str) -> str:
+    """Return a prompt's own text; raises LookupError if it has no file."""
+    file = files("opencodeinterpreter.nodes") / "prompts" / f"{name}.txt"
+    if not file.is_file():
+        raise LookupError(f"PLACEHOLDERS names {name!r}, but nodes/prompts/{name}.txt is missing")
+    return file.read_text("utf-8").removesuffix("\n")
 
 
 def check_prompts(texts: Mapping[str, str]) -> None:
-    """Refuse an unknown prompt, an unknown `$value` or a stray `$`; raises InputError."""
+    """Raise InputError for an unknown prompt, an unknown `$value` or a stray `$`."""
     for name, text in texts.items():
         if name not in PLACEHOLDERS:
-            raise InputError(f"unknown prompt {name!r}; there are {', '.join(PLACEHOLDERS)}")
+            raise InputError(f"unknown prompt {name!r}; use one of {', '.join(PLACEHOLDERS)}")
         template = Template(text)
         if not template.is_valid():
-            raise InputError(f"prompt {name!r} has a stray '$'; write '$$' for the character")
+            raise InputError(f"prompt {name!r} has a stray '$'; write '$$' for a dollar sign")
         if unknown := set(template.get_identifiers()) - PLACEHOLDERS[name]:
             allowed = ", ".join(f"${value}" for value in sorted(PLACEHOLDERS[name])) or "no values"
             wrong = ", ".join(f"${value}" for value in sorted(unknown))
@@ -57,5 +68,5 @@ def check_prompts(texts: Mapping[str, str]) -> None:
 
 
 def fill(texts: Mapping[str, str], name: str, **values: str) -> str:
-    """Return the named prompt with its values put in."""
+    """Return the named prompt with its values filled in."""
     return Template(texts[name]).substitute(values)

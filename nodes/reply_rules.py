@@ -1,4 +1,4 @@
-"""What a critic's reply may be: three sentences, no code, and nothing of the reference solution."""
+"""The rules of a critic's reply: at most three sentences, no code, no leak of the reference."""
 
 import ast
 import contextlib
@@ -11,7 +11,7 @@ from opencodeinterpreter.tools.python_syntax import parsed
 
 MAX_SENTENCES = 3
 LEAK_TOKENS = 6
-"""Consecutive tokens of the reference that count as a leak."""
+"""How many consecutive tokens of the reference count as a leak."""
 
 _FENCE = re.compile(r"(```|~~~).*?(\1|\Z)", re.DOTALL)
 _SENTENCE_END = re.compile(
@@ -30,7 +30,7 @@ _LAYOUT = {
 
 
 def problems(reply: str) -> tuple[str, ...]:
-    """Return what makes a reply unusable, in words; empty if nothing."""
+    """Return the rules that a reply breaks, in words."""
     found = []
     if not reply.strip():
         found.append("it is empty")
@@ -49,7 +49,7 @@ def sentences(text: str) -> list[str]:
 
 def cut(reply: str) -> str:
     """Return the first three sentences of a reply without its code blocks."""
-    # What is left may close up to a fence again.
+    # Removing a block may join its surroundings into a new fence.
     while (without := _FENCE.sub("", reply)) != reply:
         reply = without
     return " ".join(sentences(reply)[:MAX_SENTENCES])
@@ -58,8 +58,8 @@ def cut(reply: str) -> str:
 def leak(reply: str, reference: str, known: tuple[str, ...]) -> str | None:
     """Return the piece of `reference` that a reply gives away, if any.
 
-    A piece is six consecutive Python tokens, or all of a shorter body. What stands in a `known`
-    text (the prompt, the draft) cannot be given away.
+    A piece is six consecutive Python tokens, or all of a shorter body. A piece that is in a
+    `known` text (the prompt, the draft) is not a leak.
     """
     tokens = _tokens(reference)
     starts = range(max(0, len(tokens) - LEAK_TOKENS + 1))
@@ -77,14 +77,14 @@ def leak(reply: str, reference: str, known: tuple[str, ...]) -> str | None:
 def _tokens(code: str) -> list[str]:
     found: list[str] = []
     lines = io.StringIO(textwrap.dedent(code)).readline
-    # What was read up to a broken place still counts.
+    # The tokens before the error still count.
     with contextlib.suppress(tokenize.TokenError, SyntaxError):
         found.extend(t.string for t in tokenize.generate_tokens(lines) if t.type not in _LAYOUT)
     return found
 
 
 def _body(code: str) -> str:
-    """Return a single function's body without its docstring, or the code as it stands."""
+    """Return a single function's body without its docstring, or else the whole code."""
     module = parsed(code)
     functions = [node for node in module.body if isinstance(node, _FUNCTION)] if module else []
     if len(functions) != 1:

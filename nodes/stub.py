@@ -1,4 +1,4 @@
-"""A task that is a function stub: Python with a function to complete, and what stands around it."""
+"""Tasks that are function stubs: Python with a function to complete, imports and helpers."""
 
 import ast
 import textwrap
@@ -9,12 +9,12 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_stub(prompt: str) -> bool:
-    """Return whether a prompt is Python with a function to complete, not words."""
+    """Return whether a prompt is Python code with a function to complete."""
     return any(_is_open(node) for node in _statements(prompt))
 
 
 def open_function(prompt: str) -> str | None:
-    """Return the function that a stub leaves open, the last one if there are several."""
+    """Return the stub's function without a body; the last one if there are several."""
     names = [
         node.name for node in _statements(prompt) if isinstance(node, _FUNCTION) and _is_open(node)
     ]
@@ -22,9 +22,9 @@ def open_function(prompt: str) -> str | None:
 
 
 def completed(prompt: str, code: str) -> str:
-    """Return `code` with the stub's imports and helpers that it uses and does not define itself.
+    """Return `code` with the stub's imports and helpers that it uses and does not define.
 
-    Models answer a stub with the function alone, and leave the imports where they were.
+    Models often answer a stub with the function alone, without the stub's imports.
     """
     module = parsed(code)
     if module is None or _is_body(module):
@@ -36,7 +36,7 @@ def completed(prompt: str, code: str) -> str:
     used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
     kept = [node for node in _statements(prompt) if not _is_open(node)]
     used |= {name for node in kept if _is_nameless(node) for name in _bound(node)}
-    # A helper may need another one: what it uses counts as used.
+    # A helper may need another one.
     for node in reversed(kept):
         if _bound(node) & used - defined:
             used |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
@@ -52,12 +52,12 @@ def completed(prompt: str, code: str) -> str:
 
 
 def _is_body(module: ast.Module) -> bool:
-    """Return whether code is the body of a function, without its head."""
+    """Return whether code is the body of a function without its signature."""
     return any(isinstance(node, ast.Return) for node in module.body)
 
 
 def _with_head(prompt: str, code: str) -> str:
-    """Return a function's body behind the head that the stub gives it, if that is a program."""
+    """Return the stub's signature followed by `body`, if that is valid Python."""
     if not is_stub(prompt):
         return code
     body = textwrap.indent(textwrap.dedent(code.strip("\n")), "    ")
@@ -66,7 +66,7 @@ def _with_head(prompt: str, code: str) -> str:
 
 
 def _head(module: ast.Module) -> int:
-    """Return how many lines must stay first: those of the docstring and of `__future__`."""
+    """Return how many lines must stay first: the docstring and `__future__` imports."""
     lines = 0
     for node in module.body:
         match node:
@@ -78,7 +78,7 @@ def _head(module: ast.Module) -> int:
 
 
 def _is_open(node: ast.stmt) -> bool:
-    """Return whether a function's body is but a docstring, `pass` or `...`."""
+    """Return whether a function's body is only a docstring, `pass` or `...`."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
     return all(
@@ -106,7 +106,7 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _is_nameless(node: ast.stmt) -> bool:
-    """Return whether no name tells where an import is used; it stands for itself."""
+    """Return whether an import is needed even if no name uses it."""
     if not isinstance(node, ast.ImportFrom):
         return False
     return node.module == "__future__" or node.names[0].name == "*"

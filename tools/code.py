@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from opencodeinterpreter.tools.fences import Block, fenced_blocks
+from opencodeinterpreter.tools.fences import Block, fenced_blocks, with_called_code
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.python_syntax import (
     bound_and_free,
@@ -45,6 +45,8 @@ _TESTING = re.compile(
 )
 _CODE_START = re.compile(r"(?:def|class|import|from|async def|@\w)\b|@\w", re.ASCII)
 _ENDS_TRIED = 200
+_NO_BREAK = "\u00a0"
+"""The space that text copied from a page has instead of indentation; Python does not read it."""
 
 
 class Extracted(Frozen):
@@ -110,10 +112,12 @@ def extract_code(response: str, entry_point: str | None = None) -> Extracted:
     of Python. Reasoning, shell commands and prompts of an interactive session are removed.
     """
     text = response.replace("\r\n", "\n").replace("\r", "\n")
-    text = _TOKENS.sub("", split_thinking(text).answer)
+    text = with_called_code(_TOKENS.sub("", split_thinking(text).answer))
     blocks = fenced_blocks(text)
     for pieces in _choices(blocks):
         parts = _program(pieces, entry_point)
+        if parts and _lacks(parts, entry_point):
+            parts = _program(_closed(blocks), entry_point) or parts
         if parts:
             return Extracted(code=_joined(parts), files=_files(blocks, parts))
     return Extracted(code=None if blocks else _bare(text))
@@ -135,13 +139,25 @@ def _choices(blocks: Sequence[Block]) -> Iterator[list[_Piece]]:
     yield [_Piece(block, code) for block in sessions if (code := _from_session(block.body))]
 
 
+def _closed(blocks: Sequence[Block]) -> list[_Piece]:
+    """Return the complete blocks that may be code, tagged or not."""
+    return [piece for block in blocks if block.closed for piece in _pieces(block)]
+
+
+def _lacks(parts: Sequence[_Piece], entry_point: str | None) -> bool:
+    """Return whether a program uses names that it does not bind, or lacks the entry point."""
+    bound: set[str] = set().union(*(part.binds for part in parts))
+    used: set[str] = set().union(*(part.needs for part in parts))
+    return bool(used - bound) or (entry_point is not None and entry_point not in bound)
+
+
 def _pieces(block: Block) -> list[_Piece]:
     if (block.language and not block.is_python) or _is_session(block.body):
         return []
     code = block.body
     tree = parsed(code)
     if tree is None:
-        code = _without_commands(code)
+        code = _without_commands(code).replace(_NO_BREAK, " ")
         tree = parsed(code)
     if tree is None:
         return [_Piece(block, block.body)] if block.is_python and not _is_shell(code) else []
@@ -236,6 +252,8 @@ def _is_shell(code: str) -> bool:
 def _bare(text: str) -> str | None:
     """Return the program of a text without fences: the whole text, or a run of code lines."""
     whole = text.strip("\n")
+    if _NO_BREAK in whole and parsed(whole) is None:
+        whole = whole.replace(_NO_BREAK, " ")
     for code in (whole, textwrap.dedent(whole)):
         tree = parsed(code)
         if tree is not None:

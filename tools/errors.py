@@ -8,19 +8,21 @@
         ├── SandboxError        the sandbox
         │   └── E2BTransientError       in tools.sandbox.e2b: another attempt may succeed
         ├── BenchmarkError      a benchmark's files
-        └── StoreError          the database of runs
+        ├── StoreError          the database of runs
+        └── OutputError         standard output
 
 What untrusted code did is never an exception: it is data in an `Execution`.
 
 The exceptions below are control flow. Each is caught within the package that defines it:
 
-    tools.models          AttemptFailed; ClientFailed and SourceFailed of a fetch
+    tools.models          AttemptFailed, ErrorAnswerError; ClientFailed and SourceFailed of a fetch
     tools.sandbox.inside  StepFailedError
-    tools.sandbox.local   ZygoteDiedError
+    tools.sandbox.local   ZygoteDiedError, NoCgroupsError
     tools.grading.inside  HarnessError and the kinds of it: TimedOutError, GoneError, OverError,
-                          BlankError; TooLargeError, WireError
+                          BlankError; TooLargeError, WireError, RefusedError
     tools.benchmarks      TimeLimitError
     traces                Diverged, NotRecorded
+    cli                   Terminated; in cli.chat Left, Stopped
 """
 
 from typing import ClassVar
@@ -64,6 +66,12 @@ class StoreError(OutsideError):
     """The database of runs is missing, corrupt, locked, full or of another version."""
 
     owner = "store"
+
+
+class OutputError(OutsideError):
+    """Standard output cannot be written, as on a full disk."""
+
+    owner = "output"
 
 
 class BenchmarkError(OutsideError):

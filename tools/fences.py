@@ -1,5 +1,6 @@
-"""The fenced code blocks of a Markdown answer, as models really write them."""
+"""Find the fenced code blocks of a Markdown answer, including malformed ones that models write."""
 
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,10 @@ _HEADING_NAME = re.compile(
 )
 _LONGEST_NAMING_LINE = 200
 _FENCES_TRIED = 16
-"""How many fences may stand inside a program's own strings."""
+"""How many fences a program's own strings may contain."""
+_TOOL_CALL = re.compile(r"<tool_call>\s*(?P<call>\{.*?\})\s*(?:</tool_call>|\Z)", re.DOTALL)
+_CODE_ARGUMENTS = ("code", "source", "python", "program", "content")
+"""The arguments of a tool in which models write a program."""
 _WRAPPERS = {"[PYTHON]": "[/PYTHON]", "<code>": "</code>", "<python>": "</python>"}
 """Lines that some models write in place of fences, with their closing lines."""
 
@@ -34,7 +38,7 @@ class Block:
     language: str
     """In lower case; empty for an untagged block."""
     name: str | None
-    """The file that the block says it is."""
+    """The file name that the block gives itself."""
     body: str
     closed: bool
     """Whether its closing fence was found."""
@@ -48,13 +52,30 @@ class Block:
 
 
 def fenced_blocks(text: str) -> list[Block]:
-    """Return the blocks of `text` that hold anything, in order; never raises."""
+    """Return the blocks of `text` that are not empty, in order; never raises."""
     lines = _unwrapped(text.split("\n"))
     return [block for block in _blocks(lines) if block.body.strip()]
 
 
+def with_called_code(text: str) -> str:
+    """Return a text in which calls of tools, written as text, are blocks of the code in them."""
+    return _TOOL_CALL.sub(_block_of_call, text)
+
+
+def _block_of_call(call: re.Match[str]) -> str:
+    try:
+        told = json.loads(call["call"], strict=False)
+        arguments = told["arguments"]
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments, strict=False)
+        code = next(arguments[name] for name in _CODE_ARGUMENTS if name in arguments)
+    except (ValueError, TypeError, LookupError, StopIteration, RecursionError):
+        return call[0]
+    return f"\n~~~~~~python\n{code}\n~~~~~~\n" if isinstance(code, str) else call[0]
+
+
 def _unwrapped(lines: Sequence[str]) -> list[str]:
-    """Return the lines with other marks around code made into fences on lines of their own."""
+    """Return the lines with all marks around code rewritten as fences on separate lines."""
     found: list[str] = []
     closing = ""
     fenced = False
@@ -125,14 +146,14 @@ def _name(matching: Callable[[str], re.Match[str] | None], line: str) -> str | N
 
 def _opening(line: str) -> re.Match[str] | None:
     found = _FENCE.fullmatch(line)
-    # A backtick after the mark makes the line a piece of inline code.
+    # A backtick after the mark means inline code.
     return None if found is None or "`" in found["info"] else found
 
 
 def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool, tuple[str, ...]]:
     """Return the line at which the block opened at `at` ends, and whether it is closed.
 
-    The third value is the code that stands before a closing fence on that line.
+    The third value is the code before the closing fence on that line.
     """
     closings: list[int] = []
     reopened: list[int] = []
@@ -147,7 +168,7 @@ def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool
     if glued := _glued_closing(lines, at, first, fence):
         return glued
     for number in closings:
-        # A docstring may hold fences of its own: the program goes on for as long as it must.
+        # A docstring may contain fences: the block continues until the program is complete.
         if parsed(_body(lines[at + 1 : number], fence)) is not None:
             return number, True, ()
     if closings and (not reopened or closings[0] < reopened[0]):
@@ -158,7 +179,7 @@ def _end(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, bool
 def _glued_closing(
     lines: Sequence[str], at: int, before: int, fence: re.Match[str]
 ) -> tuple[int, bool, tuple[str, ...]] | None:
-    """Return the end of a block whose closing fence stands right behind its last line of code."""
+    """Return the end of a block whose closing fence follows its last line of code directly."""
     mark = fence["mark"]
     tried = 0
     for number in range(at + 1, before):

@@ -18,6 +18,9 @@ class Question(Frozen):
     """The judge's reason."""
 
 
+_INBOX = {"accept": "approve", "edit": "edit", "response": "words", "ignore": "stop"}
+
+
 class PersonAnswer(Frozen):
     """A person's decision: approve, feedback for the coder, edited code, or stop."""
 
@@ -28,8 +31,26 @@ class PersonAnswer(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        """Accept a bare string as feedback: that is what people type into LangGraph Studio."""
-        return {"action": "words", "text": value} if isinstance(value, str) else value
+        """Accept what hosts send: a bare string, which is feedback, and Agent Inbox's answers.
+
+        Those are a list of one `{"type": "accept|edit|response|ignore", "args": …}`.
+        """
+        if isinstance(value, str):
+            return {"action": "words", "text": value}
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, dict) and value.get("type") in _INBOX:
+            action = _INBOX[value["type"]]
+            text = _text(value.get("args")) if action in ("edit", "words") else ""
+            return {"action": action, "text": text}
+        return value
+
+
+def _text(args: Any) -> Any:
+    """Return the text in an answer's arguments, which Agent Inbox nests by name."""
+    while isinstance(args, dict) and args:
+        args = args["args"] if "args" in args else next(iter(args.values()))
+    return args
 
 
 class Person(Protocol):

@@ -1,4 +1,4 @@
-"""Reading Python that a model wrote, without running any of it."""
+"""Analyse Python code that a model wrote, without running it."""
 
 import ast
 import builtins
@@ -10,10 +10,10 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 
 
 def parsed(code: str) -> ast.Module | None:
-    """Return the syntax tree of `code`, `None` if it has none; never raises and never warns."""
+    """Return the syntax tree of `code`, or `None` if it does not parse; never raises or warns."""
     try:
         with warnings.catch_warnings():
-            # They would name a model's code on the user's terminal.
+            # Warnings would appear on the user's terminal.
             warnings.simplefilter("ignore")
             return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -21,7 +21,7 @@ def parsed(code: str) -> ast.Module | None:
 
 
 def does_something(tree: ast.Module) -> bool:
-    """Return whether any statement has an effect; a comment, word or number has none."""
+    """Return whether any statement has an effect; comments, names and constants have none."""
     return any(_has_effect(statement) for statement in tree.body)
 
 

@@ -1,55 +1,36 @@
-"""The runner seam: a program in, an execution out; sandbox and grader together."""
+"""The runner seam: it takes a program and returns an execution, using sandbox and grader."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from opencodeinterpreter.tools.canonical import digest
-from opencodeinterpreter.tools.execution import Execution, SandboxLimits
-from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.grading.checking import check_tests
 from opencodeinterpreter.tools.grading.grader import MODULES, grade
 from opencodeinterpreter.tools.grading.tests import Tests
-from opencodeinterpreter.tools.sandbox.opening import SandboxName, open_sandbox
-from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
+from opencodeinterpreter.tools.input_files import Content
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_python, open_sandbox
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, RunExtras
+from opencodeinterpreter.tools.sessions import Sessions
 
-
-class Program(Frozen):
-    """One draft, ready to run."""
-
-    code: str
-    files: dict[str, str] = {}
-    """Further files of the draft, by relative path."""
-    entry_point: str | None = None
-    """The function that call cases call."""
-    tests: Tests | None = None
-    """Feedback tests; without them the program itself is run."""
-    limits: SandboxLimits = SandboxLimits()
-
-    @property
-    def digest(self) -> str:
-        """The sha256 of everything that decides what runs.
-
-        Recorded executions are found by it: a field that is added later stays out of it while it
-        has its default.
-        """
-        return digest(self.model_dump(mode="json"))
+_ALL_FILES = RunExtras(collect=["*"])
 
 
 class Runner(Protocol):
     """Runs programs and grades their tests."""
 
     async def run(self, program: Program) -> Execution:
-        """Run `program`; what it did is in the execution, only SandboxError is raised."""
+        """Run `program` and return what it did; raises SandboxError alone."""
         ...
 
 
 class SandboxRunner:
-    """Runs programs in `sandbox`, which it does not close, and grades those that have tests.
+    """Runs programs in `sandbox`, and grades those that have tests; the caller closes `sandbox`.
 
-    Tests in Python run in `tests_sandbox`, by default in a context of their own in `sandbox`:
-    name another where contexts of one sandbox can reach each other.
+    Tests in Python run in `tests_sandbox`, by default in a separate context of `sandbox`. Pass
+    another one if the contexts of one sandbox can reach each other.
     """
 
     def __init__(
@@ -57,37 +38,50 @@ class SandboxRunner:
     ) -> None:
         self._sandbox = sandbox
         self._tests_sandbox = tests_sandbox
+        self._sessions = Sessions(sandbox)
 
-    async def check(self, tests: Tests, entry_point: str | None, reference: str | None) -> None:
+    async def check(
+        self,
+        tests: Tests,
+        entry_point: str | None,
+        reference: str | None,
+        inputs: Mapping[str, Content] | None = None,
+    ) -> None:
         """Check a task's tests before a model is asked; see `check_tests`."""
-        await check_tests(self._tests_sandbox or self._sandbox, tests, entry_point, reference)
+        sandbox = self._tests_sandbox or self._sandbox
+        await check_tests(sandbox, tests, entry_point, reference, inputs or {})
 
     async def run(self, program: Program) -> Execution:
-        """Grade `program` where it has tests, else run it; raises SandboxError."""
+        """Grade `program` if it has tests, else run it and collect the files that it wrote.
+
+        A program without tests that names steps before it runs in a session.
+
+        Raises SandboxError.
+        """
         clock = asyncio.get_running_loop().time
         began = clock()
-        if program.tests is None:
-            execution = await self._sandbox.run_code(
-                program.code, files=program.files, limits=program.limits
-            )
+        if program.tests is not None:
+            execution = await grade(self._sandbox, program, tests_sandbox=self._tests_sandbox)
+        elif program.before is not None:
+            execution = await self._sessions.run(program, program.before)
         else:
-            execution = await grade(
-                self._sandbox,
-                program.tests,
-                code=program.code,
-                files=program.files,
-                entry_point=program.entry_point,
-                limits=program.limits,
-                tests_sandbox=self._tests_sandbox,
+            execution = await self._sandbox.run_code(
+                program.code, files=program.all_files, limits=program.limits, extras=_ALL_FILES
             )
         return execution.model_copy(update={"seconds": clock() - began})
 
 
 @asynccontextmanager
-async def open_runner(sandbox: SandboxName) -> AsyncIterator[SandboxRunner]:
-    """Open the sandbox of that name and yield a runner in it; close it at the end.
+async def open_runner(
+    sandbox: SandboxName, preload: Sequence[str] = ()
+) -> AsyncIterator[SandboxRunner]:
+    """Open the sandbox of that name, yield a runner in it, and close it at the end.
 
-    Raises InputError for an unknown name and SandboxError where the sandbox cannot be opened.
+    Programs run under the Python that the environment names, and find the modules of `preload`
+    imported. Raises InputError for an unknown name or no such Python, and SandboxError if the
+    sandbox cannot be opened.
     """
-    async with open_sandbox(sandbox, modules=MODULES) as opened:
+    async with open_sandbox(
+        sandbox, preload=preload, modules=MODULES, python=named_python()
+    ) as opened:
         yield SandboxRunner(opened)

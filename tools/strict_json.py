@@ -33,6 +33,6 @@ def _finite(text: str) -> float:
     return number
 
 
-# Built once: to build a decoder takes as long as to read a short text.
+# Built once: building a decoder takes as long as reading a short text.
 _STRICT = json.JSONDecoder(parse_constant=_refuse_constant)
 _FINITE = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,8 +1,8 @@
-"""Thinking that a model wrote into its answer, told apart from the answer itself.
+"""Separate a model's thinking from its answer.
 
 Reasoning models mark their thinking with tags such as `<think>`. Some templates put the opening tag
-into the prompt, so that only the closing one stands in the answer; an answer cut at its token limit
-may lack the closing one.
+into the prompt, so the answer has the closing one only; an answer cut at its token limit may lack
+the closing one.
 """
 
 import re
@@ -19,7 +19,7 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 _FINAL = re.compile(r"<\|channel\|>\s*final\s*(?:<\|constrain\|>\w*)?<\|message\|>")
-"""The harmony format: what stands before the final channel is thinking."""
+"""The harmony format: everything before the final channel is thinking."""
 _CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary)\b")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})")
 
@@ -28,16 +28,16 @@ class Spoken(NamedTuple):
     """A model's text, in two parts."""
 
     thinking: str
-    """What it said to itself; empty where there is none."""
+    """The thinking; may be empty."""
     answer: str
-    """What it said to its reader."""
+    """The answer."""
 
 
 def split_thinking(text: str) -> Spoken:
-    """Split a model's text into its thinking and its answer; never raises.
+    """Split a model's text into thinking and answer; never raises.
 
-    Tags count at the start of a line outside of fenced code, and a closing tag without an opening
-    one ends thinking that began with the text. Thinking that never ends leaves no answer.
+    Tags count at the start of a line outside fenced code. A closing tag without an opening one
+    ends thinking that started with the text. If the thinking never ends, the answer is empty.
     """
     if "<" not in text and "◁" not in text and "[" not in text:
         return Spoken("", text)
@@ -71,7 +71,7 @@ def _split_channels(text: str) -> Spoken | None:
 
 
 def _cut_headless(text: str, thoughts: list[str]) -> str:
-    """Cut off thinking whose opening tag stood in the prompt; return the rest."""
+    """Return the text without thinking whose opening tag was in the prompt."""
     closing = _CLOSE.search(text)
     if closing is None:
         return text
@@ -80,7 +80,7 @@ def _cut_headless(text: str, thoughts: list[str]) -> str:
         return text
     line = before.rpartition("\n")[2]
     if any(quote in line for quote in "\"'`"):
-        return text  # A program that works with such tags.
+        return text  # The tag is part of a program.
     thoughts.append(before)
     return text[closing.end() :]
 
@@ -99,7 +99,7 @@ def _next_opening(text: str) -> re.Match[str] | None:
 
 
 def _matching_close(text: str, opening: re.Match[str]) -> tuple[int, int] | None:
-    """Return where the closing tag of the thinking begins and ends; nested tags are skipped."""
+    """Return start and end of the closing tag of the thinking; nested tags are skipped."""
     depth = 1
     at = opening.end()
     while closing := _CLOSE.search(text, at):
@@ -108,6 +108,6 @@ def _matching_close(text: str, opening: re.Match[str]) -> tuple[int, int] | None
         if depth == 0:
             return closing.span()
         at = closing.end()
-    # A tag that was named within the thinking and never closed: the last closing one ends it.
+    # The thinking mentions a tag that is never closed: the last closing tag ends the thinking.
     ends = list(_CLOSE.finditer(text, opening.end()))
     return ends[-1].span() if ends else None

@@ -4,15 +4,20 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault
+from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault, broken_off
 from opencodeinterpreter.tools.models.langchain_model import LangChainModel
+from opencodeinterpreter.tools.models.network import (
+    connection_failure,
+    environment_error,
+    proxy_for,
+)
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request
 from opencodeinterpreter.tools.models.redaction import without_keys
@@ -22,7 +27,8 @@ if TYPE_CHECKING:
     import openai
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
-    from langchain_openai import ChatOpenAI
+
+    from opencodeinterpreter.tools.models.openai_chat import OpenAIChat
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -104,15 +110,22 @@ class OpenAIModel(LangChainModel):
         return {**plain, "extra_body": body}
 
     def check(self, message: "AIMessage") -> None:
-        """Raise AttemptFailed if there is no finish reason: the connection broke off."""
-        if not message.response_metadata.get("finish_reason"):
-            raise AttemptFailed(
-                Fault(
-                    text="the answer broke off",
-                    advice="check the server and the network",
-                    transient=True,
-                )
-            )
+        """Raise AttemptFailed if the server failed in mid-answer.
+
+        Some servers send a whole answer without a finish reason.
+        """
+        finish = message.response_metadata.get("finish_reason")
+        said = message.text or message.tool_calls or message.additional_kwargs
+        if finish == "error" or (finish in (None, "", "unknown") and not said):
+            raise AttemptFailed(broken_off())
+
+    def fault(self, error: Exception) -> Fault:
+        """Classify an error of the client; a failed connection may be the proxy's fault."""
+        found = super().fault(error)
+        proxy = proxy_for(self._endpoint.url) if self._endpoint.through_proxy else None
+        if proxy is None or connection_failure(error) is None:
+            return found
+        return replace(found, text=f"{found.text} (through the proxy that {proxy} names)")
 
     def hide(self, text: str) -> str:
         """Return `text` with all keys replaced; some servers repeat the key when they refuse it."""
@@ -128,7 +141,7 @@ async def open_endpoint(endpoint: Endpoint, options: ModelOptions) -> AsyncItera
 
 
 @asynccontextmanager
-async def open_chat(endpoint: Endpoint, options: ModelOptions) -> "AsyncIterator[ChatOpenAI]":
+async def open_chat(endpoint: Endpoint, options: ModelOptions) -> "AsyncIterator[OpenAIChat]":
     """Yield langchain's client of `endpoint`; close its connections at the end."""
     # Importing the client and reading certificates block for about a second.
     client, chat = await asyncio.to_thread(_client, endpoint, options)
@@ -138,26 +151,34 @@ async def open_chat(endpoint: Endpoint, options: ModelOptions) -> "AsyncIterator
         await client.close()
 
 
-def _client(endpoint: Endpoint, options: ModelOptions) -> "tuple[openai.AsyncOpenAI, ChatOpenAI]":
+def _client(endpoint: Endpoint, options: ModelOptions) -> "tuple[openai.AsyncOpenAI, OpenAIChat]":
     import openai
-    from langchain_openai import ChatOpenAI
+
+    from opencodeinterpreter.tools.models.openai_chat import OpenAIChat, StreamClient
 
     timeout = openai.Timeout(options.attempt_seconds, connect=min(15.0, options.attempt_seconds))
-    client = openai.AsyncOpenAI(
+    try:
+        # A redirect could send the conversation to another host.
+        http = openai.DefaultAsyncHttpxClient(
+            trust_env=endpoint.through_proxy, follow_redirects=False, timeout=timeout
+        )
+    except Exception as error:  # proxies and certificates of the environment: any class
+        raise environment_error(error, endpoint.url) from error
+    client = StreamClient(
         api_key=endpoint.key.get_secret_value(),
         base_url=endpoint.url,
         max_retries=0,
         timeout=timeout,
         default_headers=None if endpoint.is_openai else _foreign_headers(endpoint.key),
-        # A redirect could send the conversation to another host.
-        http_client=openai.DefaultAsyncHttpxClient(
-            trust_env=endpoint.through_proxy, follow_redirects=False, timeout=timeout
-        ),
+        http_client=http,
     )
-    chat = ChatOpenAI(
+    chat = OpenAIChat(
         model=endpoint.name,
         api_key=endpoint.key,
         base_url=endpoint.url,
+        # Without one, langchain makes a blocking client, and from the environment.
+        client=client.chat.completions,
+        root_client=client,
         root_async_client=client,
         async_client=client.chat.completions,
         max_retries=0,

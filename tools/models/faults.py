@@ -6,11 +6,14 @@ read, which all of them have.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
+from opencodeinterpreter.tools.models.network import connection_failure
 from opencodeinterpreter.tools.validation import first_problem
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
@@ -32,6 +35,20 @@ _OVERFLOW_WORDS = (
     "exceed_context_size_error",  # llama.cpp's type
     "exceeds the available context size",  # llama.cpp's words
 )
+_STATUS_OF_WORDS = (
+    (("quota", "rate_limit", "ratelimit", "too_many", "too many"), 429),
+    (("overloaded", "unavailable", "capacity"), 503),
+    (("timeout", "timed out"), 504),
+    (("server_error", "servererror", "internal"), 500),
+)
+"""What an error object without a status says in its code or type, and the status it means."""
+_ROLES = re.compile(
+    r"\bsystem (?:role|message|prompt|instruction)|roles must alternate"
+    r"|\broles?\b.{0,60}\b(?:not (?:supported|allowed)|unsupported|invalid|unknown)"
+    r"|(?:only|unsupported|invalid|unknown|unexpected).{0,60}\brole",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How servers and chat templates refuse the roles of a conversation."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,8 @@ class Fault:
     """Whether the request is longer than the model's context."""
     refused: bool = False
     """Whether the server rejected this form of request, so that another form may succeed."""
+    roles: bool = False
+    """Whether the server rejected the roles of the messages, as templates without system do."""
     down: bool = False
     """Whether the server seems down: a broken connection, no answer, or HTTP 5xx."""
 
@@ -59,6 +78,17 @@ class AttemptFailed(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.text)
         self.fault = fault
+
+
+class ErrorAnswerError(Exception):
+    """A server answered with an error object where an answer was due, under HTTP 200.
+
+    Private to tools.models, as all that chat clients raise.
+    """
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        super().__init__(str(body.get("message") or body))
+        self.body = body
 
 
 def fault_of(error: Exception) -> Fault:
@@ -80,14 +110,22 @@ def fault_of(error: Exception) -> Fault:
             transient=_transient_status(status, error),
             wait=_retry_after(error),
             refused=status in _REFUSED_STATUS,
+            roles=_ROLES.search(_words(error)) is not None,
             down=status >= 500,
         )
     if any(kind.__name__ in _TRANSIENT_CLASSES for kind in type(error).__mro__):
         return Fault(
-            text=_words(error),
+            text=connection_failure(error) or _words(error),
             advice="check that the server runs and is reachable",
             transient=True,
             down=True,
+        )
+    if isinstance(error, ErrorAnswerError):
+        return Fault(
+            text=f"the server answered with an error: {_words(error)}",
+            advice="check the server",
+            transient=False,
+            roles=_ROLES.search(_words(error)) is not None,
         )
     return Fault(
         text=f"invalid answer ({type(error).__name__}: {_words(error)})",
@@ -106,16 +144,35 @@ def silence(seconds: float) -> Fault:
     )
 
 
+def broken_off() -> Fault:
+    """Return the fault of an answer that the server did not end."""
+    return Fault(
+        text="the answer broke off", advice="check the server and the network", transient=True
+    )
+
+
 def _status(error: Exception) -> int | None:
-    """Return the HTTP status; a stream that broke off has it only in its body."""
+    """Return the HTTP status; an error inside an answer or a stream has it only in its body."""
     status = getattr(error, "status_code", None)
     if status is None and isinstance(body := getattr(error, "body", None), Mapping):
-        status = body.get("code")
+        status = _status_in(body)
     return status if isinstance(status, int) and 300 <= status < 600 else None
 
 
+def _status_in(body: Mapping[str, Any]) -> int | None:
+    told = [body.get(name) for name in ("code", "status", "status_code", "type")]
+    for value in told:
+        if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
+            return int(value)
+    words = " ".join(value for value in told if isinstance(value, str)).lower()
+    found = (status for names, status in _STATUS_OF_WORDS if any(name in words for name in names))
+    return next(found, None)
+
+
 def _transient_status(status: int, error: Exception) -> bool:
-    if getattr(error, "code", None) == "insufficient_quota":
+    body = getattr(error, "body", None)
+    codes = [getattr(error, "code", None), body.get("code") if isinstance(body, Mapping) else None]
+    if "insufficient_quota" in codes:
         return False
     return status in _TRANSIENT_STATUS or status >= 500
 

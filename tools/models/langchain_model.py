@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import SecretStr
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -16,11 +17,13 @@ from tenacity import (
 
 from opencodeinterpreter.tools.errors import ContextOverflow, ModelError
 from opencodeinterpreter.tools.models.breaker import Breaker
+from opencodeinterpreter.tools.models.chat_messages import sendable
 from opencodeinterpreter.tools.models.faults import AttemptFailed, Fault, fault_of, silence
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Request, Response, Usage
-from opencodeinterpreter.tools.models.redaction import without_keys
-from opencodeinterpreter.tools.models.structured import TOOL, Way, tool_of, tool_text
+from opencodeinterpreter.tools.models.redaction import SHORTEST_KEY, without_key, without_keys
+from opencodeinterpreter.tools.models.structured import TOOL, Way, tool_code, tool_of, tool_text
+from opencodeinterpreter.tools.thinking import split_thinking
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -38,7 +41,8 @@ class LangChainModel:
 
     The layers, outermost first: `complete` adds retries, the deadline and the price of the call;
     `_try_ways` tries the ways to ask for a schema-bound answer until the server accepts one, and
-    remembers it; `_guarded_call` adds the circuit breaker; `_call_once` makes one call with its
+    remembers it; `_in_known_roles` does without the system role if the server refuses it, and
+    remembers that; `_guarded_call` adds the circuit breaker; `_call_once` makes one call with its
     time limit. Public methods beside `complete` are hooks for subclasses.
 
     Calls go through `ainvoke`, so callbacks see them and LangGraph's `stream_mode="messages"`
@@ -57,6 +61,8 @@ class LangChainModel:
         self._price = self._options.prices.get(spec)
         self._ways = self.ways
         self._breaker = Breaker()
+        self._sent = _secrets(chat)
+        self._alternating = False
 
     @property
     def spec(self) -> str:
@@ -80,7 +86,10 @@ class LangChainModel:
             raise self._error(AttemptFailed(fault), retrying) from None
         return response.model_copy(
             update={
-                "finish": _finish(response, request.sampling.max_tokens),
+                "text": self._without_sent(response.text),
+                "model": self._without_sent(response.model),
+                "thinking": response.thinking and self._without_sent(response.thinking),
+                "finish": self._without_sent(_finish(response, request.sampling.max_tokens)),
                 "usage": self._priced(response.usage),
                 "seconds": time.monotonic() - started,
                 "attempts": retrying.statistics["attempt_number"],
@@ -105,26 +114,42 @@ class LangChainModel:
         """Return `text` with all keys replaced."""
         return without_keys(text)
 
-    def response(self, message: "AIMessage") -> Response:
-        """Convert `message`; `complete` fills in the rest."""
+    def _without_sent(self, text: str) -> str:
+        """Return `text` without the keys that were sent to the server, which may repeat them."""
+        for secret in self._sent:
+            text = without_key(text, secret.get_secret_value())
+        return text
+
+    def response(self, message: "AIMessage", *, bound: bool) -> Response:
+        """Convert `message`, which is `bound` to a schema or not; `complete` fills in the rest."""
         told = message.response_metadata
         refusal = message.additional_kwargs.get("refusal")
         finish = told.get("finish_reason") or told.get("stop_reason") or "unknown"
+        text, thinking = str(message.text), _thinking(message)
+        if thinking is not None:
+            inner, text = split_thinking(text)
+            thinking = "\n".join(part for part in (thinking, inner) if part)
+        called = tool_text(message) if bound else tool_code(message)
+        if called and bound:
+            text = text if text.strip() else called
+        elif called:
+            text = f"{text}\n\n{called}".strip()
         return Response(
-            text=str(message.text) or tool_text(message) or refusal or "",
+            text=text or refusal or "",
             model=told.get("model_name") or told.get("model") or self._spec,
             finish="refusal" if refusal else finish,
             usage=_usage(message),
+            thinking=thinking,
         )
 
     async def _try_ways(self, request: Request) -> Response:
         """Call in the best way that the server accepts."""
         if request.json_schema is None:
-            return await self._guarded_call(request, "words")
+            return await self._in_known_roles(request, "words")
         refused: AttemptFailed | None = None
         for at, way in enumerate(self._ways):
             try:
-                response = await self._guarded_call(request, way)
+                response = await self._in_known_roles(request, way)
             except AttemptFailed as failed:
                 if not failed.fault.refused:
                     raise
@@ -135,27 +160,41 @@ class LangChainModel:
         assert refused, "a loop without a response had at least one refusal"
         raise refused
 
-    async def _guarded_call(self, request: Request, way: Way) -> Response:
+    async def _in_known_roles(self, request: Request, way: Way) -> Response:
+        """Call with all roles, and with `user` and `assistant` alone if the server wants that."""
+        alternating = self._alternating
+        try:
+            return await self._guarded_call(request, way, alternating)
+        except AttemptFailed as failed:
+            plain = sendable(request.messages, alternating=True)
+            changes = plain != sendable(request.messages, alternating=alternating)
+            if not (failed.fault.roles and changes):
+                raise
+        response = await self._guarded_call(request, way, True)
+        self._alternating = True
+        return response
+
+    async def _guarded_call(self, request: Request, way: Way, alternating: bool) -> Response:
         self._breaker.check()
         try:
-            response = await self._call_once(request, way)
+            response = await self._call_once(request, way, alternating)
         except AttemptFailed as failed:
             self._breaker.note(failed.fault)
             raise
         self._breaker.note(None)
         return response
 
-    async def _call_once(self, request: Request, way: Way) -> Response:
+    async def _call_once(self, request: Request, way: Way, alternating: bool) -> Response:
         await self.ready()
         chat = self._bound(request.json_schema) if request.json_schema and way == "tool" else None
-        messages = [(message.role, message.content) for message in request.messages]
+        messages = sendable(request.messages, alternating=alternating)
         try:
             async with asyncio.timeout(self._options.attempt_seconds):
                 message = await (chat or self._chat).ainvoke(
                     messages, **self.arguments(request, way)
                 )
             self.check(message)
-            return self.response(message)
+            return self.response(message, bound=request.json_schema is not None)
         except TimeoutError:
             raise AttemptFailed(silence(self._options.attempt_seconds)) from None
         except Exception as error:  # clients raise any class; all mean a failed call
@@ -200,6 +239,13 @@ class LangChainModel:
         return kind(f"model {self._spec}: {told}{tries}{wait}; {fault.advice}")
 
 
+def _secrets(chat: "BaseChatModel") -> tuple[SecretStr, ...]:
+    """Return the keys that a client holds; one under 8 characters may be a word of any answer."""
+    held = (getattr(chat, name, None) for name in type(chat).model_fields)
+    keys = (value for value in held if isinstance(value, SecretStr))
+    return tuple(key for key in keys if len(key.get_secret_value()) >= SHORTEST_KEY)
+
+
 def _is_transient(error: BaseException) -> bool:
     return isinstance(error, AttemptFailed) and error.fault.transient
 
@@ -220,6 +266,28 @@ def _finish(response: Response, max_tokens: int) -> str:
     if response.finish == "length" and usage and usage.output_tokens < max_tokens:
         return "context"
     return response.finish
+
+
+def _thinking(message: "AIMessage") -> str | None:
+    """Return what the model said to itself, if the server tells it apart from the text."""
+    told = message.additional_kwargs.get("reasoning_content")
+    if isinstance(told, str) and told:
+        return told
+    blocks = message.content if isinstance(message.content, list) else []
+    texts = [
+        _text_of(block.get("thinking") or block.get("reasoning"))
+        for block in blocks
+        if isinstance(block, dict) and block.get("type") in ("thinking", "reasoning")
+    ]
+    return "\n".join(texts) if texts else None
+
+
+def _text_of(told: object) -> str:
+    """Return a text, or the texts of a list of parts."""
+    if isinstance(told, list):
+        parts = (part.get("text") for part in told if isinstance(part, Mapping))
+        return "".join(part for part in parts if isinstance(part, str))
+    return told if isinstance(told, str) else ""
 
 
 def _usage(message: "AIMessage") -> Usage | None:

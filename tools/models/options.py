@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.prices import Price
@@ -11,6 +11,8 @@ from opencodeinterpreter.tools.models.prices import Price
 
 class ModelOptions(Frozen):
     """Settings of every model client. They are recorded, so they name a key but never hold one."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     key_variable: str | None = None
     """The environment variable with the API key.

@@ -1,6 +1,6 @@
 """The price of tokens, where it is known."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Usage
@@ -11,8 +11,12 @@ _TOKENS = 1_000_000
 class Price(Frozen):
     """The price of a million tokens, in any currency; limits and costs use the same one."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     input: float = Field(ge=0, lt=2**63)
+    """The price of input tokens."""
     output: float = Field(ge=0, lt=2**63)
+    """The price of output tokens."""
     cached: float | None = Field(default=None, ge=0, lt=2**63)
     """The price of input tokens from the server's cache; `None` means the same as `input`."""
 

