@@ -1,4 +1,4 @@
-"""How the nodes are wired, stored, started, branched and run in batches.
+"""The LangGraph graph, and what runs it: store, start, branch, batch.
 
 Holds the LangGraph graph (`build`, `routes`), runs in a store (`runs`, `batch`, `store/`), the
 start of a run (`seeds`, `checking`), and what a LangGraph server loads (`studio`).

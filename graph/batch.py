@@ -1,8 +1,8 @@
-"""Many runs at once: each is stored, and a batch that is started again goes on.
+"""Run many jobs at once; each run is stored, and a batch that is started again continues.
 
-A run's id is computed from the batch's name, its key and all that it starts from, so that a second
-start finds what the first one stored: a finished run is returned and never asked again, an
-unfinished one resumes where it stopped.
+A run's id is computed from the batch's name, the job's key and everything that the run starts
+from. A second start therefore finds the stored runs: a finished run is returned without another
+model call, an unfinished one resumes where it stopped.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from opencodeinterpreter.graph.build import Graph
-from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run, open_run
+from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run, open_run, stored_row
 from opencodeinterpreter.graph.store.protocol import Store
-from opencodeinterpreter.graph.store.rows import Row, read_row
+from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.canonical import digest
@@ -22,7 +22,7 @@ from opencodeinterpreter.tools.errors import InputError, OutsideError
 
 _BATCHES = uuid.UUID("6f1d1c5e-6a0b-4f0e-9a39-0c1f6a8a5d27")
 PATIENCE = 5
-"""Outside failures of different jobs in a row after which the whole batch stops."""
+"""After outside failures of this many different jobs in a row, the whole batch stops."""
 
 
 @dataclass(frozen=True)
@@ -30,42 +30,51 @@ class Job:
     """A run of a batch: a fresh one or a branch."""
 
     key: str
-    """The name by which its result is known; one of a kind in its batch."""
+    """The name of its result, unique in its batch."""
     seed: Input
-    """What it starts from, made by `task_seed` or `branch_seed`."""
+    """The input that it starts from, made by `task_seed` or `branch_seed`."""
     parent: str | None = None
-    """The run that a branch leaves, by its full id."""
+    """The full id of a branch's parent."""
     parent_turn: int | None = None
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a job."""
+    """The result of a job."""
 
     key: str
     run: Run
-    """The run as it stands."""
+    """The run as it is stored now."""
     problem: str = ""
-    """Why the run did not end: an outside failure, a deadline, a person who is asked. Start the
+    """Why the run did not end: an outside failure, a deadline, a question to a person. Start the
     batch again to resume it."""
     kept: bool = False
-    """Whether the run had ended before, so that nothing was asked for it now."""
+    """Whether the run had already ended when this batch started."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a batch is worked through."""
+    """How a batch is run."""
 
     name: str = ""
-    """Batches of different names keep runs of their own for the same job."""
+    """Batches with different names have different runs for the same job."""
     concurrency: int = 8
-    """Most runs at once. Jobs are taken from the iterable only as fast as results are read."""
+    """The most runs at once. Jobs are read from the iterable only as fast as results are read."""
     deadline: float | None = None
-    """Seconds after which a run is stopped, to be resumed by another start."""
+    """Seconds after which a run is stopped; another start resumes it."""
+
+
+def run_id(batch_name: str, job: Job) -> str:
+    """Return the id of a job's run in the batch with this name."""
+    known: dict[str, Any] = {"batch": batch_name, **asdict(job)}
+    # `texts` had this name when ids were first computed, and a batch of then must go on.
+    old_names = {"texts": "messages"}
+    known["seed"] = {old_names.get(name, name): value for name, value in job.seed.items()}
+    return str(uuid.uuid5(_BATCHES, digest(known)))
 
 
 Watch = Callable[[str, str, Turn], None]
-"""Called after each node with the job's key, the node's name and the turn as it then stands."""
+"""Called after each node with the job's key, the node's name and the turn so far."""
 
 
 async def batch(
@@ -75,25 +84,31 @@ async def batch(
     plan: Plan,
     watch: Watch | None = None,
 ) -> AsyncGenerator[Finished, None]:
-    """Work through `jobs` and yield each as it finishes, in the order of their ends.
+    """Run `jobs` and yield each result as soon as its job finishes.
 
-    A failure is its own job's. Raises InputError for a second job of the same key, OutsideError
-    after PATIENCE jobs in a row failed outside (a dead server, say), and StoreError; what was
-    stored stays. When the iterator is closed early, its runs are cancelled and can be resumed.
+    A failure affects its own job only. Raises InputError for a second job with the same key,
+    OutsideError after PATIENCE jobs in a row failed outside (for example a dead server), and
+    StoreError; what was stored stays. If the iterator is closed early, its runs are cancelled and
+    can be resumed.
     """
     work = _Work(store, graph, plan, watch)
-    results: asyncio.Queue[Finished | BaseException | None] = asyncio.Queue(plan.concurrency)
+    results: asyncio.Queue[Finished | BaseException | None] = asyncio.Queue()
+    room = asyncio.Semaphore(2 * plan.concurrency)
     source = _in_turn(jobs)
     lock = asyncio.Lock()
+    closing = False
 
     async def worker() -> None:
-        while True:
+        # Nothing here may wait after a cancellation that a failing call has swallowed.
+        while not closing:
+            await room.acquire()
             async with lock:
                 job = await anext(source, None)
                 if job is None:
+                    room.release()
                     return
                 work.take(job)
-            await results.put(await work.finish(job))
+            results.put_nowait(await work.finish(job))
 
     async def all_workers() -> None:
         try:
@@ -101,23 +116,25 @@ async def batch(
                 for _ in range(plan.concurrency):
                     group.create_task(worker())
         except BaseExceptionGroup as failures:
-            await results.put(failures.exceptions[0])
+            results.put_nowait(failures.exceptions[0])
         else:
-            await results.put(None)
+            results.put_nowait(None)
 
     working = asyncio.create_task(all_workers())
     try:
         while (result := await results.get()) is not None:
+            room.release()
             if isinstance(result, BaseException):
                 raise result
             yield result
     finally:
+        closing = True
         working.cancel()
         await asyncio.wait([working])
 
 
 class _Work:
-    """What all workers of a batch share."""
+    """The state that all workers of a batch share."""
 
     def __init__(self, store: Store, graph: Graph, plan: Plan, watch: Watch | None) -> None:
         self._store = store
@@ -128,16 +145,16 @@ class _Work:
         self._failed = 0
 
     def take(self, job: Job) -> None:
-        """Note a job's key; raises InputError for one that was seen before."""
+        """Remember a job's key; raises InputError if another job had it."""
         if job.key in self._keys:
-            raise InputError(f"{job.key}: two jobs of the batch have this key")
+            raise InputError(f"two jobs of the batch have the key {job.key!r}; keys must differ")
         self._keys.add(job.key)
 
     async def finish(self, job: Job) -> Finished:
-        """Carry a job's run to its end; raises OutsideError once too many failed in a row."""
+        """Run a job to its end; raises OutsideError if too many jobs in a row failed."""
         row = await self._row(job)
         run = await open_run(self._store, row.id)
-        # One that was cancelled at its very end still has its row to be settled.
+        # A run that was cancelled at its very end still needs its row updated.
         if run.next == "end" and run.row.status in ("solved", "unsolved"):
             return Finished(job.key, run, kept=True)
         try:
@@ -161,10 +178,9 @@ class _Work:
         return Finished(job.key, await open_run(self._store, row.id), problem)
 
     async def _row(self, job: Job) -> Row:
-        """Return the row of a job's run, which is stored on first use."""
-        known: dict[str, Any] = {"batch": self._plan.name, **asdict(job)}
-        run = str(uuid.uuid5(_BATCHES, digest(known)))
-        if row := await read_row(self._store, run):
+        """Return the row of a job's run; the first call stores the run."""
+        run = run_id(self._plan.name, job)
+        if row := await stored_row(self._store, run):
             return row
         origin = Origin(run=run, parent=job.parent, parent_turn=job.parent_turn)
         return await create_run(self._store, job.seed, origin)

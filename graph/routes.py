@@ -1,14 +1,15 @@
-"""Where a run goes next: one pure function of its record, for a fresh run, branch or replay."""
+"""Find a run's next node: a pure function of its record, for fresh runs, branches and replays."""
 
 from typing import Any, Literal
 
 from opencodeinterpreter.nodes.state import State
+from opencodeinterpreter.tools.errors import InputError
 
 Next = Literal["coder", "executor", "judge", "critic", "end"]
 
 
 def next_node(state: State) -> Next:
-    """Return the node whose part is missing next."""
+    """Return the node that makes the first missing part."""
     turns, tasks = state.get("turns") or [], state.get("tasks") or []
     if not turns or turns[-1]["task"] < len(tasks):
         return "coder"
@@ -30,18 +31,24 @@ def _after_verdict(turn: dict[str, Any]) -> Next:
 
 
 def after_coder(state: State) -> Literal["code", "no code"]:
-    """Name the edge that leaves the coder."""
+    """Return the name of the edge after the coder."""
     return "code" if next_node(state) == "executor" else "no code"
 
 
-def after_judge(state: State) -> Literal["solved", "revise", "stopped"]:
-    """Name the edge that leaves the judge: its verdict."""
-    decision: Literal["solved", "revise", "stopped"] = state["turns"][-1]["verdict"]["decision"]
-    return decision
+def after_judge(state: State) -> Literal["revise", "solved | stopped"]:
+    """Return the name of the edge after the judge: its verdict."""
+    verdict = state["turns"][-1].get("verdict")
+    if verdict is None:
+        raise InputError(
+            "the last turn has no verdict; continue an edit of its code as the node that makes it: "
+            "update_state(…, as_node='coder')"
+        )
+    revise = verdict["decision"] == "revise"
+    return "revise" if revise else "solved | stopped"
 
 
 def after_critic(state: State) -> Literal["words", "edited code", "approved | stopped"]:
-    """Name the edge that leaves the critic: what was answered."""
+    """Return the name of the edge after the critic: the kind of its answer."""
     names: dict[Next, Literal["words", "edited code"]] = {
         "coder": "words",
         "executor": "edited code",

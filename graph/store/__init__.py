@@ -1,4 +1,4 @@
-"""The database of runs: one Protocol, in SQLite or PostgreSQL, and the table of runs in it.
+"""The database of runs: one Protocol, implemented in SQLite and PostgreSQL; the table of runs.
 
 Opened from a path or URL by `opening.open_store`.
 """

@@ -1,8 +1,8 @@
-"""A store from a URL.
+"""Open a store by its URL.
 
 A path (or `sqlite:///path`) is an SQLite file, `postgresql://…` a PostgreSQL database (extra
-`postgres`). Savers get a serializer that revives no types at all, since the default one imports
-and calls whatever a checkpoint names (CVE-2026-28277).
+`postgres`). Savers get a serializer that loads plain JSON only, since the default one imports and
+calls whatever a checkpoint names (CVE-2026-28277).
 """
 
 import os
@@ -19,10 +19,10 @@ from opencodeinterpreter.tools.errors import InputError
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[Store]:
-    """Open the store that `url` names, creating an SQLite file that is not there.
+    """Open the store that `url` names; an SQLite file is created if it is missing.
 
-    Raises InputError when it is corrupt, locked, of another version, or may not be written, and
-    StoreError when it fails in use.
+    Raises InputError if it is corrupt, locked, of another version, or not writable, and StoreError
+    if it fails later.
     """
     async with _kind(url) as store:
         with store_failures(store):

@@ -1,23 +1,23 @@
-"""What a store of runs offers, and what every kind of store holds."""
+"""The interface of a store of runs, and what both kinds of store share."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from opencodeinterpreter.tools.errors import InputError, StoreError
 
-STORE_VERSION = 1
+STORE_VERSION = 2
+"""A store of an older version is brought up to this one when it is opened; see `migration`."""
 CLAIM_ATTEMPTS, CLAIM_PAUSE = 10, 0.05
-"""How often a run that is held is tried, and the seconds between: a look at it holds it briefly."""
+"""How often to try to claim a run, and the seconds between: checking a claim takes it briefly."""
 _SECRET = ("password", "passfile", "sslpassword")
 
 
 def without_password(url: str) -> str:
-    """Return a store's URL or path as it may be shown."""
+    """Return a store's URL or path without its password."""
     if "://" not in url:
         return url
     parts = urlsplit(url)
@@ -29,7 +29,7 @@ def without_password(url: str) -> str:
 
 @contextmanager
 def store_failures(store: "Store") -> Iterator[None]:
-    """Turn what the database raises into a StoreError, or InputError for a corrupt one."""
+    """Turn a database's exceptions into StoreError, or InputError if the database is corrupt."""
     try:
         yield
     except store.failures as error:
@@ -54,40 +54,74 @@ class Store(Protocol):
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
-        """What the database raises when it fails."""
+        """The exceptions that the database raises."""
         ...
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own and return its rows; `?` marks values."""
+        """Run one statement in its own transaction and return its rows; `?` marks values."""
+        ...
+
+    async def columns(self, table: str) -> set[str]:
+        """Return the names of a table's columns; none if there is no such table."""
         ...
 
     def claim(self, run: str) -> AbstractAsyncContextManager[None]:
-        """Hold a run for this process; raises InputError while another one holds it."""
+        """Claim a run for this process; raises InputError if another process has claimed it."""
         ...
 
     async def claimed(self, run: str) -> bool:
-        """Return whether some living process holds the run."""
+        """Return whether a running process has claimed the run."""
         ...
 
 
-def strict_serializer() -> JsonPlusSerializer:
-    """Return a serializer that revives plain JSON and nothing else."""
-    return JsonPlusSerializer(allowed_msgpack_modules=None)
+async def prepare(store: Store, name: str, upgrade: Callable[[], Awaitable[None]]) -> None:
+    """Create our tables in a new store; raises InputError for a store of a newer version.
 
-
-async def prepare(store: Store, name: str) -> None:
-    """Create our tables in a new store; raises InputError for a store of another version."""
+    `upgrade` brings a store of version 1 up to the present one.
+    """
     await store.execute("CREATE TABLE IF NOT EXISTS opencodeinterpreter_store (version INTEGER)")
     found = await store.execute("SELECT version FROM opencodeinterpreter_store")
     if not found:
-        await store.execute("INSERT INTO opencodeinterpreter_store VALUES (?)", [STORE_VERSION])
+        # One row, though another process may be opening the new store too.
+        await store.execute(
+            "INSERT INTO opencodeinterpreter_store SELECT CAST(? AS INTEGER) "
+            "WHERE NOT EXISTS (SELECT version FROM opencodeinterpreter_store)",
+            [STORE_VERSION],
+        )
+    elif found[0][0] == 1:
+        await _create_runs(store)
+        await _check_idle(store, name)
+        await upgrade()
     elif found[0][0] != STORE_VERSION:
         raise InputError(
             f"store {name} has version {found[0][0]} and this release reads version "
             f"{STORE_VERSION}; use the release that wrote it, or name another store"
         )
+    await _create_runs(store)
+
+
+async def _create_runs(store: Store) -> None:
     await store.execute(
         "CREATE TABLE IF NOT EXISTS opencodeinterpreter_runs (id TEXT PRIMARY KEY, parent TEXT, "
-        "parent_turn INTEGER, title TEXT, status TEXT, turns INTEGER, tokens INTEGER, "
-        "created TEXT, updated TEXT)"
+        "parent_turn BIGINT, title TEXT, status TEXT, turns BIGINT, tokens BIGINT, "
+        "created TEXT, updated TEXT, model TEXT, reason TEXT)"
     )
+    missing = {"model", "reason"} - await store.columns("opencodeinterpreter_runs")
+    for column in sorted(missing):
+        # Another process may add it meanwhile. An older release ignores it.
+        with suppress(*store.failures):
+            await store.execute(f"ALTER TABLE opencodeinterpreter_runs ADD COLUMN {column} TEXT")
+
+
+async def _check_idle(store: Store, name: str) -> None:
+    """Raise InputError if a process works on a run: it would go on writing the old version."""
+    running = await store.execute(
+        "SELECT id FROM opencodeinterpreter_runs WHERE status = 'running'"
+    )
+    for (run,) in running:
+        if await store.claimed(run):
+            raise InputError(
+                f"store {name} has version 1 and a process of an older release works on run "
+                f"{run[:8]}; let it end, then this release brings the store up to version "
+                f"{STORE_VERSION}"
+            )

@@ -1,4 +1,4 @@
-"""The table of runs in a store: one row a run, listed and found quickly."""
+"""The table of runs in a store: one row per run."""
 
 import difflib
 from collections.abc import Sequence
@@ -11,12 +11,16 @@ from opencodeinterpreter.tools.errors import InputError
 
 Status = Literal["running", "waiting", "interrupted", "failed", "solved", "unsolved"]
 SHORT = 8
-"""Characters of a run's id that are shown."""
+"""How many characters of a run's id are shown."""
+
+
+LATEST = "latest"
+"""What names the newest run; no id starts with it."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A run's line in the table of runs."""
+    """A run's row in the table of runs."""
 
     id: str
     parent: str | None
@@ -28,6 +32,10 @@ class Row:
     created: str
     """UTC, ISO 8601."""
     updated: str
+    model: str = ""
+    """The coder's spec; empty if an older release wrote the row."""
+    reason: str = ""
+    """Why it failed or stayed unsolved, in one line; empty for other runs."""
 
     @property
     def short(self) -> str:
@@ -36,13 +44,14 @@ class Row:
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Row))
+_READ = _COLUMNS.replace("model", "COALESCE(model, '')").replace("reason", "COALESCE(reason, '')")
 _MARKS = ", ".join("?" for _ in fields(Row))
 
 
 async def read_row(store: Store, run_id: str) -> Row | None:
     """Return the row of the run with this full id."""
     found = await store.execute(
-        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs WHERE id = ?", [run_id]
+        f"SELECT {_READ} FROM opencodeinterpreter_runs WHERE id = ?", [run_id]
     )
     return Row(*found[0]) if found else None
 
@@ -55,20 +64,25 @@ async def insert_row(store: Store, row: Row) -> None:
 
 
 async def update_row(store: Store, row: Row) -> Row:
-    """Write what changes of a row while its run goes on; return it with the time of that."""
+    """Write what changes of a row; return it with the new time of update."""
     row = replace(row, updated=now())
     await store.execute(
-        "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ? "
-        "WHERE id = ?",
-        [row.status, row.turns, row.tokens, row.updated, row.id],
+        "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ?, "
+        "model = ?, reason = ? WHERE id = ?",
+        [row.status, row.turns, row.tokens, row.updated, row.model, row.reason, row.id],
     )
     return row
 
 
+async def delete_row(store: Store, run_id: str) -> None:
+    """Delete the row of a run."""
+    await store.execute("DELETE FROM opencodeinterpreter_runs WHERE id = ?", [run_id])
+
+
 async def list_runs(store: Store) -> list[Row]:
-    """Return all runs, newest first; one whose process died shows as interrupted."""
+    """Return all runs, newest first; a run whose process died counts as interrupted."""
     found = await store.execute(
-        f"SELECT {_COLUMNS} FROM opencodeinterpreter_runs ORDER BY created DESC, id"
+        f"SELECT {_READ} FROM opencodeinterpreter_runs ORDER BY created DESC, id"
     )
     rows = [Row(*values) for values in found]
     return [
@@ -80,8 +94,13 @@ async def list_runs(store: Store) -> list[Row]:
 
 
 async def find_run(store: Store, prefix: str) -> Row:
-    """Return the run whose id starts with `prefix`; raises InputError that names the nearest."""
+    """Return the run whose id starts with `prefix`, or the newest one for `latest`.
+
+    Raises InputError that names the nearest runs if there is none.
+    """
     rows = await list_runs(store)
+    if prefix == LATEST and rows:
+        return rows[0]
     found = [row for row in rows if row.id.startswith(prefix.lower())] if prefix else []
     if len(found) == 1:
         return found[0]
@@ -98,6 +117,22 @@ def _named(rows: Sequence[Row]) -> str:
     return ", ".join(f"{row.short} ({row.title})" for row in rows)
 
 
+def title_of(prompt: str) -> str:
+    """Return a run's title: the first line of its task, shortened."""
+    lines = [line.strip() for line in prompt.splitlines() if line.strip()]
+    return _printable(lines[0][:60]) if lines else ""
+
+
+def reason_of(told: str) -> str:
+    """Return an error or a verdict's reason as a row holds it: one line, shortened."""
+    return _printable(" ".join(told.split())[:200])
+
+
+def _printable(text: str) -> str:
+    # A database's text cannot hold every control character.
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def now() -> str:
-    """Return the time as rows hold it: UTC, ISO 8601, to the millisecond."""
+    """Return the current time in UTC as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,10 +1,11 @@
-"""The store in one SQLite file, the embedded default."""
+"""The default store: one SQLite file."""
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,23 @@ import aiosqlite
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from opencodeinterpreter.graph.store import migration
+from opencodeinterpreter.graph.store.listing import HostRuns
 from opencodeinterpreter.graph.store.protocol import (
     CLAIM_ATTEMPTS,
     CLAIM_PAUSE,
     prepare,
-    strict_serializer,
 )
+from opencodeinterpreter.graph.store.saver import ListingSaver
+from opencodeinterpreter.graph.store.serializer import StrictSerializer
 from opencodeinterpreter.tools.errors import InputError, StoreError
 
 BUSY_SECONDS = 5.0
-"""How long to wait for another process's write before the store counts as locked."""
+"""How long opening waits for another process's write before the store counts as locked."""
+WRITE_SECONDS = 30.0
+"""How long a write waits. SQLite lets waiting writers try in no order, so one may be late."""
+
+_COLUMNS_OF = "SELECT name FROM pragma_table_info(?)"
 
 _CURES = {
     "file is not a database": "it is corrupt or no store; name another file",
@@ -34,33 +42,86 @@ _CURES = {
 
 @asynccontextmanager
 async def open_sqlite(path: Path) -> AsyncIterator["SqliteStore"]:
-    """Open or create the file; raises InputError when it cannot be used."""
+    """Open or create the file; raises InputError if it cannot be used."""
     async with AsyncExitStack() as stack:
         with _unusable(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(_make_private, path)
             saving = await stack.enter_async_context(_connect(path))
             table = await stack.enter_async_context(_connect(path))
-            saver = AsyncSqliteSaver(saving, serde=strict_serializer())
+            saver = AsyncSqliteSaver(saving, serde=StrictSerializer())
             await saver.setup()
             store = SqliteStore(path, saver, table)
-            await prepare(store, str(path))
+            await prepare(store, str(path), lambda: asyncio.to_thread(_upgrade, path))
+            for connection in (saving, table):
+                await connection.execute(f"PRAGMA busy_timeout={1000 * WRITE_SECONDS:.0f}")
         yield store
+
+
+def _upgrade(path: Path) -> None:
+    """Bring a store from version 1 to version 2, in one transaction."""
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            (version,) = connection.execute(
+                "SELECT version FROM opencodeinterpreter_store"
+            ).fetchone()
+            if version == 1:  # Another process may have done it meanwhile.
+                _rename_channel(connection)
+                connection.execute("UPDATE opencodeinterpreter_store SET version = 2")
+
+
+def _rename_channel(connection: sqlite3.Connection) -> None:
+    serializer = StrictSerializer()
+    threads: set[str] = set()
+    rows = connection.execute(
+        "SELECT rowid, thread_id, type, checkpoint, metadata FROM checkpoints"
+    )
+    for row, thread, kind, blob, about in rows:
+        with suppress(ValueError, TypeError, UnicodeDecodeError):  # Reading it raises the error.
+            checkpoint, metadata = serializer.loads_typed((kind, blob)), json.loads(about)
+            if migration.is_ours(checkpoint, metadata):
+                threads.add(thread)
+                connection.execute(
+                    "UPDATE checkpoints SET checkpoint = ?, metadata = ? WHERE rowid = ?",
+                    [
+                        serializer.dumps_typed(migration.renamed(checkpoint))[1],
+                        json.dumps(migration.renamed_metadata(metadata)).encode(),
+                        row,
+                    ],
+                )
+    connection.executemany(
+        "UPDATE writes SET channel = ? WHERE channel = ? AND thread_id = ?",
+        [(migration.NEW, migration.OLD, thread) for thread in threads],
+    )
+
+
+def _make_private(path: Path) -> None:
+    """Create a file and a folder that are not there; the file is for its owner alone.
+
+    Runs hold what models were told. SQLite gives its other files the same mode, and names what it
+    may not open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # An existing file must not be opened here: to close it would end all locks that SQLite holds on
+    # it in this process, and the next process that closes the store would delete its log.
+    with suppress(FileExistsError, PermissionError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 @asynccontextmanager
 async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    # Where a file cannot be opened, aiosqlite leaves a thread that complains after the loop's end.
+    # If a file cannot be opened, aiosqlite leaves a thread that fails after the loop's end.
     (await asyncio.to_thread(sqlite3.connect, path, check_same_thread=False)).close()
     async with aiosqlite.connect(path, timeout=BUSY_SECONDS) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
-        # A turn costs seconds of model time: the fsync of every commit is worth its milliseconds.
+        # A turn costs seconds of model time, an fsync per commit only milliseconds.
         await connection.execute("PRAGMA synchronous=FULL")
         yield connection
 
 
 @contextmanager
 def _unusable(path: Path) -> Iterator[None]:
-    """Turn a failure to open into one line for a person."""
+    """Raise InputError, with one line, if opening fails."""
     try:
         yield
     except OSError as error:
@@ -71,35 +132,39 @@ def _unusable(path: Path) -> Iterator[None]:
 
 
 class SqliteStore:
-    """One SQLite file; beside it stands a lock file for each run that is being worked on."""
+    """One SQLite file; each claimed run has a lock file in a folder beside it."""
 
     failures: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path, saver: AsyncSqliteSaver, table: aiosqlite.Connection) -> None:
-        """Take a saver and a connection of our own, so that their transactions do not mix."""
+        """Use a saver and a separate connection, so that their transactions do not mix."""
         self.name = str(path)
-        self.saver: BaseCheckpointSaver[str] = saver
+        self.saver: BaseCheckpointSaver[str] = ListingSaver(saver, HostRuns(self))
         self._locks = path.with_name(f"{path.name}-locks")
         self._table = table
         self._one_at_a_time = asyncio.Lock()
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own and return its rows."""
-        # A write beside a half-read answer would fail at once where another connection wrote.
+        """Run one statement in its own transaction and return its rows."""
+        # A write during a half-read query would fail at once if another connection had written.
         async with self._one_at_a_time:
             try:
                 async with self._table.execute(sql, values) as cursor:
                     rows = [tuple(row) for row in await cursor.fetchall()]
                 await self._table.commit()
             except BaseException:
-                # Else its transaction would go on and hold all other writers up.
+                # Otherwise its transaction would stay open and block all other writers.
                 await self._table.rollback()
                 raise
         return rows
 
+    async def columns(self, table: str) -> set[str]:
+        """Return the names of a table's columns; none if there is no such table."""
+        return {name for (name,) in await self.execute(_COLUMNS_OF, [table])}
+
     @asynccontextmanager
     async def claim(self, run: str) -> AsyncIterator[None]:
-        """Hold a run; the lock is the kernel's, so it ends with the process however that ends."""
+        """Claim a run; the kernel releases the lock when the process ends, however it ends."""
         path = self._locks / run
         try:
             for _ in range(CLAIM_ATTEMPTS):
@@ -117,7 +182,7 @@ class SqliteStore:
             os.close(handle)
 
     async def claimed(self, run: str) -> bool:
-        """Return whether some living process holds the run."""
+        """Return whether a running process has claimed the run."""
         path = self._locks / run
         if not await asyncio.to_thread(path.exists):
             return False
@@ -128,11 +193,11 @@ class SqliteStore:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and lock a file; return its descriptor, or None while another process holds it.
+    """Open and lock a file; return its descriptor, or None if another process has locked it.
 
-    A file that was unlinked while we opened it counts as held: its holder was there just now.
+    A file that was unlinked while we opened it counts as locked.
     """
-    import fcntl  # Absent on Windows, where nothing that needs it runs.
+    import fcntl  # Not on Windows, where no run is advanced.
 
     path.parent.mkdir(exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
