@@ -1,4 +1,4 @@
-"""The portable record of a run and what is made of it.
+"""The portable record of a run, and what uses it.
 
 Holds trace files, replay over recorded seams, import, and the metrics of an evaluation.
 May import `graph`, `nodes` and `tools`.

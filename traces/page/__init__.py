@@ -1,0 +1,1 @@
+"""Pages that show runs: one self-contained HTML file, which opens from disk and loads nothing."""

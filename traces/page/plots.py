@@ -1,0 +1,127 @@
+"""Plots as SVG text for a page without scripts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+_WIDTH, _ROW, _LABELS, _MARGIN = 720, 26, 210, 16
+_HEIGHT = 300
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value with its interval; each mark has its own row."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point with its name."""
+
+    label: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Places values between two ends of a line."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Return round values between the ends."""
+        raw = (self.high - self.low) / _TICKS
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(each * power for each in (1, 2, 5, 10) if each * power >= raw)
+        first = math.ceil(self.low / step)
+        return [step * number for number in range(first, math.floor(self.high / step) + 1)]
+
+
+def interval_plot(marks: Sequence[Mark], unit: str, *, zero: bool = False) -> str:
+    """Return a row for each mark: a dot for its value and a line for its interval.
+
+    With `zero` the axis holds 0, with a line there.
+    """
+    ends = [end for mark in marks for end in (mark.low, mark.high)] + ([0.0] if zero else [])
+    axis = _axis(ends, _LABELS, _WIDTH - _MARGIN)
+    height = _ROW * len(marks) + 2 * _ROW
+    parts = [_grid(axis, _ROW * len(marks) + 8)]
+    if zero:
+        parts.append(_line(axis.at(0), 0, axis.at(0), _ROW * len(marks) + 8, "zero"))
+    for number, mark in enumerate(marks):
+        y = _ROW * number + _ROW / 2
+        parts += [
+            _text(_LABELS - 12, y + 4, mark.label, "end"),
+            _line(axis.at(mark.low), y, axis.at(mark.high), y, "interval"),
+            f'<circle cx="{axis.at(mark.value):.1f}" cy="{y:.1f}" r="4.5">'
+            f"<title>{escape(mark.label)}: {mark.value:.1f} {escape(unit)} "
+            f"[{mark.low:.1f}, {mark.high:.1f}]</title></circle>",
+        ]
+    parts.append(_text((_LABELS + _WIDTH) / 2, height - 4, unit, "middle"))
+    return _svg(height, parts, f"{unit} by setting, with 95 % intervals")
+
+
+def scatter_plot(points: Sequence[Point], x_unit: str, y_unit: str) -> str:
+    """Return points with their names."""
+    x = _axis([point.x for point in points], 60, _WIDTH - 130)
+    y = _axis([point.y for point in points], _HEIGHT - 50, 16)
+    parts = [_grid(x, _HEIGHT - 44)]
+    for tick in y.ticks():
+        parts += [
+            _line(60, y.at(tick), _WIDTH - 130, y.at(tick), "grid"),
+            _text(52, y.at(tick) + 4, f"{tick:.5g}", "end"),
+        ]
+    for point in points:
+        left, top = x.at(point.x), y.at(point.y)
+        parts += [
+            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4.5"><title>{escape(point.label)}: '
+            f"{point.x:.0f} {escape(x_unit)}, {point.y:.1f} {escape(y_unit)}</title></circle>",
+            _text(left + 9, top + 4, point.label, "start"),
+        ]
+    parts.append(_text(_WIDTH / 2, _HEIGHT - 4, x_unit, "middle"))
+    return _svg(_HEIGHT, parts, f"{y_unit} over {x_unit}")
+
+
+def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
+    low, high = min(values), max(values)
+    room = (high - low) * 0.06 or max(abs(high), 1.0) * 0.06
+    return _Axis(low - room, high + room, start, end)
+
+
+def _grid(axis: _Axis, bottom: float) -> str:
+    lines = []
+    for tick in axis.ticks():
+        lines += [
+            _line(axis.at(tick), 0, axis.at(tick), bottom, "grid"),
+            _text(axis.at(tick), bottom + 14, f"{tick:.5g}", "middle"),
+        ]
+    return "".join(lines)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _svg(height: float, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+    )
