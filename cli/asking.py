@@ -8,37 +8,46 @@ import click
 from rich.console import Console
 from rich.syntax import Syntax
 
-from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.tools.person import PersonAnswer, Question
+from opencodeinterpreter.tools.printable import printable
 
 _CHOICES = "[a]pprove, [w]ords for the coder, [e]dit the code, [s]top"
 _LISTEN_SECONDS = 0.25
 
 
 def ask_person(question: Question, console: Console) -> PersonAnswer:
-    """Show the draft and what it did, and return the person's decision."""
+    """Show the draft and what it did, and return the person's decision.
+
+    What is typed instead of a choice is words for the coder.
+    """
     if question.code:
         console.print(Syntax(printable(question.code), "python", background_color="default"))
     console.print(printable(question.result), markup=False)
     console.print(printable(f"turn {question.turn}: {question.verdict}"), markup=False)
     while True:
-        choice = click.prompt(_CHOICES, default="w", err=True)[:1].lower()
-        if choice == "a":
-            return PersonAnswer(action="approve")
-        if choice == "s":
-            return PersonAnswer(action="stop")
-        if choice == "w" and (words := click.prompt("words", err=True).strip()):
-            return PersonAnswer(action="words", text=words)
-        if choice == "e":
-            if edited := _edited(question.code or "", console):
-                return PersonAnswer(action="edit", text=edited)
-            console.print("nothing was changed")
+        typed = click.prompt(_CHOICES, default="w", err=True).strip()
+        match typed.lower():
+            case "a" | "approve":
+                return PersonAnswer(action="approve")
+            case "s" | "stop":
+                return PersonAnswer(action="stop")
+            case "w" | "words":
+                if words := click.prompt("words", err=True).strip():
+                    return PersonAnswer(action="words", text=words)
+            case "e" | "edit":
+                if edited := _edited(question.code or "", console):
+                    return PersonAnswer(action="edit", text=edited)
+                console.print("nothing was changed")
+            case words if len(words) > 1:  # a sentence that begins with an a approves nothing
+                return PersonAnswer(action="words", text=typed)
+            case _:
+                console.print(f"there is no choice {printable(typed)!r}", markup=False)
 
 
 def _edited(code: str, console: Console) -> str:
-    """Return what a person makes of `code` in their editor, which has Ctrl-C to itself."""
+    """Open `code` in the person's editor and return the result; Ctrl-C goes to the editor alone."""
     signal.setitimer(signal.ITIMER_REAL, 0)
-    # Not ignored, which the editor would inherit.
+    # A handler and not SIG_IGN: the editor would inherit that.
     handler = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         edited = click.edit(code, extension=".py") or ""
@@ -53,10 +62,10 @@ def _edited(code: str, console: Console) -> str:
 
 @contextmanager
 def ctrl_c_heard() -> Iterator[None]:
-    """Make Ctrl-C end a prompt at whatever moment it comes.
+    """Make Ctrl-C end a prompt at any moment.
 
-    `input` drops an exception that comes while it writes its prompt, and a signal that comes just
-    before it reads does not wake it: so a clock asks again whether Ctrl-C was pressed.
+    `input` drops an exception that is raised while it writes its prompt, and a signal just before
+    it reads does not wake it. A timer therefore checks again whether Ctrl-C was pressed.
     """
     pressed = False
 

@@ -1,4 +1,4 @@
-"""The demo's tasks: a TOML file each, with hidden scoring tests that the loop never has."""
+"""The demo's tasks: one TOML file each, with hidden scoring tests that the loop never gets."""
 
 import tomllib
 from importlib.resources import as_file, files
@@ -24,11 +24,11 @@ class DemoTask(BaseModel):
     entry_point: str
     tests: str
     scoring: str
-    """Tests that the loop never sees."""
+    """Tests that the loop never gets."""
     reference: str | None
-    """A right solution, where the file has one."""
+    """A right solution, if the file has one."""
     critic: bool
-    """Whether the script speaks for a critic too."""
+    """Whether the script has a critic's replies too."""
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -48,7 +48,7 @@ class DemoTask(BaseModel):
         )
 
     def input(self) -> TaskInput:
-        """Return the task as the graph's input has it."""
+        """Return the task as input of the graph."""
         return {
             "prompt": self.prompt,
             "entry_point": self.entry_point,

@@ -1,4 +1,4 @@
-"""Fetching a local model with its size, licence and progress shown on stderr."""
+"""Fetch a local model and show its size, licence and progress on stderr."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from opencodeinterpreter.tools.models.llama.fetching import fetch_model
 from opencodeinterpreter.tools.models.llama.sources import Watch
 
 _LINES = 10
-"""How many lines of progress a whole fetch prints where there is no terminal."""
+"""How many lines of progress a whole fetch prints if stderr is not a terminal."""
 
 
 async def fetch_shown(model: CatalogueModel) -> Path:
-    """Return the model's file; if it is not in the cache, say what is fetched and how far it is."""
+    """Return the model's file; if it is not in the cache, fetch it and show the progress."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
     if not model.is_cached:
         console.print(
@@ -28,7 +28,7 @@ async def fetch_shown(model: CatalogueModel) -> Path:
 
 
 async def fetch_named(specs: Iterable[str]) -> None:
-    """Fetch the local models among `specs` that are not in the cache yet."""
+    """Fetch those local models of `specs` that are not in the cache yet."""
     for spec in map(parse_spec, specs):
         model = CATALOGUE.get(spec.name) if spec.scheme == "local" else None
         if model and not model.is_cached:

@@ -1,22 +1,22 @@
-"""A model's answer as it is being written, below the lines of what is done."""
+"""Show a model's answer while it is being written."""
 
 import time
 
 from rich.status import Status
 from rich.text import Text
 
-from opencodeinterpreter.cli.printable import printable
+from opencodeinterpreter.tools.printable import printable
 
 SHOWN_LINES = 6
 _REST_SECONDS = 0.05
 _SILENT_SECONDS = 2.0
-"""After which an answer counts as broken off, and another one is shown."""
+"""If no piece arrives for this long, the answer counts as abandoned and another one is shown."""
 
 
 class LiveAnswer:
     """Shows the last lines of a coder's or critic's answer in a status line, while it grows.
 
-    Of several drafts at once the first is shown. Nothing of it stays on the screen.
+    If several drafts are written at once, the first is shown. The text disappears at the end.
     """
 
     def __init__(self, status: Status) -> None:
@@ -26,7 +26,7 @@ class LiveAnswer:
         self._drawn = self._heard = 0.0
 
     def hear(self, node: str, answer: str, piece: str) -> None:
-        """Take in a piece of the answer with this id."""
+        """Add a piece of the answer with this id."""
         if node not in ("coder", "critic"):
             return
         now = time.monotonic()
@@ -40,7 +40,7 @@ class LiveAnswer:
             self._draw(f"{node} writes …")
 
     def end(self, heading: str) -> None:
-        """Leave the answer, which is recorded now, and show what goes on."""
+        """Remove the answer, which is recorded by now, and show the heading alone."""
         self._answer, self._text = None, ""
         self._draw(heading)
 

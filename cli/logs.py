@@ -1,4 +1,4 @@
-"""Logs: human lines on a terminal, JSON by option, never a secret."""
+"""Logs on stderr: readable lines, or JSON."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from opencodeinterpreter.tools.errors import InputError
 
 
 def configure_logs(level: str, as_json: bool) -> None:
-    """Send log lines of `level` and above to stderr; raises InputError for another word."""
+    """Send log lines of `level` and above to stderr; raises InputError for an unknown level."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise InputError(f"unknown log level {level!r}; there are debug, info, warning, error")

@@ -1,33 +1,28 @@
-"""The `opencodeinterpreter` command: registers the verbs and turns errors into one line."""
+"""The `opencodeinterpreter` command: options of all verbs, and errors as one line."""
 
-import os
 import sys
-from importlib.metadata import version
+import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.logs import configure_logs
-from opencodeinterpreter.cli.printable import printable
-from opencodeinterpreter.cli.running import OUTSIDE_FAILURE
-from opencodeinterpreter.cli.verbs.branch import branch
-from opencodeinterpreter.cli.verbs.demo import demo
-from opencodeinterpreter.cli.verbs.doctor import doctor
-from opencodeinterpreter.cli.verbs.export import export
-from opencodeinterpreter.cli.verbs.grade import grade
-from opencodeinterpreter.cli.verbs.import_ import import_
-from opencodeinterpreter.cli.verbs.models import app as models_app
-from opencodeinterpreter.cli.verbs.replay import replay
-from opencodeinterpreter.cli.verbs.resume import resume
-from opencodeinterpreter.cli.verbs.runs import runs
-from opencodeinterpreter.cli.verbs.show import show
-from opencodeinterpreter.cli.verbs.solve import solve
+from opencodeinterpreter.cli.statuses import (
+    DEFECT,
+    INTERRUPTED,
+    OUTSIDE_FAILURE,
+    TERMINATED,
+    WRONG_INPUT,
+)
+from opencodeinterpreter.cli.streams import prepare_streams
+from opencodeinterpreter.cli.terminating import Terminated
+from opencodeinterpreter.cli.verb_group import VerbGroup
+from opencodeinterpreter.graph.tracing import tracing_if_asked
 from opencodeinterpreter.tools.errors import InputError, OutsideError
-
-WRONG_INPUT = 2
-INTERRUPTED = 130
+from opencodeinterpreter.tools.printable import printable
 
 app = typer.Typer(
+    cls=VerbGroup,
     name="opencodeinterpreter",
     no_args_is_help=True,
     add_completion=False,
@@ -38,17 +33,16 @@ app = typer.Typer(
         "Write code with a model, run it, judge it and refine it; every run is stored and can be "
         "replayed and branched.\n\n"
         "Exit status: 0 solved, 1 not solved, 2 wrong use or input, 3 an outside failure, "
-        "4 waiting for a person, 5 deadline reached, 130 interrupted."
+        "4 waiting for a person, 5 deadline reached, 70 a defect of this program, "
+        "130 interrupted, 143 ended by SIGTERM."
     ),
 )
-for verb in (solve, resume, runs, show, replay, branch, export, grade, demo, doctor):
-    app.command()(verb)
-app.command("import")(import_)
-app.add_typer(models_app, name="models")
 
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         print(f"opencodeinterpreter {version('opencodeinterpreter')}")
         raise typer.Exit
 
@@ -66,24 +60,40 @@ def common(
         bool, typer.Option("--log-json", help="Write log lines as JSON objects.")
     ] = False,
 ) -> None:
-    """Set up what all verbs share."""
+    """Set up the log for all verbs."""
+    from opencodeinterpreter.cli.logs import configure_logs
+
     configure_logs(log_level, log_json)
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line on stderr and an exit status."""
+    """Run the command line."""
+    run(app)
+
+
+def run(command: Callable[[], object]) -> None:
+    """Run a command; its errors become one line on stderr and an exit status.
+
+    An exception of no class of ours is a defect: its traceback is shown.
+    """
+    prepare_streams()
     try:
-        app()
+        try:
+            with tracing_if_asked():
+                command()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         _fail(str(error), WRONG_INPUT)
     except OutsideError as error:
         _fail(f"{error.owner}: {error}", OUTSIDE_FAILURE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone: point stdout away, or the interpreter complains when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except Terminated:
+        sys.exit(TERMINATED)
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a defect of the program: please report it with the lines above", DEFECT)
 
 
 def _fail(message: str, status: int) -> None:

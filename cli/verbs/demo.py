@@ -1,4 +1,4 @@
-"""`demo`: the loop at work on small tasks, live and scripted, then replayed and branched."""
+"""`demo`: run the loop on small tasks, live and scripted; then branch and replay the runs."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
-from opencodeinterpreter.cli.options import JsonOption, SandboxOption, default_store
+from opencodeinterpreter.cli.options import JsonOption, SandboxOption
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.cli.words import node_line, program
@@ -25,29 +25,29 @@ from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import Row
+from opencodeinterpreter.graph.store.usual import default_store
 from opencodeinterpreter.nodes.limits import seconds, tokens
 from opencodeinterpreter.nodes.records import Turn
-from opencodeinterpreter.nodes.settings import Limits, Settings
+from opencodeinterpreter.nodes.settings import DEFAULT_MODEL, Limits, Retry, Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.tests import PythonTests
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Model, Role, Sampling
-from opencodeinterpreter.tools.runner import Program, Runner, open_runner
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.runner import Runner, open_runner
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
 
 Models = Mapping[Role, Model]
 
-LIVE_MODEL = "local:smollm2"
-LIVE_DRAFTS = 8
-SEED = 1
+LIVE_TURNS, RETRY_DRAFTS, SEED = 3, 3, 1
 SANDBOX = SandboxLimits(wall_seconds=4, cpu_seconds=2)
 BRANCHED_BY_WORDS = "ferry_trips"
 WORDS = "It timed out with a car that is longer than the deck. Such a car is turned away."
 BRANCHED_BY_CODE = "leap_birthdays"
-"""The task that its script never solves."""
+"""Its script never solves the task."""
 
 
 StoreOption = Annotated[
@@ -63,13 +63,13 @@ StoreOption = Annotated[
 
 @dataclass(frozen=True)
 class Shown:
-    """A line of the closing table."""
+    """A row of the result table."""
 
     name: str
     model: str
     run: Run
     hidden: str
-    """How the final code did on the tests that the loop never had."""
+    """The result of the final code on tests that the loop never had."""
 
 
 def demo(
@@ -77,7 +77,7 @@ def demo(
 ) -> None:
     """Show what the loop does: drafts, refinement, replay, branches.
 
-    With --json the story goes to stderr and the closing table to stdout.
+    With --json the progress goes to stderr and the result table to stdout.
     """
     console = Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False)
     rows = asyncio.run(_demo(store, sandbox, console))
@@ -86,7 +86,7 @@ def demo(
 
 
 async def _demo(url: str, name: SandboxName, console: Console) -> list[dict[str, Any]]:
-    """Play the demo; return the rows of its table, none where code cannot run."""
+    """Run the demo; return the rows of its table, none if the sandbox refuses."""
     async with open_store(url) as store, AsyncExitStack() as stack:
         try:
             runner = await stack.enter_async_context(open_runner(name))
@@ -99,7 +99,7 @@ async def _demo(url: str, name: SandboxName, console: Console) -> list[dict[str,
 
 
 class _Stage:
-    """The demo where code can run."""
+    """The demo on a machine where code can run."""
 
     def __init__(
         self, console: Console, store: Store, runner: Runner, sandbox: SandboxName
@@ -111,7 +111,7 @@ class _Stage:
         self.shown: dict[str, Shown] = {}
 
     async def play(self) -> None:
-        """Play all parts and end with the table and what to type next."""
+        """Run all parts, then print the table and some commands to try next."""
         await self._live()
         await self._scripted()
         await self._branches()
@@ -121,14 +121,14 @@ class _Stage:
 
     async def _live(self) -> None:
         self._head(
-            f"LIVE: {LIVE_MODEL}, a real model of 135M parameters on this CPU, "
-            f"{LIVE_DRAFTS} drafts a turn. It is no coder: it may fail."
+            f"LIVE: {DEFAULT_MODEL}, a real model of 0.5 billion parameters on this CPU. After a "
+            f"draft that fails it writes {RETRY_DRAFTS} more from the feedback. It may fail."
         )
         settings = Settings(
-            models={"coder": LIVE_MODEL},
-            drafts=LIVE_DRAFTS,
-            sampling={"coder": Sampling(temperature=0.8, top_p=0.95, max_tokens=256, seed=SEED)},
-            limits=Limits(turns=2),
+            models={"coder": DEFAULT_MODEL},
+            sampling={"coder": Sampling(max_tokens=256, seed=SEED)},
+            retry=Retry(form="without_draft", drafts=RETRY_DRAFTS),
+            limits=Limits(turns=LIVE_TURNS),
             sandbox=SANDBOX,
         )
         try:
@@ -141,7 +141,7 @@ class _Stage:
     async def _scripted(self) -> None:
         self._head(
             "SCRIPTED: drafts and critics come from files; execution, tests and verdicts are real. "
-            "A script goes on only when the feedback holds what it waits for."
+            "A script improves its draft only after the feedback that it names."
         )
         for task in demo_tasks("demo_tasks"):
             settings = scripted_settings(task)
@@ -149,7 +149,7 @@ class _Stage:
                 await self._solve(task, settings, models)
 
     async def _branches(self) -> None:
-        self._head("BRANCHES: a new run each; the parent stays as it is.")
+        self._head("BRANCHES: each is a new run; its parent does not change.")
         tasks = {task.name: task for task in demo_tasks("demo_tasks")}
         by_words, by_code = tasks[BRANCHED_BY_WORDS], tasks[BRANCHED_BY_CODE]
         await self._branch(by_words, "other words", Edit(feedback=WORDS))
@@ -164,7 +164,7 @@ class _Stage:
             await self._advance(task, f"{task.name}: {how}", row, models)
 
     async def _replays(self) -> None:
-        self._head("REPLAYS: the same graph over the recorded answers; no model, no sandbox.")
+        self._head("REPLAYS: the same graph with recorded answers; no model, no sandbox.")
         for shown in self.shown.values():
             found = await replay(trace_of(shown.run))
             word = "identical" if found.identical else f"diverged: {found.divergence}"
@@ -185,7 +185,7 @@ class _Stage:
         self.shown[name] = Shown(name, models["coder"].spec.partition(":")[0], run, hidden)
 
     async def _score(self, task: DemoTask, run: Run) -> str:
-        """Run the hidden tests on the final code, outside the graph, which never has them."""
+        """Run the hidden tests on the final code, outside the graph."""
         code = final_code(run)
         if code is None:
             return "no code"
@@ -217,7 +217,7 @@ class _Stage:
 
     def _commands(self) -> None:
         row = self.shown[BRANCHED_BY_CODE].run.row.short
-        self._head("GO ON WITH")
+        self._head("NEXT, TRY")
         command = f"{program()} {{}} --store {shlex.quote(self.store.name)}"
         for line in ("runs", f"show {row}", f"replay {row}", f"export {row} -o {row}.jsonl"):
             self.console.print(command.format(line))
@@ -243,7 +243,7 @@ def _cells(shown: Shown) -> dict[str, Any]:
 
 
 def scripted_settings(task: DemoTask) -> Settings:
-    """Return settings under which a task's own file answers for the coder and the critic."""
+    """Return settings with which a task's own file answers for the coder and the critic."""
     return Settings(
         models={"coder": f"scripted:{task.path}"},
         critic="simulated" if task.critic else "execution",
@@ -252,7 +252,7 @@ def scripted_settings(task: DemoTask) -> Settings:
 
 
 async def _without_sandbox(console: Console, refusal: SandboxError) -> None:
-    """Do what needs no sandbox: replay the traces that come with the package."""
+    """Run the part that needs no sandbox: replay the traces that come with the package."""
     console.print(f"The sandbox refuses, so no code is run here.\n{refusal}\n")
     console.print("Left out: the live and the scripted tasks, and the branches.")
     console.print("REPLAYS of recorded runs:", style="bold")

@@ -1,4 +1,4 @@
-"""`doctor`: what works here, what does not, and what to do about it."""
+"""`doctor`: check what works on this machine, and say how to fix the rest."""
 
 import asyncio
 import json
@@ -11,10 +11,11 @@ import typer
 from opencodeinterpreter.cli.options import JsonOption, SandboxOption, StoreOption
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import list_runs
+from opencodeinterpreter.nodes.settings import DEFAULT_MODEL
 from opencodeinterpreter.tools.errors import InputError, OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
 from opencodeinterpreter.tools.models.llama.model import check_local
-from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, named_python
 from opencodeinterpreter.tools.sandbox.probe import Report, probe, probe_e2b
 
 UNWELL = 3
@@ -26,7 +27,8 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check the sandbox, the local model and the store."""
-    report = asyncio.run(probe_e2b() if sandbox == "e2b" else probe(tier=sandbox))
+    probing = probe_e2b() if sandbox == "e2b" else probe(named_python(), sandbox)
+    report = asyncio.run(probing)
     model, kept = _model(), asyncio.run(_store(store))
     if as_json:
         found: dict[str, Any] = {
@@ -56,7 +58,7 @@ def _sandbox(report: Report) -> list[str]:
 
 def _model() -> str:
     try:
-        check_local("smollm2")
+        check_local(DEFAULT_MODEL.removeprefix("local:"))
     except InputError as error:
         return str(error)
     there = [model.name for model in CATALOGUE.values() if model.is_cached]

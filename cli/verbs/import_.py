@@ -1,4 +1,4 @@
-"""`import`: a trace file into the store."""
+"""`import`: store a trace file as a run."""
 
 import asyncio
 import json
@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
-from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.traces import read_trace_file
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import Row
+from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces.importing import import_trace
 from opencodeinterpreter.traces.trace import Trace
 

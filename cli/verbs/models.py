@@ -1,4 +1,4 @@
-"""`models`: which models can be used here, what a spec means, and fetching a local model."""
+"""`models`: list the usable models, fetch a local one, check a spec."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from opencodeinterpreter.cli.fetching import fetch_shown
-from opencodeinterpreter.cli.options import JsonOption, SetOption, settings_with
-from opencodeinterpreter.cli.printable import printable
+from opencodeinterpreter.cli.options import JsonOption
+from opencodeinterpreter.cli.settings import SetOption, SettingsOptions
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.backends import BACKENDS, check_spec
@@ -19,6 +19,7 @@ from opencodeinterpreter.tools.models.llama.fetching import keep_file
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.trial import Trial, try_model
+from opencodeinterpreter.tools.printable import printable
 
 _NOT_PROVIDERS = {"langchain-core", "langchain-openai", "langchain-protocol", "langchain-tests"}
 
@@ -28,7 +29,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models that can be used here; fetch a local one; check that one answers."""
+    """List the models that can be used here; fetch or check one."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
@@ -40,22 +41,22 @@ def fetch(
         Path | None, typer.Option("--from", help="Take the model from this file.")
     ] = None,
 ) -> None:
-    """Fetch a local model into the cache and verify its checksum; resumes where it stopped."""
+    """Fetch a local model into the cache; resumes where it stopped."""
     if name not in CATALOGUE:
-        raise InputError(f"no local model {name!r}; there are {', '.join(CATALOGUE)}")
+        raise InputError(f"unknown local model {name!r}; use one of {', '.join(CATALOGUE)}")
     model = CATALOGUE[name]
     print(asyncio.run(keep_file(model, source) if source else fetch_shown(model)))
 
 
 @app.command()
 def check(
-    spec: Annotated[str, typer.Argument(help="A model's spec, as in local:smollm2.")],
+    spec: Annotated[str, typer.Argument(help="A model's spec, as in local:qwen2.5-coder-0.5b.")],
     setting: SetOption = [],  # noqa: B006 - typer reads it and never changes it
     ask: Annotated[bool, typer.Option(help="Ask for a word and a schema-bound answer.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a spec means and ask its model for a word and for an answer under a schema."""
-    client = settings_with(Settings(), [], None, None, None, [], setting).client
+    client = SettingsOptions(setting=setting).over(Settings()).client
     parsed = check_spec(spec)
     meaning = {"spec": parsed.text, "kind": parsed.scheme, "name": parsed.name}
     meaning |= BACKENDS[parsed.scheme].describe(parsed, client)
@@ -100,7 +101,7 @@ def _list(as_json: bool) -> None:
 
 
 def _local(model: CatalogueModel) -> dict[str, Any]:
-    """Return what JSON output says of a local model; `path` is null until it is fetched."""
+    """Return a local model for the JSON output; `path` is null until it is fetched."""
     told: dict[str, Any] = {
         name: getattr(model, name) for name in ("name", "size", "licence", "context", "sha256")
     }

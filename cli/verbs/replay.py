@@ -1,14 +1,19 @@
-"""`replay`: run the graph again over a trace's own answers and say whether it is the same."""
+"""`replay`: run the graph again with a trace's recorded answers, and compare."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
-from opencodeinterpreter.cli.printable import printable
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
+from opencodeinterpreter.nodes.prompts import installed_prompts
+from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces import replay as replaying
+from opencodeinterpreter.traces.trace import Trace
 
 DIVERGED = 1
 
@@ -18,7 +23,7 @@ def replay(
     store: StoreOption,
     prompts: Annotated[
         Literal["recorded", "installed"],
-        typer.Option(help="Whose prompt texts: the trace's own, or those installed now."),
+        typer.Option(help="Use the prompt texts of the trace, or the installed ones."),
     ] = "recorded",
     as_json: JsonOption = False,
 ) -> None:
@@ -27,13 +32,24 @@ def replay(
     Needs no model, sandbox or network. The exit status is 1 if the replay diverges.
     """
     trace = load_trace(store, target)
-    found = asyncio.run(replaying.replay(trace, today=prompts == "installed"))
+    texts = installed_prompts() if prompts == "installed" else None
+    with _progress(trace) as watch:
+        found = asyncio.run(replaying.replay(trace, prompts=texts, watch=watch))
     if as_json:
         print(found.model_dump_json())
     elif found.divergence is None:
-        print(f"identical: {found.turns} turns, {found.replayed} parts made again")
+        print(f"identical: {found.turns} turns, {found.replayed} parts replayed")
     else:
         at = found.divergence
         print(printable(f"diverged at turn {at.turn}, {at.node}: {at.how}"))
     if not found.identical:
         raise typer.Exit(DIVERGED)
+
+
+@contextmanager
+def _progress(trace: Trace) -> Iterator[replaying.Watch]:
+    """Show on stderr, if that is a terminal, how many parts have been replayed."""
+    console = Console(stderr=True, highlight=False)
+    parts = sum(map(len, trace.routes))
+    with console.status("replaying …") as status:
+        yield lambda replayed: status.update(f"replaying: {replayed} of {parts} parts")

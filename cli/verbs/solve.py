@@ -1,104 +1,111 @@
-"""`solve`: a task in, a run and its final code out."""
+"""`solve`: run a task and print its final code."""
 
 import asyncio
 import os
+import shlex
 import sys
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.options import (
-    MODEL_VARIABLE,
-    CriticOption,
-    DeadlineOption,
-    DraftsOption,
-    JsonOption,
-    ModelOption,
-    OutputOption,
-    PromptOption,
-    SandboxOption,
-    SetOption,
-    StoreOption,
-    TurnsOption,
-    check_output,
-    is_text,
-    read_code,
-    settings_with,
-)
+from opencodeinterpreter.cli.files import check_file, check_output, is_text, read_code
+from opencodeinterpreter.cli.options import RunOptions
 from opencodeinterpreter.cli.running import carry_on, finish
-from opencodeinterpreter.graph.checking import check_task
-from opencodeinterpreter.graph.runs import Run, create_run
+from opencodeinterpreter.cli.settings import SettingsOptions
+from opencodeinterpreter.graph.checking import checked
+from opencodeinterpreter.graph.runs import Run, create_run, open_run
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.records import Task
-from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.nodes.state import Input
+from opencodeinterpreter.nodes.state import Input, TaskInput
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.grading.tests import read_tests
-from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
+from opencodeinterpreter.tools.grading.tests import PythonTests, read_tests
+from opencodeinterpreter.tools.input_files import read_files
+from opencodeinterpreter.traces.growing import GrowingTrace
 
 
-def solve(
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """A task on the command line."""
+
     task: Annotated[
         str, typer.Argument(help="The task: a sentence, a function stub, or - for stdin.")
-    ],
-    store: StoreOption,
+    ]
     tests: Annotated[
         Path | None,
         typer.Option(help="Feedback tests: .py (asserts, test_*) or .jsonl (input/output cases)."),
-    ] = None,
+    ] = None
     file: Annotated[
         list[Path],
-        typer.Option(help="A file that the tests need beside them: conftest.py, helpers, data."),
-    ] = [],  # noqa: B006
-    entry_point: Annotated[str | None, typer.Option(help="The function that cases call.")] = None,
+        typer.Option(help="A file for the program and its tests: data, conftest.py, helpers."),
+    ] = field(default_factory=list)
+    entry_point: Annotated[str | None, typer.Option(help="The function that cases call.")] = None
     reference: Annotated[
         Path | None, typer.Option(help="A right solution; only the oracle critic sees it.")
-    ] = None,
+    ] = None
+
+    def read(self) -> TaskInput:
+        """Return the task with its files' contents; raises InputError."""
+        text = self.task
+        if text == "-":
+            text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+        if not is_text(text):
+            raise InputError("the task is not UTF-8 text")
+        if os.path.isfile(text):  # noqa: PTH113 - a task may be too long for a path
+            raise InputError(
+                f"the task is the name of a file, {text}; to pass its content, write "
+                f"solve - <{shlex.quote(text)}, and to start from it as a draft, --draft"
+            )
+        if not text.strip():
+            raise InputError("the task is empty; describe the code to write")
+        tests = read_tests(self.tests) if self.tests else None
+        files = read_files(self.file)
+        if isinstance(tests, PythonTests):
+            # The program must not import the tests' helpers.
+            helpers = {name: files.pop(name) for name in list(files) if name.endswith(".py")}
+            tests = tests.model_copy(update={"files": helpers})
+        return {
+            "prompt": text,
+            "entry_point": self.entry_point,
+            "tests": tests.model_dump(mode="json") if tests else None,
+            "reference": read_code(self.reference, "reference") if self.reference else None,
+            "files": files,
+        }
+
+
+def solve(
+    task: TaskOptions,
+    settings: SettingsOptions,
+    options: RunOptions,
     draft: Annotated[Path | None, typer.Option(help="Start from this code.")] = None,
-    model: ModelOption = [],  # noqa: B006 - typer reads it and never changes it
-    critic: CriticOption = None,
-    turns: TurnsOption = None,
-    drafts: DraftsOption = None,
-    prompt: PromptOption = [],  # noqa: B006
-    setting: SetOption = [],  # noqa: B006
-    output: OutputOption = None,
-    sandbox: SandboxOption = DEFAULT_SANDBOX,
-    deadline: DeadlineOption = None,
-    as_json: JsonOption = False,
+    trace: Annotated[
+        Path | None, typer.Option(help="Append the run to this new trace file, node by node.")
+    ] = None,
 ) -> None:
     """Solve a task.
 
     Drafts code, runs it, judges it and refines it until it is solved or a limit is reached.
     """
-    check_output(output)
-    named = model or [spec for spec in [os.environ.get(MODEL_VARIABLE)] if spec]
-    settings = settings_with(Settings(), named, critic, turns, drafts, prompt, setting)
-    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if task == "-" else task
-    if not is_text(text):
-        raise InputError("the task is not UTF-8 text")
-    if not text.strip():
-        raise InputError("the task is empty; say what to write")
-    if file and tests is None:
-        raise InputError("--file names a file beside the tests, and there are no --tests")
-    if settings.critic == "oracle" and reference is None:
-        raise InputError("the oracle critic needs --reference FILE, a right solution")
-    seed = task_seed(
-        {
-            "prompt": text,
-            "entry_point": entry_point,
-            "tests": read_tests(tests, file).model_dump(mode="json") if tests else None,
-            "reference": read_code(reference, "reference") if reference else None,
-        },
-        settings,
-        read_code(draft, "draft") if draft else None,
-    )
-    finish(asyncio.run(_solve(store, seed, sandbox, deadline)), store, sandbox, output, as_json)
+    check_output(options.output)
+    check_file(trace)
+    if trace is not None and trace.exists():
+        raise InputError(f"cannot write {trace}: it exists; name a new file")
+    chosen = settings.fresh()
+    seed = task_seed(task.read(), chosen, read_code(draft, "draft") if draft else None)
+    finish(asyncio.run(_solve(seed, options, trace)), options)
 
 
-async def _solve(url: str, seed: Input, sandbox: SandboxName, deadline: float | None) -> Run:
-    await check_task(Task.model_validate(seed["tasks"][-1]), sandbox)
-    async with open_store(url) as store:
+async def _solve(seed: Input, options: RunOptions, trace: Path | None) -> Run:
+    task = Task.model_validate(seed["tasks"][-1])
+    async with checked(task, options.sandbox) as runner, open_store(options.store) as store:
         row = await create_run(store, seed)
-        return await carry_on(store, row, sandbox=sandbox, deadline=deadline)
+        if trace is None:
+            return await carry_on(store, row, options, runner=runner)
+        with closing(GrowingTrace(trace, await open_run(store, row.id))) as growing:
+            run = await carry_on(store, row, options, runner=runner, on_record=growing.add)
+            if run.next == "end":
+                growing.end()
+            return run

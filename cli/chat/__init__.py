@@ -1,0 +1,1 @@
+"""The parts of `chat`: its lines, its commands, and what it shows."""
