@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName
-from opencodeinterpreter.tools.benchmarks.grading import MODULES, grade_samples
+from opencodeinterpreter.tools.benchmarks.grading import (
+    MODULES,
+    RUNS_A_WORKER,
+    GradingOptions,
+    grade_samples,
+)
 from opencodeinterpreter.tools.benchmarks.journal import Journal
 from opencodeinterpreter.tools.benchmarks.samples import Sample
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask, load_benchmark
@@ -81,7 +86,7 @@ def processor_seconds() -> float:
 
 def _sandbox() -> AbstractAsyncContextManager[LocalSandbox]:
     return open_local_sandbox(
-        LocalSandboxSettings(concurrency=WORKERS, preload="numpy", modules=MODULES)
+        LocalSandboxSettings(concurrency=RUNS_A_WORKER * WORKERS, preload="numpy", modules=MODULES)
     )
 
 
@@ -96,7 +101,9 @@ async def grade_all(benchmark: Benchmark, samples: list[Sample]) -> tuple[Cost, 
         journal.open()
         async with _sandbox() as sandbox:
             began = time.perf_counter()
-            found = await grade_samples(sandbox, benchmark, samples, journal, workers=WORKERS)
+            found = await grade_samples(
+                sandbox, benchmark, samples, journal, GradingOptions(WORKERS)
+            )
             wall = time.perf_counter() - began
         journal.close()
     cost = Cost(wall, processor_seconds() - before)
@@ -158,7 +165,7 @@ def _times(cost: Cost, least: float) -> str:
 async def measure(name: BenchmarkName, data: Path, completions: Path | None) -> None:
     """Print the figures of one benchmark."""
     benchmark = await load_benchmark(name, data)
-    references = [Sample(task.task_id, task.reference) for task in benchmark.tasks.values()]
+    references = [Sample(task.task_id, task.reference or "") for task in benchmark.tasks.values()]
     least = await floor(benchmark, references)
     ours, passed = await grade_all(benchmark, references)
     print(f"{name}: {passed} of {len(references)} references pass")

@@ -31,7 +31,7 @@ from opencodeinterpreter.tools.models.protocol import (
     Request,
     Sampling,
 )
-from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.program import Program
 
 RUNS, TURNS, DELAY = 32, 3, 4.0
 ENGINE: dict[str, Any] = {

@@ -1,12 +1,14 @@
 """Fixtures that several test files share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
+from opencodeinterpreter.tools.runner import SandboxRunner, open_runner
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
+from tests.postgres_server import CannotStartError, postgres_server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -18,3 +20,20 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[LocalSandbox]
     settings = getattr(request.module, "SANDBOX_SETTINGS", LocalSandboxSettings())
     async with open_local_sandbox(settings) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def runner() -> AsyncIterator[SandboxRunner]:
+    """A runner for a whole test file, on the same loop as `sandbox`."""
+    async with open_runner("full") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server that all tests of one process share."""
+    try:
+        with postgres_server() as url:
+            yield url
+    except CannotStartError as error:
+        pytest.skip(f"PostgreSQL cannot be started by this user: {error}")

@@ -76,10 +76,26 @@ def _calls() -> Iterator[Attack]:
         yield Attack(f"call: {name}", f"call({numbers[arm]}, {arguments})")
 
 
+_GRAB = """
+def grab(action):
+    try:
+        return action()
+    except (OSError, ValueError, RuntimeError, MemoryError, AttributeError):
+        return None
+"""
+_HOLD = "\nprint('held', flush=True)\nwhile True: time.sleep(60)\n"
 _FAMILIES = ("read", "write", "talk", "signal", "kernel", "ending", "limit")
 ATTACKS = (*(attack for family in _FAMILIES for attack in _read(family)), *_calls())
+HOGS = {attack.name.removeprefix("hog: "): attack for attack in _read("hog")}
+"""Programs that take as much as they can of something that the kernel keeps, by name."""
 LIMITS = SandboxLimits(wall_seconds=5, memory_mb=96, output_bytes=1 << 16)
 SLOW_LIMITS = SandboxLimits(wall_seconds=0.5, memory_mb=96, output_bytes=1 << 16)
+
+
+def hog(name: str) -> str:
+    """Return the program of a hog; it prints a line when it holds all that it could get."""
+    needless = 'H = json.load(sys.stdin)\nF = H["folder"]\n'
+    return _START.replace(needless, "") + _GRAB + HOGS[name].code + _HOLD
 
 
 async def launch(sandbox: LocalSandbox, attack: Attack, told: dict[str, object]) -> Execution:

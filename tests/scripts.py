@@ -93,7 +93,7 @@ class World:
 def summary(record: Record) -> list[str]:
     """Return one line per turn: draft, run, verdict, feedback, with the source of given parts.
 
-    For example `1 draft: print(1) | 0/2 | revise by tests in process | execution`.
+    For example `1 draft: print(1) | 0/2 | revise by tests | execution`.
     """
     return [" | ".join(_parts(record, turn)) for turn in record.turns]
 

@@ -27,9 +27,11 @@ class Terminal:
         assert terminal.wait() == 0
     """
 
-    def __init__(self, command: Command, *arguments: str) -> None:
+    def __init__(
+        self, command: Command, *arguments: str, columns: int = COLUMNS, lines: int = LINES
+    ) -> None:
         self._ours, theirs = pty.openpty()
-        size = struct.pack("HHHH", LINES, COLUMNS, 0, 0)
+        size = struct.pack("HHHH", lines, columns, 0, 0)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
         self._process = command.at(arguments, (theirs, theirs, theirs))
         os.close(theirs)
@@ -49,6 +51,11 @@ class Terminal:
     def shown(self) -> str:
         """All that has been shown so far, without colours and what was drawn over."""
         return "\n".join(drawn(self._text))
+
+    @property
+    def raw(self) -> str:
+        """The same with its colours."""
+        return self._text
 
     def type(self, keys: str) -> None:
         """Type keys; `\\x03` is Ctrl-C."""

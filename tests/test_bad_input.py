@@ -116,7 +116,7 @@ SETTINGS = {
     "no value": ("limits.turns", "NAME=VALUE"),
     "unknown": ("cook=1", "cook"),
     "unknown part": ("limits.cook=1", "limits.cook"),
-    "no parts": ("drafts.x=1", "'drafts' has no parts"),
+    "no parts": ("drafts.x=1", "'drafts' is a value, not a group of settings"),
     "negative": ("limits.turns=-1", "limits.turns", "-1"),
     "nothing": ("sandbox.wall_seconds=0", "sandbox.wall_seconds"),
     "endless": ("limits.seconds=Infinity", "limits.seconds"),
@@ -126,7 +126,6 @@ SETTINGS = {
     "unknown role": ("models.cook=local:smollm2", "models.cook"),
     "unknown model": ("models.coder=gpt", "'gpt'", "local:NAME"),
     "no coder": ("models={}", "coder"),
-    "a missing prompt": ("prompts={}", "judge"),
     "too many turns": (f"limits.turns={BIG}", "limits.turns", BIG),
     "too many calls": (f"limits.calls={BIG}", "limits.calls"),
     "too many tokens": (f"limits.tokens={BIG}", "limits.tokens"),
@@ -159,7 +158,7 @@ def test_an_empty_task_is_refused(command: Command, task: str) -> None:
     check(command, done, "task is empty")
 
 
-def test_what_is_no_utf_8_is_refused(command: Command) -> None:
+def test_input_that_is_not_utf_8_is_refused(command: Command) -> None:
     script = ("--model", "scripted:script.toml")
     check(command, command("solve", "-", *script, stdin="Add \udcff."), "task is not UTF-8")
     check(command, command("solve", "Add \udcff.", *script), "task is not UTF-8")

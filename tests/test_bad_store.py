@@ -1,4 +1,4 @@
-"""Stores that cannot be used: one clear line, exit status 2, and the file stays as it was."""
+"""Unusable stores: one clear line, exit status 2, and the file does not change."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, Done, installed, warm
-from tests.doubling import arguments, solve, solved, write
+from tests.doubling import TASK, arguments, run_id, solve, solved, write, write_script
 
 NOBODY = 65534
 
@@ -71,9 +71,9 @@ def test_a_store_of_another_version_is_named(command: Command) -> None:
         database.execute("UPDATE opencodeinterpreter_store SET version = 99")
     database.close()
     for line in verbs(command):
-        refused(command(*line), str(command.store), "version 99", "version 1")
+        refused(command(*line), str(command.store), "version 99", "version 2")
     with sqlite3.connect(command.store) as database:
-        database.execute("UPDATE opencodeinterpreter_store SET version = 1")
+        database.execute("UPDATE opencodeinterpreter_store SET version = 2")
     database.close()
     assert command("show", run).status == 0
 
@@ -172,14 +172,16 @@ def test_an_empty_prefix_names_no_run(command: Command) -> None:
 
 
 @pytest.mark.parametrize("store", ["mysql://me:secret@host/db", "postgresql://me:secret@[x/db"])
-def test_a_url_of_no_store_is_refused_without_its_password(command: Command, store: str) -> None:
+def test_an_unsupported_url_is_refused_without_showing_its_password(
+    command: Command, store: str
+) -> None:
     done = command("runs", "--store", store)
     refused(done, "store")
     assert "secret" not in done.stderr
     assert not (command.home / "mysql:").exists()
 
 
-def test_a_store_in_nobodys_home_is_a_file_of_that_name(command: Command) -> None:
+def test_an_unknown_users_home_in_a_path_is_taken_literally(command: Command) -> None:
     assert command("runs", "--store", "~nosuch/runs.sqlite").status == 0
     assert (command.home / "~nosuch" / "runs.sqlite").is_file()
 
@@ -191,3 +193,87 @@ def test_pages_that_are_corrupt_show_when_they_are_read(command: Command) -> Non
     command.store.write_bytes(whole[: 8 * 4096] + random.Random(1).randbytes(len(whole) - 8 * 4096))
     for verb in ("show", "replay", "export", "branch", "resume"):
         refused(command(verb, runs[0]), str(command.store), "corrupt")
+
+
+_NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = "
+_SWAPS = {
+    "the content of the newest checkpoint": (
+        "UPDATE checkpoints SET checkpoint = (SELECT checkpoint FROM checkpoints "
+        f"WHERE checkpoint_id = ({_NEWEST} :other)) WHERE checkpoint_id = ({_NEWEST} :run)",
+    ),
+    "the newest checkpoint": (
+        "INSERT INTO checkpoints SELECT :run, checkpoint_ns, checkpoint_id, parent_checkpoint_id, "
+        f"type, checkpoint, metadata FROM checkpoints WHERE checkpoint_id = ({_NEWEST} :other)",
+    ),
+    "all checkpoints and writes": tuple(
+        line
+        for table in ("checkpoints", "writes")
+        for line in (
+            f"UPDATE {table} SET thread_id = 'aside' WHERE thread_id = :run",
+            f"UPDATE {table} SET thread_id = :run WHERE thread_id = :other",
+        )
+    ),
+    "the row": (
+        "UPDATE opencodeinterpreter_runs SET id = 'aside' WHERE id = :run",
+        "UPDATE opencodeinterpreter_runs SET id = :run WHERE id = :other",
+    ),
+    "the first checkpoint": (
+        "UPDATE checkpoints SET checkpoint = (SELECT checkpoint FROM checkpoints "
+        "WHERE thread_id = :other AND parent_checkpoint_id IS NULL) "
+        "WHERE thread_id = :run AND parent_checkpoint_id IS NULL",
+    ),
+}
+_OTHER_TASK = "Triple n."
+
+
+@pytest.fixture(scope="module")
+def three_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, str, dict[str, str]]:
+    """Return a store with a run, and the ids of others by task; tests copy it."""
+    made = Command(tmp_path_factory.mktemp("runs"), warm)
+    write_script(made.home / "script.toml")  # one script, so that the runs have equal settings
+    run, twin = solved(made), solved(made)
+    words = [_OTHER_TASK if word == TASK else word for word in arguments(made)]
+    return made, run, {TASK: twin, _OTHER_TASK: run_id(made(*words, "--json"))}
+
+
+@pytest.mark.parametrize(
+    ("swap", "task"),
+    [(name, _OTHER_TASK) for name in _SWAPS] + [(name, TASK) for name in list(_SWAPS)[:3]],
+)
+def test_what_is_another_runs_is_told_in_one_line(
+    command: Command, three_runs: tuple[Command, str, dict[str, str]], swap: str, task: str
+) -> None:
+    """The row and the input of another run of the same task are the same, but for its times."""
+    made, run, others = three_runs
+    _copy_swapped(made, command, _SWAPS[swap], {"run": run, "other": others[task]})
+    for verb in ("show", "resume"):
+        refused(command(verb, run), f"run {run} cannot be read", "restore a backup")
+
+
+def test_what_nodes_of_another_run_wrote_is_shown_by_a_replay(
+    command: Command, three_runs: tuple[Command, str, dict[str, str]]
+) -> None:
+    made, run, others = three_runs
+    ranked = "row_number() OVER (ORDER BY checkpoint_id, idx) AS n"
+    lines = (
+        f"CREATE TEMP TABLE a AS SELECT {ranked}, rowid AS at FROM writes WHERE thread_id = :run",
+        f"CREATE TEMP TABLE b AS SELECT {ranked}, value FROM writes WHERE thread_id = :other",
+        "UPDATE writes SET value = (SELECT value FROM a JOIN b USING (n) WHERE at = writes.rowid) "
+        "WHERE thread_id = :run",
+    )
+    _copy_swapped(made, command, lines, {"run": run, "other": others[_OTHER_TASK]})
+    done = command("replay", run)
+    assert (done.status, "the request differs from the recorded one" in done.stdout) == (1, True)
+
+
+def _copy_swapped(
+    made: Command, command: Command, lines: tuple[str, ...], names: dict[str, str]
+) -> None:
+    """Copy a store and execute `lines` in the copy."""
+    command.store.parent.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(made.store) as source, sqlite3.connect(command.store) as copy:
+        source.backup(copy)
+        for line in lines:
+            copy.execute(line, names)
+    for database in (source, copy):
+        database.close()

@@ -1,4 +1,4 @@
-"""Trace files that are none, broken, or of another release: one line with the line's number."""
+"""Trace files that are invalid, broken or of another release: one line with the line's number."""
 
 import json
 import re
@@ -50,23 +50,27 @@ def refused(
     ],
     ids=["empty", "blank", "words", "list", "no header", "deep", "binary", "zeros"],
 )
-def test_what_is_no_trace_is_refused(tmp_path: Path, content: str | bytes, says: list[str]) -> None:
+def test_a_file_that_is_not_a_trace_is_refused(
+    tmp_path: Path, content: str | bytes, says: list[str]
+) -> None:
     refused(tmp_path, content, *says)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('"version":1', '"version":2', ["line 1", "version 2", "reads up to 1", "newer"]),
-        ('"version":1', '"version":"one"', ["line 1", "version"]),
-        ('"version":1', '"version":0', ["line 1", "version"]),
+        ('"version":2', '"version":3', ["line 1", "version 3", "reads up to 2", "newer"]),
+        ('"version":2', '"version":"one"', ["line 1", "version"]),
+        ('"version":2', '"version":0', ["line 1", "version"]),
         ("opencodeinterpreter trace", "another format", ["line 1", "format"]),
         ('"run":"', '"run":"../', ["line 1", "run"]),
         ('"drafts":1', '"drafts":-1', ["line 2", "drafts"]),
         ('"limits":', '"limitz":', ["line 2", "limitz"]),
+        ('"kind":"execution"', '"kind":"chorus"', ["line 10", "kind", "newer release"]),
+        ('"critic":"execution"', '"critic":"chorus"', ["line 2", "critic", "newer release"]),
         ('"line":"task"', '"line":"tusk"', ["line 3", "'tusk'"]),
         ('"prompt":"Write a', '"promt":"Write a', ["line 3", "prom"]),
-        ('"line":"message"', '"line":"message","colour":"red"', ["line 4", "colour"]),
+        ('"line":"text"', '"line":"text","colour":"red"', ["line 4", "colour"]),
         ('"number":2,"task"', '"number":7,"task"', ["line 11", "turn 2 is missing"]),
         ('"number":1,"task":1', '"number":1,"task":4', ["line 10", "task 4"]),
         ('"status":"ok"', '"status":"fine"', ["line 10", "executions.0.status"]),
@@ -93,11 +97,11 @@ def test_a_trace_that_was_cut_off_is_refused(tmp_path: Path, trace: str) -> None
 
 def test_a_line_that_names_what_is_not_there_is_refused(tmp_path: Path, trace: str) -> None:
     lines = [json.loads(line) for line in trace.splitlines()]
-    for kind, says in (("settings", "settings that the trace does not hold"), ("task", "task")):
+    for kind, says in (("settings", "settings that are not in the trace"), ("task", "task")):
         left = [line for line in lines if line["line"] != kind]
         refused(tmp_path, "".join(json.dumps(line) + "\n" for line in left), says)
-    first_message = next(line for line in lines if line["line"] == "message")
-    left = [line for line in lines if line is not first_message]
+    first_text = next(line for line in lines if line["line"] == "text")
+    left = [line for line in lines if line is not first_text]
     refused(tmp_path, "".join(json.dumps(line) + "\n" for line in left), "before it")
 
 
@@ -112,13 +116,13 @@ def test_a_missing_file_is_named(tmp_path: Path, verb: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        (r'"seconds":[\d.e-]+', '"seconds":1e999', "too large a number"),
-        ('"reason":"', '"reason":"\\ud800', "half a character"),
+        (r'"seconds":[\d.e-]+', '"seconds":1e999', "too large for a float"),
+        ('"reason":"', '"reason":"\\ud800', "unpaired surrogate"),
         (r'"models":\{"coder"', '"models":{"cook"', "cook"),
         ('"critic":"execution"', '"critics":"execution"', "critic"),
     ],
 )
-def test_what_no_run_can_hold_is_refused(
+def test_values_that_a_run_cannot_store_are_refused(
     tmp_path: Path, trace: str, old: str, new: str, says: str
 ) -> None:
     changed, count = re.subn(old, lambda _: new, trace, count=1)

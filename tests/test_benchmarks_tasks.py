@@ -1,4 +1,4 @@
-"""Loading the benchmarks: official files, their variants, and what is wrong with others."""
+"""Loading the benchmarks: official files, their variants, and errors in other files."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.tools.benchmarks.files import SOURCES, BenchmarkName, write_atomically
+from opencodeinterpreter.tools.benchmarks.files import SOURCES, BenchmarkName
 from opencodeinterpreter.tools.benchmarks.mbpp_inputs import json_inputs, python_inputs
 from opencodeinterpreter.tools.benchmarks.tasks import AssertionTask, InputTask, load_benchmark
 from opencodeinterpreter.tools.errors import InputError
@@ -119,13 +119,3 @@ def test_inputs_of_mbpp_become_python_s_types(
     (found,) = python_inputs(task_id, [given])
     assert repr([*found]) == repr(python)
     assert [[*args] for args in json_inputs(task_id, [found])] == [back]
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file"
-    write_atomically(path, b"one")
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(InputError, match="cannot be written"):
-        write_atomically(path / "below", b"x")

@@ -1,4 +1,4 @@
-"""`branch`: a new run that leaves another at some turn; the other stays as it is."""
+"""`branch`: a new run from a turn of another run, which does not change."""
 
 import json
 from pathlib import Path
@@ -145,6 +145,8 @@ def test_a_branch_of_a_branch_and_of_a_persons_run(tmp_path: Path) -> None:
         (("--turn", "9", "--feedback", "By two."), "has no turn 9"),
         (("--feedback", " "), "empty"),
         (("--feedback", "By two.", "--verdict", "solved"), "one of --feedback"),
+        (("--at", "judge", "--verdict", "solved"), "one of --feedback"),
+        (("--at", "critic"), "did not go to the critic"),
         (("--code", "missing.py"), "missing.py"),
         (("--model", "scripted:missing.toml"), "missing.toml"),
         (("--set", "limits.turns=nine"), "limits.turns"),
@@ -160,3 +162,28 @@ def test_a_wrong_branch_is_refused_and_nothing_is_stored(
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert says in done.stderr
     assert command("runs").stdout == before
+
+
+def test_a_node_can_run_again_without_another_change(command: Command, parent: str) -> None:
+    found = branched(command, parent, "--turn", "2", "--at", "executor", "--turns", "2", status=1)
+    assert codes(found) == [PLUS_TWO, TRIPLE]
+    assert found["turns"][1]["given"] == {"drafts": f"{parent[:8]} turn 2"}
+
+
+def test_a_trace_file_can_be_branched_if_its_settings_are_trusted(
+    command: Command, parent: str, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "run.jsonl")
+    assert command("export", parent, "-o", path).status == 0
+    other = Command(tmp_path, warm)
+    refused = other("branch", path, "--turn", "1", "--feedback", "By two.")
+    assert (refused.status, refused.stdout) == (2, "")
+    assert "if you trust them, add --trust" in refused.stderr
+    done = other("branch", path, "--turn", "1", "--feedback", "By two.", "--trust", "--json")
+    found = shown(other, run_id(done))
+    assert codes(found)[0] == PLUS_TWO
+    assert found["header"]["parent"] == parent
+    (row,) = json.loads(other("runs", "--json").stdout)
+    assert row["parent"] == parent
+    again = other("branch", "latest", "--turn", "1", "--feedback", "Two.")
+    assert "add --trust" in again.stderr

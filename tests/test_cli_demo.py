@@ -1,4 +1,4 @@
-"""`demo`: what it shows, how it ends, and what it leaves out where something is missing."""
+"""`demo`: what it shows, how it ends, and what it leaves out if something is missing."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scripted(home: Path) -> Done:
     """Return how the demo ended where there is no embedded model and none can be fetched."""
     nowhere = {"XDG_CACHE_HOME": str(home / "cache"), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
-    done = Command(home, installed, nowhere)("demo")
+    done = Command(home, warm, nowhere)("demo")
     assert (done.status, done.stderr) == (0, "")
     return done
 
@@ -54,7 +54,9 @@ def table(done: Done) -> dict[str, list[str]]:
 
 
 def test_the_scripted_part_needs_no_model_and_says_what_is_scripted(scripted: Done) -> None:
-    assert part(scripted, "LIVE: local:smollm2, a real model")[0].startswith("left out: ")
+    assert part(scripted, "LIVE: local:qwen2.5-coder-0.5b, a real model")[0].startswith(
+        "left out: "
+    )
     assert "SCRIPTED: drafts and critics come from files" in scripted.stdout
     rows = table(scripted)
     assert len(rows) == len(SCRIPTED) + BRANCHES
@@ -68,7 +70,7 @@ def test_the_scripted_part_needs_no_model_and_says_what_is_scripted(scripted: Do
 
 def test_what_it_tells_to_go_on_with_works(scripted: Done, home: Path) -> None:
     command = Command(home, warm)
-    lines = [line.split() for line in part(scripted, "GO ON WITH")]
+    lines = [line.split() for line in part(scripted, "NEXT, TRY")]
     assert [words[1] for words in lines] == ["runs", "show", "replay", "export", "solve"]
     for _, *arguments in lines[:-1]:
         ended = command(*arguments)
@@ -78,15 +80,15 @@ def test_what_it_tells_to_go_on_with_works(scripted: Done, home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_embedded_model_solves_two_of_three_live_tasks(tmp_path: Path) -> None:
-    require_local_model()
+def test_the_embedded_model_repairs_drafts_of_its_own_live(tmp_path: Path) -> None:
+    require_local_model("qwen2.5-coder-0.5b")
     done = Command(tmp_path, installed)("demo", timeout=400)
     assert (done.status, done.stderr) == (0, "")
     rows = table(done)
     assert set(rows) >= SCRIPTED | LIVE
-    assert len(LIVE) == 3
     assert {rows[name][2] for name in LIVE} == {"local"}
-    assert sum(rows[name][4] == "solved" for name in LIVE) >= 2
+    repaired = [name for name in LIVE if rows[name][4] == "solved" and int(rows[name][3]) > 1]
+    assert len(repaired) >= 2, rows
     assert all(line.endswith(": identical") for line in part(done, "REPLAYS"))
 
 

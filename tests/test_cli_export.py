@@ -1,4 +1,4 @@
-"""`export` and `import`: a run as a file, and back, byte for byte."""
+"""`export` and `import`: a run becomes a file and a run again, byte for byte."""
 
 import json
 import sqlite3
@@ -36,7 +36,7 @@ def test_a_file_holds_what_stdout_shows_one_object_a_line(
     assert path.read_text("utf-8") == command("export", runs["solved"]).stdout
     header, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert header["line"] == "header"
-    assert (header["version"], header["run"]) == (1, runs["solved"])
+    assert (header["version"], header["run"]) == (2, runs["solved"])
     assert [line["line"] for line in lines].count("turn") == 3
 
 
@@ -95,7 +95,7 @@ def test_an_older_trace_does_not_replace_what_a_run_has_become(tmp_path: Path) -
     text = command("export", run).stdout
     done = command("import", path)
     assert (done.status, done.stdout) == (2, "")
-    assert f"run {run[:8]} is in the store already, and differs" in done.stderr
+    assert f"the store already holds a different run {run[:8]}" in done.stderr
     assert command("export", run).stdout == text
 
 
@@ -150,5 +150,45 @@ def test_a_title_of_a_stranger_commands_no_terminal(tmp_path: Path) -> None:
     other = Command(tmp_path / "other", warm)
     other.home.mkdir()
     told = other("import", path).stdout + other("runs", "--json").stdout
-    assert "\\x1b]0;owned" in told
+    assert "Print 1. ]0;owned" in told
     assert not set("\x1b\x07\x9b") & set(told)
+
+
+def test_a_branch_names_the_settings_of_its_own_turn_for_trust(tmp_path: Path) -> None:
+    mine, theirs = Command(tmp_path / "mine", warm), Command(tmp_path / "theirs", warm)
+    mine.home.mkdir()
+    theirs.home.mkdir()
+    run = solved(theirs)
+    options = ("--model", "openai:m@http://127.0.0.1:1/v1", "--set", "client.key_variable=SECRET")
+    secret = theirs.with_environment(SECRET="theirs-0123456789")
+    mixed = run_id(secret("branch", run, *options, "--json"))
+    path = write(tmp_path / "run.jsonl", theirs("export", mixed).stdout)
+    assert mine("import", path).status == 0
+    early = mine("branch", mixed, "--turn", "1", "--critic", "none")
+    late = mine("branch", mixed, "--critic", "none")
+    assert (early.status, late.status) == (2, 2)
+    assert "coder=scripted:" in early.stderr and "127.0.0.1" not in early.stderr
+    assert "127.0.0.1" in late.stderr and "key from SECRET" in late.stderr
+    done = mine("branch", mixed, "--turn", "1", "--feedback", "By two.", "--trust", "--json")
+    assert done.status == 0, done.stderr
+    again = mine("branch", run_id(done), "--critic", "none")
+    assert (again.status, "--trust" in again.stderr) == (2, True)
+
+
+def test_a_dangling_link_is_no_output(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "elsewhere")
+    done = command("export", runs["solved"], "-o", str(link))
+    assert (done.status, "does not exist" in done.stderr) == (2, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_replaced_output_keeps_its_mode(
+    command: Command, runs: dict[str, str], tmp_path: Path
+) -> None:
+    path = Path(write(tmp_path / "run.jsonl", "before"))
+    path.chmod(0o600)
+    assert command("export", runs["solved"], "-o", str(path)).status == 0
+    assert path.stat().st_mode & 0o777 == 0o600

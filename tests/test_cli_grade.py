@@ -1,4 +1,4 @@
-"""`grade`: samples in, EvalPlus's result file and pass@k out; kills and bad input."""
+"""`grade`: EvalPlus's result file and pass@k for samples; kills and bad input."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ def benchmark(folder: Path) -> Path:
     return lines(folder / "benchmark.jsonl", [DOUBLE, HALF])
 
 
-def sample(task_id: str, **text: Any) -> dict[str, Any]:
+def sample(task_id: str | int, **text: Any) -> dict[str, Any]:
     return {"task_id": task_id, **text}
 
 
@@ -82,7 +82,7 @@ def test_results_are_evalplus_s_and_pass_at_1_is_printed(tmp_path: Path) -> None
     assert (second["base_status"], second["plus_status"]) == ("pass", "fail")
     assert second["plus_fail_tests"] == [[-3]]
     assert results["eval"]["HumanEval/1"][0]["base_fail_tests"] == [[1.0]]
-    # Results that are there are read, not made again.
+    # Existing results are read, not computed again.
     again = command("grade", str(samples), "--benchmark", "humaneval+", "--data", data, "--json")
     told = json.loads(again.stdout)
     assert (told["base"], told["plus"]) == ({"pass@1": 0.5}, {"pass@1": 0.25})
@@ -99,12 +99,12 @@ def test_a_folder_of_solutions_and_a_subset_of_tasks(tmp_path: Path) -> None:
     options = ("--benchmark", "humaneval+", "--data", data, "--workers", "1", "--test-details")
     done = Command(tmp_path, warm)("grade", str(folder.parent), *options)
     assert done.status == 0, done.stderr
-    assert done.stdout.startswith("humaneval+: 2 samples of 1 tasks of 2, over which pass@k")
+    assert done.stdout.startswith("humaneval+: 2 samples of 1 tasks of 2; pass@k")
     results = json.loads((folder.parent / "eval_results.json").read_text())
     assert [each["plus_status"] for each in results["eval"]["HumanEval/0"]] == ["fail", "pass"]
 
 
-def test_details_are_not_read_from_results_that_have_none(tmp_path: Path) -> None:
+def test_results_without_details_are_refused_if_details_are_asked_for(tmp_path: Path) -> None:
     samples = str(lines(tmp_path / "samples.jsonl", [NEARLY]))
     target = tmp_path / "samples_eval_results.json"
     options = ("--benchmark", "humaneval+", "--data", str(benchmark(tmp_path)))
@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_ends_with_the_same_file(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (json.dumps(sample("Mbpp/2", solution="x")), "line 1: there is no task 'Mbpp/2' in"),
-        (json.dumps(RIGHT) + "\n" + json.dumps(sample("HumanEval/0")), "line 2: HumanEval/0 has"),
+        (json.dumps(sample("HumanEval/0")), "line 1: HumanEval/0 has"),
         (json.dumps(RIGHT) + "\n{", "line 2: not JSON"),
         (json.dumps(sample("HumanEval/0", solution=["x"])), "line 1: `solution` is a string"),
         ("[]", "line 1: a sample is an object"),
@@ -213,6 +213,20 @@ def test_wrong_use_is_one_line(tmp_path: Path, arguments: tuple[str, ...], probl
     assert problem in done.stderr
 
 
+def test_a_sample_that_is_no_text_fails_alone_and_an_id_may_be_a_number(tmp_path: Path) -> None:
+    broken = sample(0, solution="def double(x):\n    '\ud800'\n    return 2 * x\n")
+    samples = str(lines(tmp_path / "s.jsonl", [broken, RIGHT, sample(1, solution="\0")]))
+    options = ("--benchmark", "humaneval+", "--data", str(benchmark(tmp_path)), "--json")
+    command = Command(tmp_path, warm)
+    done = command("grade", samples, *options)
+    assert done.status == 0, done.stderr
+    results = json.loads((tmp_path / "s_eval_results.json").read_text())["eval"]
+    found = [one["base_status"] for one in results["HumanEval/0"]]
+    assert found == ["fail", "pass"]
+    assert [one["base_status"] for one in results["HumanEval/1"]] == ["fail"]
+    assert command("grade", samples, *options).stdout == done.stdout, "the results are its own"
+
+
 def test_results_of_others_are_not_overwritten(tmp_path: Path) -> None:
     samples = lines(tmp_path / "s.jsonl", [RIGHT])
     target = tmp_path / "s_eval_results.json"
@@ -222,5 +236,5 @@ def test_results_of_others_are_not_overwritten(tmp_path: Path) -> None:
         "grade", str(samples), "--benchmark", "humaneval+", "--data", data
     )
     assert done.status == 2
-    assert "not the results of these samples" in done.stderr
+    assert "it does not hold the results of these samples" in done.stderr
     assert target.read_text() == "{}"

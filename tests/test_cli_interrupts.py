@@ -1,4 +1,4 @@
-"""Cut short by Ctrl-C or a deadline: the way to resume is printed, and the run then ends well."""
+"""Ctrl-C and deadlines: the command prints how to resume, and the resumed run ends as usual."""
 
 import os
 import shlex
@@ -26,9 +26,9 @@ def slow(command: Command, *options: str) -> list[str]:
 
 
 def printed_command(done: Done) -> list[str]:
-    """Return the arguments of the command that stderr says to go on with."""
-    (line,) = [line for line in done.stderr.splitlines() if "go on with: " in line]
-    words = shlex.split(line.partition("go on with: ")[2])
+    """Return the arguments of the command with which stderr says to resume."""
+    (line,) = [line for line in done.stderr.splitlines() if "resume with: " in line]
+    words = shlex.split(line.partition("resume with: ")[2])
     assert (Path(words[0]).name, words[1]) == ("opencodeinterpreter", "resume")
     return words[1:]
 
@@ -66,6 +66,23 @@ def test_a_signal_to_the_process_alone_does_the_same(command: Command) -> None:
     assert resumed(command, done).status == 0
 
 
+def test_sigterm_finishes_the_node_and_nothing_is_asked_twice(command: Command) -> None:
+    write_script(command.home / "script.toml", delays=(0.0, 3.0))
+    with command.start(*arguments(command)) as running:
+        running.wait_for("turn 1  critic")
+        os.kill(running.process.pid, signal.SIGTERM)
+        done = running.wait()
+    assert (done.status, done.stdout) == (143, "")
+    assert "Traceback" not in done.stderr
+    run = printed_command(done)[1]
+    first, second = shown(command, run)["turns"]
+    assert second["drafts"] and not second["executions"]
+    write_script(command.home / "script.toml", [draft("print('asked again')\n"), draft(RIGHT)])
+    assert command(*printed_command(done)).status in (0, 1)
+    assert shown(command, run)["turns"][0] == first
+    assert shown(command, run)["turns"][1]["drafts"] == second["drafts"]
+
+
 def test_ctrl_c_ends_code_that_is_being_run(command: Command) -> None:
     endless = draft("while True:\n    pass\n")
     write_script(command.home / "script.toml", [endless])
@@ -83,7 +100,7 @@ def test_ctrl_c_ends_code_that_is_being_run(command: Command) -> None:
 def test_a_deadline_leaves_a_run_that_resumes(command: Command) -> None:
     done = command(*slow(command, "--deadline", "4"))
     assert done.status == 5
-    assert "deadline reached; go on with: " in done.stderr
+    assert "deadline reached; resume with: " in done.stderr
     run = printed_command(done)[1]
     assert command("runs").stdout.split("\t")[:2] == [run, "interrupted"]
     end = resumed(command, done)

@@ -1,6 +1,8 @@
-"""`solve` with a real model, embedded or served: a small engine that gains from several drafts."""
+"""`solve` with a real small model, embedded or served: several drafts improve its results."""
 
 from pathlib import Path
+
+import pytest
 
 from tests.command import Command, installed, warm
 from tests.doubling import run_id, shown, write
@@ -34,6 +36,7 @@ def test_the_embedded_model_solves_an_easy_stub_with_five_drafts(tmp_path: Path)
     check_solving(tmp_path, "local:smollm2")
 
 
+@pytest.mark.slow
 def test_a_llama_cpp_server_that_somebody_else_started_does_too(tmp_path: Path) -> None:
     path = require_local_model()
     with llama_cpp_server(path) as url:

@@ -1,10 +1,10 @@
-"""What strangers wrote cannot steer the terminal that shows it."""
+"""Untrusted text cannot control the terminal that shows it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencodeinterpreter.cli.printable import printable
+from opencodeinterpreter.tools.printable import printable
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from opencodeinterpreter.cli.printable import printable
         ("dos\r\nlines", "dos\nlines"),
         ("\x9b31m", "\\x9b31m"),
         ("\u202eesrever", "\\x202eesrever"),
+        ("\u061cmark", "\\x61cmark"),
+        ("two\u2028lines", "two\\x2028lines"),
+        ("tag\U000e0041", "tag\\xe0041"),
     ],
 )
 def test_control_characters_are_written_out(text: str, shown: str) -> None:

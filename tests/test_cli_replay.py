@@ -1,4 +1,4 @@
-"""`replay`: a run again over its own answers: identical, or where it first diverges and how."""
+"""`replay`: a run again with its recorded answers: identical, or where it first differs."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def offline() -> list[str]:
 def test_a_run_is_identical(command: Command, run: str) -> None:
     done = Command(command.home, installed)("replay", run[:8])
     assert (done.status, done.stderr) == (0, "")
-    assert done.stdout == "identical: 3 turns, 11 parts made again\n"
+    assert done.stdout == "identical: 3 turns, 11 parts replayed\n"
 
 
 def test_a_file_is_identical_without_network_store_script_or_key(
@@ -77,7 +77,7 @@ def a_message(role: str, number: int) -> Change:
     """Change a character of the number-th message of a role."""
 
     def change(lines: Lines) -> None:
-        found = [one for one in lines if one["line"] == "message" and one["role"] == role]
+        found = [one for one in lines if one["line"] == "text" and one["role"] == role]
         found[number]["content"] = one_changed(found[number]["content"])
 
     return change
@@ -166,12 +166,12 @@ def test_a_changed_trace_says_where_it_diverges_first_and_how(
     change(lines)
     path = write(tmp_path / "changed.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     done = command("replay", path)
-    assert (done.status, done.stderr) == (1, "")
+    assert done.status == 1 and "was changed after it was written" in done.stderr
     assert done.stdout.startswith(f"diverged at {where}: "), done.stdout
     assert how in done.stdout
 
 
-def test_todays_prompts_are_compared_on_request(command: Command, tmp_path: Path) -> None:
+def test_installed_prompts_are_compared_on_request(command: Command, tmp_path: Path) -> None:
     own = Command(tmp_path, warm)
     words = write(tmp_path / "words.txt", "Task of that day: $prompt")
     run = solved(own, "--prompt", f"task_words={words}")

@@ -1,4 +1,4 @@
-"""`resume`: every answer to a question, a run that has ended, and answers nobody asked for."""
+"""`resume`: every answer to a question, finished runs, and answers without a question."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, installed, warm
-from tests.doubling import PLUS_TWO, RIGHT, TRIPLE, run_id, said, shown, solve, solved, write
+from tests.doubling import PLUS_TWO, RIGHT, TRIPLE, said, shown, solved, waiting, write
 
 
 @pytest.fixture
@@ -14,12 +14,10 @@ def command(tmp_path: Path) -> Command:
     return Command(tmp_path, warm)
 
 
-@pytest.fixture
-def waiting(command: Command) -> str:
+@pytest.fixture(name="waiting")
+def waiting_run(command: Command) -> str:
     """Return the id of a run that waits for a person after its first draft."""
-    done = solve(command, "--critic", "human", "--json")
-    assert json.loads(done.stdout)["run"]["status"] == "waiting"
-    return run_id(done)
+    return waiting(command)
 
 
 def test_approve_solves_what_tests_did_not(command: Command, waiting: str) -> None:
@@ -60,7 +58,7 @@ def test_stop_gives_the_run_up(command: Command, waiting: str) -> None:
     assert (found["verdict"]["decision"], found["verdict"]["decided_by"]) == ("stopped", "human")
 
 
-def test_without_an_answer_the_run_goes_on_waiting(command: Command, waiting: str) -> None:
+def test_without_an_answer_the_run_keeps_waiting(command: Command, waiting: str) -> None:
     done = command("resume", waiting[:6])
     assert (done.status, done.stdout) == (4, PLUS_TWO)
     assert "it waits for a person" in done.stderr
@@ -103,9 +101,9 @@ def test_a_run_that_has_ended_stays_as_it_is(command: Command) -> None:
 
 
 @pytest.mark.parametrize("answer", [["--approve"], ["--feedback", "More."], ["--stop"]])
-def test_an_answer_that_nobody_asked_for_is_refused(command: Command, answer: list[str]) -> None:
+def test_an_answer_without_a_question_is_refused(command: Command, answer: list[str]) -> None:
     run = solved(command)
     done = command("resume", run, *answer)
     assert (done.status, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"opencodeinterpreter: run {run[:8]} asks nothing")
+    assert done.stderr.startswith(f"opencodeinterpreter: run {run[:8]} has no question to answer")
     assert "branch" in done.stderr

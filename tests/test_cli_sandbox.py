@@ -1,4 +1,4 @@
-"""`--sandbox`: where code runs is said by whoever runs it, there and then, and by no stored run."""
+"""`--sandbox`: whoever starts a run chooses the sandbox; a stored run never does."""
 
 import asyncio
 import importlib.util
@@ -46,7 +46,8 @@ async def test_a_task_is_solved_and_graded_on_e2b(fake: FakeE2B, tmp_path: Path)
     assert (done.status, done.stdout) == (0, RIGHT)
     ran = [line for line in done.stderr.splitlines() if "executor" in line]
     assert [line.endswith("(sandbox e2b)") for line in ran] == [True, True]
-    assert len(fake.sandboxes) == 5, "one for the check of the tests, two a turn"
+    about = "one for the check of the tests, two a turn, one for the second run of what passed"
+    assert len(fake.sandboxes) == 6, about
     assert fake.alive == []
     run = done.stderr.split()[1].rstrip(":")
     shown = await asyncio.to_thread(command, "show", run)
@@ -187,4 +188,4 @@ async def test_grading_says_where_it_was_done(fake: FakeE2B, tmp_path: Path) -> 
     assert json.loads((tmp_path / "s_eval_results.json").read_text())["sandbox"] == "e2b"
     here = await asyncio.to_thread(command, *grade)
     assert here.status == 2
-    assert "there already, and from the sandbox e2b; remove it" in here.stderr
+    assert "its results are from the sandbox e2b; remove it" in here.stderr

@@ -1,4 +1,4 @@
-"""A person at a terminal: asked about each draft, shown what it did, free to leave."""
+"""A person at a terminal: they see each draft and its result, answer, or leave."""
 
 import stat
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, installed, warm
-from tests.doubling import PLUS_TWO, RIGHT, arguments, shown, write
+from tests.doubling import PLUS_TWO, RIGHT, arguments, shown, waiting, write
 from tests.terminal import Terminal
+from tests.test_graph_growth import long_record, trace_of_record
 
 CHOICES = "[s]top"
 
@@ -55,7 +56,7 @@ def test_a_person_sees_the_draft_and_its_result_and_words_lead_to_the_next_draft
         "human",
         None,
     ]
-    assert {"Use a product.", "By two."} <= {one["content"] for one in found["messages"].values()}
+    assert {"Use a product.", "By two."} <= {one["content"] for one in found["texts"].values()}
 
 
 def test_a_person_may_approve(command: Command) -> None:
@@ -103,8 +104,7 @@ def test_who_leaves_the_question_with_ctrl_c_is_told_how_to_come_back(command: C
 
 
 def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Command) -> None:
-    assert command(*arguments(command, "--critic", "human")).status == 4
-    run = only_run(command)
+    run = waiting(Command(command.home, warm))
     for _ in range(10):
         with Terminal(command, "resume", run) as terminal:
             terminal.wait_for(CHOICES)
@@ -112,9 +112,9 @@ def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Co
             assert terminal.wait() == 130
 
 
-def test_resume_asks_a_question_again_that_nobody_answered(command: Command) -> None:
-    assert command(*arguments(command, "--critic", "human")).status == 4
-    with Terminal(command, "resume", only_run(command)) as terminal:
+def test_resume_repeats_an_unanswered_question(command: Command) -> None:
+    run = waiting(Command(command.home, warm))
+    with Terminal(command, "resume", run) as terminal:
         terminal.wait_for(CHOICES)
         assert PLUS_TWO.rstrip() in terminal.shown
         terminal.type("a\n")
@@ -142,3 +142,12 @@ def test_ctrl_c_in_an_editor_is_the_editors(command: Command) -> None:
         terminal.type("\x03")
         assert terminal.wait() == 0
         assert "solved in turn 2" in terminal.shown
+
+
+async def test_a_replay_tells_how_far_it_is(command: Command) -> None:
+    trace = trace_of_record(await long_record(100))
+    path = write(command.home / "long.jsonl", "\n".join(trace.lines()) + "\n")
+    with Terminal(command, "replay", path) as terminal:
+        terminal.wait_for(" of 399 parts")
+        assert terminal.wait() == 0
+        assert "identical: 100 turns" in terminal.shown

@@ -194,7 +194,8 @@ def test_no_mix_of_fences_raises(text: str) -> None:
     assert found.code is None or found.code.strip()
 
 
-LINES = st.text(st.characters(exclude_characters="`~\r\n\\/", codec="utf-8"))
+# A line that begins with ! or % is a notebook's, and is left out on purpose.
+LINES = st.text(st.characters(exclude_characters="`~\r\n\\/!%", codec="utf-8"))
 BODIES = st.lists(LINES, min_size=1).map("\n".join).filter(str.strip)
 
 

@@ -1,4 +1,4 @@
-"""The shapes that models' answers take, each with the program that stands in it.
+"""The shapes that models' answers take, each with the program in it.
 
 In every answer `double` is right in one place and wrong in all others, so that a program which
 doubles is the right one.
@@ -6,6 +6,8 @@ doubles is the right one.
 
 import contextlib
 import io
+import json
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,10 @@ USAGE = "print(double(21))"
 
 def py(code: str, info: str = "python") -> str:
     return f"```{info}\n{code}\n```"
+
+
+def call(told: dict[str, Any]) -> str:
+    return f"<tool_call>\n{json.dumps(told)}\n</tool_call>"
 
 
 def indented(text: str, by: str) -> str:
@@ -44,6 +50,16 @@ FENCES = {
     "a closing fence glued to code": f"```python\n{RIGHT}```\nDone.",
     "both fences glued": f"Here you go:```python\n{RIGHT}```",
     "a block on one line": "```python def double(x): return 2 * x```",
+    "a call of a tool": call({"name": "python", "arguments": {"code": RIGHT}}),
+    "a call of a tool without end": call({"name": "run", "arguments": {"code": RIGHT}})[:-12],
+    "a call of a tool with arguments as text": call(
+        {"name": "python", "arguments": json.dumps({"code": RIGHT})}
+    ),
+    "words around a call of a tool": "I write it:\n"
+    + call({"name": "python", "arguments": {"source": RIGHT}})
+    + "\nIt doubles.",
+    "spaces that do not break": py(RIGHT.replace("    ", "\u00a0" * 4)),
+    "spaces that do not break, and no fence": RIGHT.replace("    ", "\u00a0" * 4),
     "no closing fence": f"```python\n{RIGHT}",
     "windows line ends": py(RIGHT).replace("\n", "\r\n"),
     "PYTHON tags": f"[PYTHON]\n{RIGHT}\n[/PYTHON]",
@@ -101,7 +117,13 @@ VERSIONS = {
     "your version last": f"Corrected:\n{py(RIGHT)}\nYour version, for comparison:\n{py(WRONG)}",
 }
 
+NEEDS = "def double(x):\n    return times(x)"
+NEEDED = "def times(x, n=2):\n    return n * x if n else double(x)"
 PARTS = {
+    "two that need each other": f"{py(NEEDS)}\nand\n{py(NEEDED)}",
+    "two that need each other, the other way": f"{py(NEEDED)}\nand\n{py(NEEDS)}",
+    "two that need each other, one untagged": f"{py(NEEDS, '')}\nand\n{py(NEEDED)}",
+    "two that need each other, the other untagged": f"{py(NEEDS)}\nand\n{py(NEEDED, '')}",
     "an import apart": f"First:\n{py('import operator')}\nThen:\n"
     + py("def double(x):\n    return operator.mul(x, 2)"),
     "a helper apart": f"A helper:\n{py('def times(x, n):' + chr(10) + '    return x * n')}\nSo:\n"
@@ -186,7 +208,7 @@ def test_the_corpus_is_no_smaller_than_it_was() -> None:
         "nothing",
     ],
 )
-def test_an_answer_without_a_program_has_none(answer: str) -> None:
+def test_an_answer_without_a_program_gives_no_program(answer: str) -> None:
     assert extract_code(answer, "double").code is None
 
 

@@ -1,4 +1,4 @@
-"""The demo's own tasks: each file is whole, its reference is right, its drafts fail as they should.
+"""The demo's tasks: each file is complete, its reference is right, its drafts fail as intended.
 
 Drafts run in plain Python processes: the code is our own, and a guard stands in for the sandbox
 where a draft writes outside its folder.

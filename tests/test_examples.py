@@ -1,4 +1,4 @@
-"""The traces that come with the package can be read and replayed for ever."""
+"""Every release can read and replay the traces that come with the package."""
 
 from pathlib import Path
 
@@ -37,11 +37,19 @@ def test_an_example_holds_no_path_of_the_machine_that_made_it(path: Path) -> Non
     assert "/tmp/" not in path.read_text("utf-8")
 
 
+def without(table: object, key: str) -> object:
+    assert isinstance(table, dict)
+    return {name: value for name, value in table.items() if name != key}
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 async def test_settings_that_a_version_did_not_have_yet_do_not_matter(path: Path) -> None:
     """A later version fills them in with their defaults, and replays what it made before them."""
     record = example(path).record
-    older = {at: {**settings, "client": {}} for at, settings in record.settings.items()}
+    older = {
+        at: {**settings, "client": {}, "prompts": without(settings["prompts"], "edited_code")}
+        for at, settings in record.settings.items()
+    }
     assert older != record.settings
     renamed = {at: digest(settings) for at, settings in older.items()}
     turns = tuple(

@@ -1,4 +1,4 @@
-"""A store that cannot grow: one line, exit status 3, and what was stored stays and goes on."""
+"""A full disk: one line, exit status 3; stored turns are kept and the run can be resumed."""
 
 import random
 from dataclasses import replace
@@ -41,7 +41,7 @@ def failed(command: Command, done: Done) -> None:
     assert not [line for line in progress if line.startswith("opencodeinterpreter: ")]
 
 
-def test_committed_turns_stay_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_committed_turns_stay_and_the_run_resumes_when_there_is_room(tmp_path: Path) -> None:
     command = Command(tmp_path, installed, file_bytes=200_000)
     lay_out(command)
     failed(command, solve(command))

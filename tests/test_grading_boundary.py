@@ -4,7 +4,8 @@ import pytest
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
-from opencodeinterpreter.tools.grading.tests import PythonTests
+from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -12,14 +13,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def told(sandbox: LocalSandbox, code: str, tests: str) -> list[tuple[str, str]]:
     """Return status and the last line of the message of each test."""
-    execution = await grade(
-        sandbox,
-        PythonTests(source=tests),
-        code=code,
-        files={},
-        entry_point=None,
-        limits=SandboxLimits(wall_seconds=20),
-    )
+    limits = SandboxLimits(wall_seconds=20)
+    program = Program(code=code, tests=PythonTests(source=tests), limits=limits)
+    execution = await grade(sandbox, program)
     assert execution.tests_by == "tests"
     return [
         (test.status, (test.message.splitlines() or [""])[-1]) for test in execution.tests or ()
@@ -182,10 +178,10 @@ def root(): return Sly()
 
 async def test_what_cannot_cross_is_said(sandbox: LocalSandbox) -> None:
     code = "def call(f): return f\n"
-    tests = "from solution import call\nassert call(object()) == 1\nassert call(3) == 3"
+    tests = "import sys\nfrom solution import call\nassert call(sys) == 1\nassert call(3) == 3"
     first, second = await told(sandbox, code, tests)
     assert first[0] == "error"
-    assert "object cannot be passed to the program" in first[1]
+    assert "module cannot be passed to the program" in first[1]
     assert second == ("passed", "")
 
 
@@ -198,8 +194,10 @@ def secret():
     found = [each for each in gc.get_objects() if isinstance(each, dict) and "marked" in each]
     return names + found + [name for name in os.listdir(".") if name != "solution.py"]
 """
-    tests = "from solution import secret\nmarked = 1\nassert secret() == []"
-    assert await told(sandbox, code, tests) == [("passed", "")]
+    # Of tests in Python the process of their second run has all, and it can pass none.
+    tests = CaseTests(cases=(CallCase(args=(), expected=[]),))
+    execution = await grade(sandbox, Program(code=code, tests=tests, entry_point="secret"))
+    assert execution.passed
 
 
 async def test_a_candidate_that_dies_leaves_later_tests_not_run(sandbox: LocalSandbox) -> None:

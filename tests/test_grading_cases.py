@@ -7,6 +7,7 @@ import pytest
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, StdinCase
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,14 +28,9 @@ async def graded(
     entry_point: str | None = None,
     limits: SandboxLimits | None = None,
 ) -> Execution:
-    return await grade(
-        sandbox,
-        tests,
-        code=code,
-        files={},
-        entry_point=entry_point,
-        limits=limits or SandboxLimits(),
-    )
+    limits = limits or SandboxLimits()
+    program = Program(code=code, entry_point=entry_point, tests=tests, limits=limits)
+    return await grade(sandbox, program)
 
 
 def outcomes(execution: Execution) -> list[tuple[str, str, str]]:
@@ -53,6 +49,17 @@ async def test_a_call_is_compared_with_what_was_expected(sandbox: LocalSandbox) 
     ]
     named = await graded(sandbox, code, calls(([2, 3], 2)), entry_point="low")
     assert named.passed
+
+
+async def test_a_single_case_of_a_program_gets_the_whole_time(sandbox: LocalSandbox) -> None:
+    code = "import time; time.sleep(1.2); print(1)"
+    limits = SandboxLimits(wall_seconds=2)
+    one = await graded(sandbox, code, programs(("", "1")), limits=limits)
+    assert one.passed
+    two = await graded(sandbox, code, programs(("", "1"), ("", "1")), limits=limits)
+    name, status, message = outcomes(two)[0]
+    assert (name, status) == ("case 1", "timeout")
+    assert "It took longer than 1 s" in message
 
 
 @pytest.mark.parametrize(

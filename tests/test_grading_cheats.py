@@ -1,4 +1,4 @@
-"""Programs that set out to be called right: each fools a naive checker, none fools ours."""
+"""Wrong programs that try to pass: each fools a naive checker, none fools ours."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from opencodeinterpreter.tools.benchmarks.verdicts import grade_solution
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -133,14 +134,10 @@ async def test_a_cheat_never_passes_tests(sandbox: LocalSandbox, path: Path) -> 
 
 
 async def never_passes(sandbox: LocalSandbox, path: Path, tests: Tests) -> None:
-    execution = await grade(
-        sandbox,
-        tests,
-        code=path.read_text("utf-8"),
-        files={},
-        entry_point="total",
-        limits=SandboxLimits(memory_mb=256),
-    )
+    limits = SandboxLimits(memory_mb=256)
+    code = path.read_text("utf-8")
+    program = Program(code=code, entry_point="total", tests=tests, limits=limits)
+    execution = await grade(sandbox, program)
     assert execution.tests_by == "tests"
     assert not execution.passed
 
@@ -149,7 +146,6 @@ async def test_honest_code_passes_all_of_it(sandbox: LocalSandbox, truth: Truth)
     base, plus = await grade_solution(sandbox, TASK, truth, REFERENCE)
     assert (base.status, plus.status) == ("pass", "pass")
     for tests in (ASSERTIONS, CALLS):
-        execution = await grade(
-            sandbox, tests, code=REFERENCE, files={}, entry_point="total", limits=SandboxLimits()
-        )
+        program = Program(code=REFERENCE, entry_point="total", tests=tests)
+        execution = await grade(sandbox, program)
         assert execution.passed, execution.tests

@@ -1,10 +1,11 @@
-"""Tests written in Python: what becomes of right, wrong, hanging and crashing candidates."""
+"""Tests in Python: outcomes of right, wrong, hanging and crashing candidates."""
 
 import pytest
 
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,14 +41,9 @@ WRONG = "def add(a, b):\n    return a - b\n"
 async def graded(
     sandbox: LocalSandbox, code: str, tests: str, limits: SandboxLimits | None = None
 ) -> Execution:
-    return await grade(
-        sandbox,
-        PythonTests(source=tests),
-        code=code,
-        files={},
-        entry_point=None,
-        limits=limits or SandboxLimits(),
-    )
+    source = PythonTests(source=tests)
+    program = Program(code=code, tests=source, limits=limits or SandboxLimits())
+    return await grade(sandbox, program)
 
 
 def statuses(execution: Execution) -> list[str]:
@@ -179,7 +175,7 @@ async def test_messages_are_bounded(sandbox: LocalSandbox) -> None:
     assert max(map(len, messages(await graded(sandbox, code, ASSERTIONS)))) <= 2000
 
 
-async def test_a_file_without_assertions_of_its_own_is_one_test(sandbox: LocalSandbox) -> None:
+async def test_a_file_without_top_level_assertions_is_one_test(sandbox: LocalSandbox) -> None:
     tests = "from solution import add\ndef check(f):\n    assert f(2, 3) == 5\ncheck(add)"
     assert statuses(await graded(sandbox, RIGHT, tests)) == ["passed"]
     execution = await graded(sandbox, WRONG, tests)

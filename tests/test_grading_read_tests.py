@@ -1,4 +1,4 @@
-"""Reading tests from a file: what is accepted, and what is said of what is not."""
+"""Reading tests from a file: what is accepted, and the errors for the rest."""
 
 import json
 from pathlib import Path
@@ -57,6 +57,9 @@ def test_cases_are_read_a_line_each(tmp_path: Path) -> None:
         ("t.jsonl", '{"args": [1], "expected": 1, "name": "x"}', "args, expected, name"),
         ("t.jsonl", '{"args": 1, "expected": 1}', ", line 1: `args` is a list, not int"),
         ("t.jsonl", '{"stdin": 1, "stdout": ""}', ", line 1: `stdin` is a string, not int"),
+        ("t.jsonl", '{"stdin": "", "stdout": "", "tolerance": 1e999}', "a finite number from 0"),
+        ("t.jsonl", '{"stdin": "", "stdout": "", "tolerance": -1}', "from 0, not -1"),
+        ("t.jsonl", f'{{"stdin": "", "stdout": "", "tolerance": 1{"0" * 400}}}', "a finite number"),
         ("t.jsonl", '{"args": [NaN], "expected": 1}', ", line 1: NaN is not JSON"),
         ("t.jsonl", "[" * 100_000, ", line 1: "),
     ],

@@ -1,4 +1,4 @@
-"""Plain data across the boundary: types come back as themselves, hostile text does nothing."""
+"""Plain data across the boundary: types are preserved, hostile text does nothing."""
 
 import json
 import math
@@ -165,7 +165,7 @@ def test_keys_of_a_dict_equal_a_set() -> None:
     assert crossed({1: 2}.keys()) == {1}
 
 
-def test_what_has_no_form_is_an_object_that_equals_only_itself() -> None:
+def test_a_value_that_cannot_be_sent_becomes_an_object_that_equals_only_itself() -> None:
     found = crossed([re.match("a", "a"), object()])
     assert [repr(item) for item in found] == ["<Match object>", "<object object>"]
     assert isinstance(found[0], Opaque)
@@ -220,7 +220,7 @@ def test_a_value_in_itself_is_refused() -> None:
         "9" * 5000,
     ],
 )
-def test_text_that_is_no_form_is_refused(text: str) -> None:
+def test_text_that_is_not_a_value_is_refused(text: str) -> None:
     with pytest.raises(WireError):
         read(text)
 

@@ -1,11 +1,13 @@
-"""Many tasks at once: each a stored run, one failure its own, a second start goes on."""
+"""Batches: each task is a stored run, a failure affects only its task, a second start continues."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langgraph.graph import StateGraph
 
 from opencodeinterpreter.graph.batch import PATIENCE, Finished, Job, Plan, batch
 from opencodeinterpreter.graph.build import Graph, build_graph
@@ -91,7 +93,7 @@ async def test_a_second_start_asks_nothing_again(store: Store) -> None:
     assert len(await list_runs(store)) == 10
 
 
-async def test_a_batch_of_another_name_or_other_settings_has_its_own_runs(store: Store) -> None:
+async def test_a_batch_with_another_name_or_other_settings_has_other_runs(store: Store) -> None:
     model = NumberModel()
     await all_of(store, model, 3)
     await all_of(store, model, 3, Plan(name="second"))
@@ -104,7 +106,7 @@ async def test_no_more_run_at_once_than_asked_for(store: Store) -> None:
     assert model.most == 3
 
 
-async def test_a_failure_is_its_own_tasks_and_resumes(store: Store) -> None:
+async def test_a_failure_affects_its_own_task_only_and_can_be_resumed(store: Store) -> None:
     model = NumberModel(fails={"4"})
     found = {each.key: each for each in await all_of(store, model, 8)}
     assert found["t/4"].problem == "the server is down at 4"
@@ -133,7 +135,7 @@ async def test_a_deadline_stops_one_task_alone(store: Store) -> None:
 async def test_two_tasks_of_one_key_are_refused(store: Store) -> None:
     given = [job("same", number) for number in (1, 2)]
     work = batch(store, graph_of(store, NumberModel()), given, Plan(concurrency=1))
-    with pytest.raises(InputError, match="same: two jobs of the batch have this key"):
+    with pytest.raises(InputError, match="two jobs of the batch have the key 'same'"):
         _ = [each async for each in work]
 
 
@@ -162,6 +164,29 @@ async def test_a_batch_that_is_left_early_can_be_taken_up_again(store: Store) ->
     assert len(again) == 10
     assert [each.problem for each in again] == [""] * 10
     assert {each.run.row.status for each in again} == {"solved"}
+
+
+class StubbornModel(NumberModel):
+    """Turns a cancellation into a failure, as a call that is cut off may."""
+
+    async def complete(self, request: Request) -> Response:
+        try:
+            return await super().complete(request)
+        except asyncio.CancelledError:
+            raise ModelError("the connection was cut") from None
+
+
+async def test_a_batch_that_is_left_early_ends_though_calls_swallow_their_cancellation(
+    store: Store,
+) -> None:
+    model = StubbornModel(pause=0.05)
+    work = batch(store, graph_of(store, model), jobs(20), Plan(concurrency=2))
+    async with asyncio.timeout(60), aclosing(work) as results:
+        await anext(results)
+        await asyncio.sleep(0.02)  # the next ones are asked
+    asked = len(model.asked)
+    await asyncio.sleep(0.2)
+    assert len(model.asked) == asked < 20
 
 
 async def test_tasks_may_come_from_an_async_iterable(store: Store) -> None:
@@ -196,3 +221,20 @@ async def test_a_branch_is_a_job_too(store: Store) -> None:
     (branch,) = [each async for each in work]
     assert (branch.run.row.parent, branch.run.row.parent_turn) == (parent.run.row.id, 1)
     assert branch.run.record.code == "print(8)"
+
+
+async def test_a_batch_compiles_no_graph_for_reading_and_writing_its_runs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling takes milliseconds, and a run's state is read and written several times."""
+    compiled: list[str] = []
+    whole = StateGraph.compile
+
+    def counted(self: Any, *args: Any, **options: Any) -> Any:
+        compiled.append(options["name"])
+        return whole(self, *args, **options)
+
+    monkeypatch.setattr(StateGraph, "compile", counted)
+    await all_of(store, NumberModel(), 8)
+    # The batch's own graph, and at most one to read with.
+    assert len(compiled) <= 2

@@ -1,4 +1,4 @@
-"""An outside failure leaves a run failed, named, and resumable at the node where it happened."""
+"""An outside failure is recorded with its owner, and the run resumes at the same node."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, ra
 from opencodeinterpreter.tools.errors import ModelError, OutsideError, SandboxError, StoreError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Request, Response
-from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.program import Program
 from tests.scripts import BETTER, TABLE, TASK, THREE_TURNS, World
 
 UNREACHABLE = "the server at 'example' can't be reached"

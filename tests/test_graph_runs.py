@@ -1,4 +1,4 @@
-"""Runs in a store: created, advanced, interrupted by a question, listed, found, rebuilt."""
+"""Runs in a store: create, advance, interrupt with a question, list, find, rebuild."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,9 +22,9 @@ from opencodeinterpreter.tools.person import PersonAnswer
 from tests.scripts import BETTER, RIGHT, TASK, THREE_TURNS, World, summary
 
 THREE = [
-    "1 draft: print(1) | 0/2 | revise by tests in process | execution",
-    "2 draft: print(2) | 1/2 | revise by tests in process | execution",
-    "3 draft: print(3) | 2/2 | solved by tests in process",
+    "1 draft: print(1) | 0/2 | revise by tests | execution",
+    "2 draft: print(2) | 1/2 | revise by tests | execution",
+    "3 draft: print(3) | 2/2 | solved by tests",
 ]
 
 
@@ -62,7 +62,7 @@ async def test_a_finished_run_stays_as_it_is(store: Store) -> None:
     assert len(world.coder.asked) == 3
 
 
-async def test_each_node_is_shown_with_the_turn_as_it_then_stands(store: Store) -> None:
+async def test_each_node_is_shown_with_the_turn_so_far(store: Store) -> None:
     world, seen = World(), list[str]()
     row = await create_run(store, task_seed(TASK, world.settings(limits={"turns": 2})))
     await advance(
@@ -108,9 +108,9 @@ async def test_an_answer_resumes_at_the_critic_and_redoes_nothing(store: Store) 
     ):
         run = await advance(store, World().graph(store), row, answer=answer)
     assert summary(run.record) == [
-        "1 draft: print(1) | 0/2 | revise by tests in process | human",
-        "2 draft: print(2) | 1/2 | revise by tests in process | human edit",
-        "3 draft: print(3) [a person] | 2/2 | solved by tests in process",
+        "1 draft: print(1) | 0/2 | revise by tests | human",
+        "2 draft: print(2) | 1/2 | revise by tests | human edit",
+        "3 draft: print(3) [a person] | 2/2 | solved by tests",
     ]
     assert run.row.status == "solved"
     assert len(world.coder.asked) == 1
@@ -173,7 +173,7 @@ async def test_the_table_of_runs_is_rebuilt_from_the_checkpoints(store: Store) -
     await create_run(store, task_seed(TASK, World().settings()))
     rows = {row.id: row for row in await list_runs(store)}
     await store.execute("DELETE FROM opencodeinterpreter_runs")
-    assert await rebuild(store) == 4
+    assert (await rebuild(store)).added == 4
     again = {row.id: row for row in await list_runs(store)}
     assert {run: (row.status, row.turns, row.parent_turn) for run, row in again.items()} == {
         run: (row.status, row.turns, row.parent_turn) for run, row in rows.items()
@@ -181,7 +181,7 @@ async def test_the_table_of_runs_is_rebuilt_from_the_checkpoints(store: Store) -
     assert {(row.created, row.title, row.tokens) for row in again.values()} == {
         (row.created, row.title, row.tokens) for row in rows.values()
     }
-    assert await rebuild(store) == 0
+    assert (await rebuild(store)).added == 0
 
 
 class HostState(TypedDict):
@@ -199,7 +199,7 @@ async def test_a_host_applications_own_threads_are_left_alone(store: Store) -> N
     await graph.ainvoke(state, {"configurable": {"thread_id": "the host's"}})
     run = await World().run(store)
     await store.execute("DELETE FROM opencodeinterpreter_runs")
-    assert await rebuild(store) == 1
+    assert (await rebuild(store)).added == 1
     assert [row.id for row in await list_runs(store)] == [run.row.id]
 
 
@@ -234,13 +234,13 @@ async def test_whole_numbers_of_any_size_may_stand_in_a_tests_cases(store: Store
     assert run.record.task.tests.model_dump()["cases"] == ({**case, "args": (30,)},)
 
 
-async def test_text_that_is_no_unicode_is_kept_or_replaced_before_it_is_recorded(
+async def test_invalid_unicode_is_replaced_before_it_is_recorded(
     store: Store,
 ) -> None:
     odd = draft(BETTER, words="half a pair: \ud83d!")
     run = await World(coder=ScriptedModel([odd, draft(RIGHT)])).run(store)
     assert (await open_run(store, run.row.id)).record == run.record
-    for at in run.record.messages:
+    for at in run.record.texts:
         assert message_ids(run.record.conversation(at))[-1] == at
 
 

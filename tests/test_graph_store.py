@@ -12,11 +12,12 @@ import ormsgpack
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from opencodeinterpreter.graph.runs import advance, create_run, open_run
+from opencodeinterpreter.graph.runs import advance, create_run, open_run, rebuild
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.graph.store.protocol import STORE_VERSION, strict_serializer
+from opencodeinterpreter.graph.store.protocol import STORE_VERSION
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
+from opencodeinterpreter.graph.store.serializer import StrictSerializer
 from opencodeinterpreter.tools.errors import InputError
 from tests.scripts import HOLDER, TASK, World
 
@@ -32,7 +33,7 @@ async def refusal(path: Path | str) -> str:
     return line
 
 
-async def test_a_store_is_made_where_there_is_none(tmp_path: Path) -> None:
+async def test_a_missing_store_is_created(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "down" / "runs.sqlite"
     async with open_store(f"sqlite:///{path}") as store:
         assert await list_runs(store) == []
@@ -135,14 +136,14 @@ def planted(marker: Path) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_planted_call_is_one_that_a_lax_serializer_would_make(tmp_path: Path) -> None:
+def test_a_lax_serializer_would_make_the_planted_call(tmp_path: Path) -> None:
     lax = JsonPlusSerializer(allowed_msgpack_modules=True)
     lax.loads_typed(("msgpack", planted(tmp_path / "marker")))
     assert (tmp_path / "marker").exists()
 
 
 def test_the_stores_serializer_revives_no_calls(tmp_path: Path) -> None:
-    strict_serializer().loads_typed(("msgpack", planted(tmp_path / "marker")))
+    StrictSerializer().loads_typed(("msgpack", planted(tmp_path / "marker")))
     assert not (tmp_path / "marker").exists()
 
 
@@ -183,7 +184,7 @@ async def load_whatever_comes(path: Path, run: str) -> None:
         for attempt in (open_run(store, run), advance(store, World().graph(store), row)):
             try:
                 await attempt
-            except (ValueError, TypeError, AttributeError, KeyError):
+            except (InputError, ValueError, TypeError, AttributeError, KeyError):
                 continue
 
 
@@ -215,3 +216,81 @@ async def test_a_statement_that_fails_leaves_the_store_to_others(tmp_path: Path)
             )
         await create_run(theirs, seed)
         assert row.id in {listed.id for listed in await list_runs(theirs)}
+
+
+async def test_the_files_of_a_store_are_for_their_owner_alone(tmp_path: Path) -> None:
+    async with open_store(str(tmp_path / "runs.sqlite")) as store:
+        row = await create_run(store, task_seed(TASK, World().settings()))
+        async with store.claim(row.id):
+            files = [path for path in tmp_path.rglob("*") if path.is_file()]
+            assert len(files) == 4  # The database, its log, the log's index, a lock.
+            assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+@pytest.mark.parametrize("value", [{"v": 4, "channel_values": {"turns": 3}}, [1, 2, 3], "text"])
+async def test_a_checkpoint_that_is_no_runs_gives_one_line(tmp_path: Path, value: Any) -> None:
+    async with open_store(str(tmp_path / "runs.sqlite")) as store:
+        saver: Any = store.saver
+        row = (await World().run(store)).row
+        other = await create_run(store, task_seed(TASK, World().settings()))
+        await store.execute(
+            "UPDATE checkpoints SET type = ?, checkpoint = ? WHERE thread_id = ?",
+            [*saver.serde.dumps_typed(value), row.id],
+        )
+        with pytest.raises(InputError, match=f"run {row.id} cannot be read") as refused:
+            await open_run(store, row.id)
+        assert "\n" not in str(refused.value)
+        await store.execute("DELETE FROM opencodeinterpreter_runs WHERE id = ?", [row.id])
+        rebuilt = await rebuild(store)
+        assert (rebuilt.added, len(rebuilt.problems)) == (0, 1)
+        assert (await advance(store, World().graph(store), other)).row.status == "solved"
+
+
+READER = """
+import asyncio, sys
+from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.graph.store.rows import list_runs
+
+async def main(url):
+    async with open_store(url) as store:
+        print(len(await list_runs(store)))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_two_stores_of_one_process_lose_nothing_to_another_process(tmp_path: Path) -> None:
+    """To open the file a second time must not end the locks that the first holds on it."""
+    path = str(tmp_path / "runs.sqlite")
+    seed = task_seed(TASK, World().settings())
+    async with open_store(path) as ours, open_store(path):
+        for count in (1, 2, 3):
+            await create_run(ours, seed)
+            told = await asyncio.to_thread(
+                subprocess.run, [sys.executable, "-c", READER, path], capture_output=True, text=True
+            )
+            assert told.stdout == f"{count}\n", told.stderr
+
+
+async def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.herd", str(tmp_path / "runs.sqlite"), "8"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    async with open_store(str(tmp_path / "runs.sqlite")) as herd:
+        assert len(await herd.execute("SELECT * FROM opencodeinterpreter_store")) == 1
+
+
+async def test_a_write_that_is_cancelled_leaves_no_transaction_open(tmp_path: Path) -> None:
+    """Else this process's own next write, and those of all others, would wait in vain."""
+    async with open_store(str(tmp_path / "runs.sqlite")) as store:
+        saver: Any = store.saver
+        for _ in range(10):
+            seed = task_seed(TASK, World().settings())
+            writing = asyncio.ensure_future(create_run(store, seed))
+            for _ in range(100_000):
+                if saver.inner.conn.in_transaction or writing.done():
+                    break
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+            assert not saver.inner.conn.in_transaction

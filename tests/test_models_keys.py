@@ -1,34 +1,19 @@
-"""Which API key is sent where, in a separate process with every variable set."""
+"""Which API key is sent where, with every variable set."""
 
+import base64
 import json
-import os
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
 
-from opencodeinterpreter.testing.openai_server import Refusal, serve
-
-ASK = """
-import asyncio, sys
+from opencodeinterpreter.testing.openai_server import Refusal, Reply, serve
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request
-
-async def main(spec, variable):
-    options = ModelOptions(key_variable=variable or None, retries=0)
-    try:
-        async with open_models({"coder": spec}, options) as models:
-            at = Position(turn=1, role="coder", number=1)
-            asked = Request(messages=(Message(role="user", content="x"),), at=at)
-            print(await models["coder"].complete(asked))
-    except OpenCodeInterpreterError as error:
-        print(f"{type(error).__name__}: {error}")
-    print(repr(models["coder"].__dict__) if "models" in locals() else "")
-
-asyncio.run(main(*sys.argv[1:]))
-"""
+from opencodeinterpreter.tools.models.redaction import without_key
 
 SECRETS = {
     "OPENAI_API_KEY": "sk-openai-secret",
@@ -42,21 +27,30 @@ SECRETS = {
 }
 
 
-def ask_in_a_process(spec: str, variable: str = "", **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, spec, variable],
-        env={**os.environ, **SECRETS, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout + done.stderr
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
 
 
-def test_no_openai_variable_reaches_another_host() -> None:
+async def ask(spec: str, variable: str = "") -> str:
+    """Return the answer or the error, and all that the model's object shows."""
+    options = ModelOptions(key_variable=variable or None, retries=0)
+    at = Position(turn=1, role="coder", number=1)
+    request = Request(messages=(Message(role="user", content="x"),), at=at)
+    told = []
+    try:
+        async with open_models({"coder": spec}, options) as models:
+            told.append(repr(vars(models["coder"])))
+            told.append(str(await models["coder"].complete(request)))
+    except OpenCodeInterpreterError as error:
+        told.append(f"{type(error).__name__}: {error}")
+    return "\n".join(told)
+
+
+async def test_no_openai_variable_reaches_another_host() -> None:
     with serve(["well"]) as server:
-        output = ask_in_a_process(f"openai:m@{server.url}")
+        output = await ask(f"openai:m@{server.url}")
     (received,) = server.requests
     assert "text='well'" in output
     assert received.headers["authorization"] == "Bearer none"
@@ -65,25 +59,28 @@ def test_no_openai_variable_reaches_another_host() -> None:
     assert "secret" not in output
 
 
-def test_a_named_key_is_sent_and_shown_nowhere() -> None:
+async def test_a_named_key_is_sent_and_shown_nowhere() -> None:
     with serve([Refusal(401, "wrong key own-secret")]) as server:
-        output = ask_in_a_process(f"openai:m@{server.url}", "OWN_KEY")
+        output = await ask(f"openai:m@{server.url}", "OWN_KEY")
     (received,) = server.requests
     assert received.headers["authorization"] == "Bearer own-secret"
     assert "ModelError" in output and "wrong key [key]" in output
     assert "secret" not in output
 
 
-def test_cutting_a_long_text_leaves_no_part_of_a_key() -> None:
+async def test_cutting_a_long_text_leaves_no_part_of_a_key() -> None:
     for before in (585, 595):
         with serve([Refusal(401, "x" * before + "own-secret")]) as server:
-            output = ask_in_a_process(f"openai:m@{server.url}", "OWN_KEY")
+            output = await ask(f"openai:m@{server.url}", "OWN_KEY")
         assert "ModelError" in output and "own" not in output
 
 
-def test_a_key_of_any_other_variable_stays_out_of_errors_too() -> None:
+async def test_a_key_of_any_other_variable_stays_out_of_errors_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHORT_KEY", "short-a")
     with serve([Refusal(400, "wrong sk-admin-secret, short-a")]) as server:
-        output = ask_in_a_process(f"openai:m@{server.url}", SHORT_KEY="short-a")
+        output = await ask(f"openai:m@{server.url}")
     assert "wrong [key], short-a" in output
 
 
@@ -97,8 +94,8 @@ def test_a_key_of_any_other_variable_stays_out_of_errors_too() -> None:
         ("openai:m", "BAD_KEY", "BAD_KEY is not a valid API key"),
     ],
 )
-def test_a_missing_or_forbidden_key_is_refused(spec: str, variable: str, words: str) -> None:
-    output = ask_in_a_process(spec, variable)
+async def test_a_missing_or_forbidden_key_is_refused(spec: str, variable: str, words: str) -> None:
+    output = await ask(spec, variable)
     assert "InputError" in output and words in output
     assert "secret" not in output
 
@@ -110,3 +107,37 @@ def test_the_modules_import_no_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+KEY = "sk-Ab/12+cd_EFgh?99"
+FORMS = {
+    "as it is": KEY,
+    "reversed": KEY[::-1],
+    "quoted for a URL": quote(KEY, safe=""),
+    "in lower case": quote(KEY, safe="").lower(),
+    "in base64": base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+    "in base64 for URLs": base64.urlsafe_b64encode(f"x{KEY}".encode()).decode(),
+    "over two lines": f"{KEY[:7]}\n    {KEY[7:]}",
+    "in two strings": f'{KEY[:7]}" + "{KEY[7:]}',
+    "escaped": f"{KEY[:7]}\\n{KEY[7:]}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_is_found_in_every_form(form: str) -> None:
+    told = without_key(f"before {FORMS[form]} after", KEY)
+    assert told.startswith("before ") and told.endswith(" after") and "[key]" in told
+    assert len(told) < len("before [key] after") + 14  # What base64 mixes with its neighbours.
+
+
+def test_a_short_key_is_no_pattern() -> None:
+    assert without_key("a, b and c", "ab") == "a, b and c"
+
+
+async def test_a_key_that_a_server_repeats_in_its_answer_is_not_recorded() -> None:
+    reply = Reply(text="print('own-secret')", finish="own-secret", thinking="own-secret")
+    with serve([reply], model="tiny-own-secret") as server:
+        output = await ask(f"openai:m@{server.url}", "OWN_KEY")
+    assert "secret" not in output
+    assert "print('[key]')" in output and "finish='[key]'" in output
+    assert "model='tiny-[key]'" in output

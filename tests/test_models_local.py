@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+import pytest_asyncio
 from langgraph.graph import END, START, StateGraph
 
 from opencodeinterpreter import tools
@@ -20,7 +21,7 @@ from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.tools.errors import ModelError
 from opencodeinterpreter.tools.models.llama.catalogue import CATALOGUE
 from opencodeinterpreter.tools.models.opening import open_models
-from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
+from opencodeinterpreter.tools.models.protocol import Message, Model, Position, Request, Sampling
 from opencodeinterpreter.tools.runner import SandboxRunner
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from tests.local_model import require_local_model
@@ -39,6 +40,7 @@ MEDIAN: dict[str, Any] = {
         ],
     },
 }
+SHARED = pytest.mark.asyncio(loop_scope="module")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -46,6 +48,13 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def smollm2() -> Path:
     """Return the model's file, or skip where the extra or the file cannot be had."""
     return require_local_model()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def models(smollm2: Path) -> AsyncIterator[Mapping[Any, Model]]:
+    """The opened model, which tests share that need no server of their own."""
+    async with open_models(SPECS) as opened:
+        yield opened
 
 
 def request(
@@ -71,15 +80,15 @@ def servers_of(parent: int) -> list[int]:
     return found
 
 
-@LINUX
-async def test_the_same_request_gets_the_same_text_alone_and_beside_others(smollm2: Path) -> None:
+@SHARED
+async def test_the_same_request_gets_the_same_text_alone_and_beside_others(
+    models: Mapping[Any, Model],
+) -> None:
     greedy = request()
     drawn = [request(temperature=0.8, seed=seed) for seed in (1, 2)]
-    async with open_models(SPECS) as models:
-        alone = [(await models["coder"].complete(asked)) for asked in (greedy, *drawn)]
-        asked = (*drawn, greedy, *drawn, greedy)
-        beside = await asyncio.gather(*(models["coder"].complete(one) for one in asked))
-        assert servers_of(os.getpid())
+    alone = [(await models["coder"].complete(asked)) for asked in (greedy, *drawn)]
+    asked = (*drawn, greedy, *drawn, greedy)
+    beside = await asyncio.gather(*(models["coder"].complete(one) for one in asked))
     first = alone[0]
     assert "def is_even" in first.text
     assert (first.model, first.finish) == (SMOLLM2.file, "length")
@@ -87,10 +96,12 @@ async def test_the_same_request_gets_the_same_text_alone_and_beside_others(smoll
     one, two = alone[1].text, alone[2].text
     assert one != two
     assert [answer.text for answer in beside] == [one, two, first.text, one, two, first.text]
-    assert not servers_of(os.getpid())
 
 
-async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(smollm2: Path) -> None:
+@SHARED
+async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(
+    models: Mapping[Any, Model],
+) -> None:
     schema = {
         "type": "object",
         "properties": {"verdict": {"enum": ["solved", "revise"]}},
@@ -98,22 +109,23 @@ async def test_a_schema_is_obeyed_and_an_overlong_conversation_refused(smollm2: 
         "additionalProperties": False,
     }
     asked = request("Is 2 even? Answer in JSON.", tokens=40)
-    async with open_models(SPECS) as models:
-        answer = await models["coder"].complete(asked.model_copy(update={"json_schema": schema}))
-        assert json.loads(answer.text)["verdict"] in ("solved", "revise")
-        with pytest.raises(ModelError, match="longer than the model's context"):
-            await models["coder"].complete(request("word " * 4200))
+    answer = await models["coder"].complete(asked.model_copy(update={"json_schema": schema}))
+    assert json.loads(answer.text)["verdict"] in ("solved", "revise")
+    with pytest.raises(ModelError, match="longer than the model's context"):
+        await models["coder"].complete(request("word " * 4200))
 
 
 @LINUX
-async def test_waiting_threads_do_not_spin_unless_the_user_says_so(
+async def test_waiting_threads_do_not_spin_unless_the_user_says_so_and_the_server_ends(
     smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = set(servers_of(os.getpid()))
     for said in ("PASSIVE", "ACTIVE"):
         async with open_models(SPECS):
-            (server,) = servers_of(os.getpid())
+            (server,) = set(servers_of(os.getpid())) - before
             environment = Path(f"/proc/{server}/environ").read_bytes().split(b"\0")
         assert f"OMP_WAIT_POLICY={said}".encode() in environment
+        assert set(servers_of(os.getpid())) == before
         monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
 
 
@@ -121,31 +133,32 @@ class _State(TypedDict, total=False):
     text: str
 
 
-async def test_its_tokens_reach_a_graphs_message_stream(smollm2: Path) -> None:
+@SHARED
+async def test_its_tokens_reach_a_graphs_message_stream(models: Mapping[Any, Model]) -> None:
     shown: list[str] = []
     texts: list[str] = []
-    async with open_models(SPECS) as models:
 
-        async def node(state: _State) -> _State:
-            return {"text": (await models["coder"].complete(request())).text}
+    async def node(state: _State) -> _State:
+        return {"text": (await models["coder"].complete(request())).text}
 
-        graph = StateGraph(_State)
-        graph.add_node("node", node)
-        graph.add_edge(START, "node")
-        graph.add_edge("node", END)
-        part: Any
-        async for mode, part in graph.compile().astream({}, stream_mode=["messages", "values"]):
-            if mode == "messages":
-                shown.append(part[0].text)
-            else:
-                texts.append(part.get("text"))
-        plain = await models["coder"].complete(request())
+    graph = StateGraph(_State)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    graph.add_edge("node", END)
+    part: Any
+    async for mode, part in graph.compile().astream({}, stream_mode=["messages", "values"]):
+        if mode == "messages":
+            shown.append(part[0].text)
+        else:
+            texts.append(part.get("text"))
+    plain = await models["coder"].complete(request())
     assert texts[-1] == plain.text == "".join(shown)
     assert len(shown) > 10
 
 
-async def test_the_graph_solves_a_task_with_it(smollm2: Path) -> None:
-    async with open_local_sandbox() as sandbox, open_models(SPECS) as models:
+@SHARED
+async def test_the_graph_solves_a_task_with_it(models: Mapping[Any, Model]) -> None:
+    async with open_local_sandbox() as sandbox:
         graph = build_graph(models, SandboxRunner(sandbox))
         record = await drive(graph, settings(SPECS["coder"], turns=2, tokens=256), IS_EVEN)
     assert record.solved, record.turns[-1].verdict

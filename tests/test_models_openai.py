@@ -121,7 +121,7 @@ async def test_the_request_carries_sampling_and_schema() -> None:
         Refusal(500),
         Refusal(503),
         Hangup(),
-        Reply("no finish", finish=None),
+        Reply("", finish=None),
     ],
 )
 async def test_a_transient_fault_is_retried(fault: Step) -> None:
@@ -298,8 +298,8 @@ async def test_an_answer_that_breaks_off_in_mid_stream_is_retried() -> None:
     assert len(server.requests) == 2
 
 
-async def test_a_stream_without_a_finish_reason_is_retried() -> None:
-    async with served([Reply("half", finish=None), "whole"]) as (model, _):
+async def test_a_stream_without_finish_reason_and_end_marker_is_retried() -> None:
+    async with served([Reply("half", finish=None, done=False), "whole"]) as (model, _):
         assert (await streamed(model))[0] == "whole"
 
 

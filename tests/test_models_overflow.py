@@ -19,7 +19,7 @@ from opencodeinterpreter.tools.errors import ContextOverflow
 from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.protocol import Message
-from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
 
@@ -38,6 +38,7 @@ OPENAI_OLDER = Refusal(
     400, "This model's maximum context length is 8192 tokens, however you requested 9000 tokens"
 )
 PROMPTS = installed_prompts()
+TIME = "2026-01-01T00:00:00+00:00"
 TASK = {"prompt": "Print a number.", "tests": None}
 
 
@@ -83,7 +84,7 @@ def dropped(record: Record) -> list[int]:
 
 def trace(record: Record) -> Trace:
     run_id = "00000000-0000-4000-8000-000000000000"
-    row = Row(run_id, None, None, "t", "unsolved", len(record.turns), 0, "2026-01-01", "2026-01-01")
+    row = Row(run_id, None, None, "t", "unsolved", len(record.turns), 0, TIME, TIME)
     whole = trace_of(Run(row, record, "end"))
     return read_trace(whole.lines(), "again")
 
@@ -145,7 +146,7 @@ async def test_earlier_tasks_are_left_out_first_except_their_last_exchange() -> 
     both = Record(
         tasks=(record.task, record.task.model_copy(update={"number": 2, "prompt": "Another."})),
         settings={**record.settings, **second[0].settings},
-        messages={**record.messages, **second[0].messages},
+        texts={**record.texts, **second[0].texts},
         turns=(*record.turns, *shifted),
     )
     assert droppable(both, before=7) == 5

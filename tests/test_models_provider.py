@@ -1,65 +1,56 @@
-"""Providers of langchain's, in a separate process with their variables set."""
+"""Providers of langchain's, with their variables set."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from opencodeinterpreter.testing.openai_server import Refusal, serve
-
-pytest.importorskip("langchain", reason="the extra `providers` is not installed here")
-pytest.importorskip("langchain_deepseek", reason="langchain-deepseek is not installed here")
-
-ASK = """
-import asyncio, sys
+from opencodeinterpreter.testing.openai_server import OpenAIServer, Refusal, serve
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
 
+pytest.importorskip("langchain", reason="the extra `providers` is not installed here")
+pytest.importorskip("langchain_deepseek", reason="langchain-deepseek is not installed here")
+
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
-async def main(spec, variable, schema):
-    options = ModelOptions(key_variable=variable or None, retries=0)
-    at = Position(turn=1, role="judge", number=1)
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "usual-secret")
+    monkeypatch.setenv("OWN_KEY", "own-secret")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    with serve(["two words"]) as serving:
+        monkeypatch.setenv("DEEPSEEK_API_BASE", serving.url)
+        yield serving
+
+
+async def ask(spec: str, variable: str = "", schema: dict[str, Any] | None = None) -> str:
+    """Return the response as JSON, or the error."""
     asked = Request(
         messages=(Message(role="user", content="x"),),
         sampling=Sampling(max_tokens=9, temperature=0.5),
-        json_schema=SCHEMA if schema else None,
-        at=at,
+        json_schema=schema,
+        at=Position(turn=1, role="judge", number=1),
     )
+    options = ModelOptions(key_variable=variable or None, retries=0)
     try:
         async with open_models({"coder": spec}, options) as models:
-            print((await models["coder"].complete(asked)).model_dump_json())
+            return (await models["coder"].complete(asked)).model_dump_json()
     except OpenCodeInterpreterError as error:
-        print(f"{type(error).__name__}: {error}")
-
-asyncio.run(main(*sys.argv[1:]))
-"""
+        return f"{type(error).__name__}: {error}"
 
 
-def ask(spec: str, url: str, variable: str = "", schema: str = "") -> str:
-    variables = {
-        "DEEPSEEK_API_BASE": url,
-        "DEEPSEEK_API_KEY": "usual-secret",
-        "OWN_KEY": "own-secret",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, spec, variable, schema],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_provider_gets_the_sampling_parameters_that_it_supports() -> None:
-    with serve(["two words"]) as server:
-        said = json.loads(ask("deepseek:deepseek-chat", server.url))
+async def test_a_provider_gets_the_sampling_parameters_that_it_supports(
+    server: OpenAIServer,
+) -> None:
+    said = json.loads(await ask("deepseek:deepseek-chat"))
     (received,) = server.requests
     assert (said["text"], said["finish"], said["usage"]["output_tokens"]) == (
         "two words",
@@ -71,24 +62,24 @@ def test_a_provider_gets_the_sampling_parameters_that_it_supports() -> None:
     assert wanted.items() <= received.body.items()
 
 
-def test_an_answer_under_a_schema_is_a_tool_call() -> None:
-    with serve(['{"a": 1}']) as server:
-        ask("deepseek:deepseek-chat", server.url, schema="yes")
+async def test_an_answer_under_a_schema_is_a_tool_call(server: OpenAIServer) -> None:
+    server.script = ['{"a": 1}']
+    await ask("deepseek:deepseek-chat", schema=SCHEMA)
     (received,) = server.requests
     assert received.body["tools"][0]["function"]["name"] == "answer"
     assert received.body["tool_choice"]["function"]["name"] == "answer"
 
 
-def test_a_named_key_is_used_and_stays_out_of_errors() -> None:
-    with serve([Refusal(401, "wrong key own-secret")]) as server:
-        said = ask("deepseek:deepseek-chat", server.url, "OWN_KEY")
+async def test_a_named_key_is_used_and_stays_out_of_errors(server: OpenAIServer) -> None:
+    server.script = [Refusal(401, "wrong key own-secret")]
+    said = await ask("deepseek:deepseek-chat", "OWN_KEY")
     assert server.requests[0].headers["authorization"] == "Bearer own-secret"
     assert said.startswith("ModelError") and "wrong key [key]" in said
 
 
-def test_the_providers_own_key_stays_out_of_errors() -> None:
-    with serve([Refusal(401, "wrong key usual-secret")]) as server:
-        said = ask("deepseek:deepseek-chat", server.url)
+async def test_the_providers_own_key_stays_out_of_errors(server: OpenAIServer) -> None:
+    server.script = [Refusal(401, "wrong key usual-secret")]
+    said = await ask("deepseek:deepseek-chat")
     assert said.startswith("ModelError") and "wrong key [key]" in said
 
 
@@ -100,6 +91,6 @@ def test_the_providers_own_key_stays_out_of_errors() -> None:
         ("deepseek:deepseek-chat", "UNSET_KEY", "set UNSET_KEY"),
     ],
 )
-def test_the_error_names_what_is_missing(spec: str, variable: str, words: str) -> None:
-    said = ask(spec, "http://127.0.0.1:1", variable)
+async def test_the_error_names_what_is_missing(spec: str, variable: str, words: str) -> None:
+    said = await ask(spec, variable)
     assert said.startswith("InputError") and words in said

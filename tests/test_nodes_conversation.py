@@ -1,4 +1,6 @@
-"""The conversation that the coder sees has the paper's shape."""
+"""The coder's conversation has the format of the paper."""
+
+import pytest
 
 from opencodeinterpreter.nodes.conversation import task_message
 from opencodeinterpreter.nodes.prompts import installed_prompts
@@ -28,7 +30,7 @@ async def test_task_response_and_result_take_turns() -> None:
     assert [message.content for message in asked[2][1::2]] == list(THREE_TURNS[:2])
 
 
-async def test_each_question_goes_on_from_the_one_before() -> None:
+async def test_each_question_extends_the_one_before() -> None:
     world = World()
     await world.solve()
     first, second, third = (request.messages for request in world.coder.asked)
@@ -51,7 +53,7 @@ async def test_a_simulated_critics_words_stand_alone() -> None:
     assert world.coder.asked[1].messages[-1].content == "It is wrong for 2."
 
 
-async def test_a_persons_edit_stands_as_the_coders_own_answer() -> None:
+async def test_a_persons_edit_appears_as_the_coders_own_answer() -> None:
     person = ScriptedPerson(
         PersonAnswer(action="edit", text=BETTER), PersonAnswer(action="words", text="More.")
     )
@@ -113,6 +115,49 @@ def test_words_come_with_the_tests_that_must_hold() -> None:
     message = task_message(Task(prompt="Add two numbers.", tests=tests), PROMPTS)
     assert "Add two numbers." in message
     assert "assert add(1, 2) == 3" in message
+
+
+SHOWN = "The code must satisfy this, which is run separately, so leave it out of your reply:"
+AS_ASSERTIONS = {
+    "assertions at the top": "from solution import f\n\nassert f(1) == 2\nassert f(2) == 3\n",
+    "one line": "from solution import f; assert f(1) == 2; assert f(2) == 3",
+    "test functions": (
+        "from solution import f\n\ndef test_one():\n    assert f(1) == 2\n\n"
+        "def test_two():\n    'Two.'\n    assert f(2) == 3\n"
+    ),
+    "imports": "import math\nfrom solution import f\n\nassert f(1) == 2\nassert f(2) == 3\n",
+}
+AS_THEY_STAND = {
+    "another name": "from solution import f as g\nassert g(1) == 2\n",
+    "a value before": "from solution import f\n\nx = 1\nassert f(x) == 2\n",
+    "a fixture": "from solution import f\n\ndef test_one(tmp_path):\n    assert f(tmp_path)\n",
+    "a decorator": "import pytest\n\n@pytest.mark.slow\ndef test_one():\n    assert f(1)\n",
+    "a loop": "from solution import f\n\nfor n in range(3):\n    assert f(n) == n + 1\n",
+    "an exception": "def test_one():\n    with pytest.raises(ValueError):\n        f(-1)\n",
+    "a class": "class TestF:\n    def test_one(self):\n        assert f(1) == 2\n",
+    "a long sum": f"assert f() == {' + '.join(['1'] * 3000)}\n",
+}
+
+
+@pytest.mark.parametrize("kind", AS_ASSERTIONS)
+def test_a_test_file_of_assertions_is_shown_as_assertions(kind: str) -> None:
+    task = Task(prompt="Write f.", tests=PythonTests(source=AS_ASSERTIONS[kind]))
+    shown = task_message(task, PROMPTS).partition(SHOWN)[2]
+    assert shown == "\n\n```\nassert f(1) == 2\nassert f(2) == 3\n```"
+
+
+@pytest.mark.parametrize("kind", AS_THEY_STAND)
+def test_a_test_file_with_more_is_shown_as_it_stands(kind: str) -> None:
+    task = Task(prompt="Write f.", tests=PythonTests(source=AS_THEY_STAND[kind]))
+    shown = task_message(task, PROMPTS).partition(SHOWN)[2]
+    assert shown == f"\n\n```\n{AS_THEY_STAND[kind].strip()}\n```"
+
+
+def test_a_recorded_prompt_shows_the_whole_test_file_as_before() -> None:
+    source = AS_ASSERTIONS["test functions"]
+    prompts = {**PROMPTS, "task_examples": "\n$examples"}
+    message = task_message(Task(prompt="Write f.", tests=PythonTests(source=source)), prompts)
+    assert message.endswith(f"\n{source.strip()}")
 
 
 def test_some_call_cases_are_shown_as_calls_of_the_entry_point() -> None:

@@ -1,4 +1,4 @@
-"""The critic: the execution, a model in the user's voice, one that knows the solution, a person."""
+"""The critic: execution, simulated user, oracle, person."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ async def test_the_critic_sees_the_task_the_code_and_the_result() -> None:
     assert "result = a + b" not in question.content
 
 
-async def test_without_a_model_of_its_own_the_coders_speaks() -> None:
+async def test_without_its_own_model_the_critic_uses_the_coders() -> None:
     world = World()
     await world.solve(critic="simulated", limits={"turns": 2})
     assert [request.at.role for request in world.coder.asked] == [
@@ -160,8 +160,8 @@ async def test_a_persons_edit_is_run_as_the_next_turn() -> None:
     world = World(person=person)
     record = await world.solve(critic="human")
     assert summary(record) == [
-        "1 draft: print(1) | 0/2 | revise by tests in process | human edit",
-        "2 draft: print(2) [a person] | 1/2 | revise by tests in process | human stop",
+        "1 draft: print(1) | 0/2 | revise by tests | human edit",
+        "2 draft: print(2) [a person] | 1/2 | revise by tests | human stop",
     ]
     assert len(world.coder.asked) == 1
 

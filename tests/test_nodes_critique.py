@@ -1,4 +1,4 @@
-"""What a critic may say: three sentences, no code, nothing of the reference."""
+"""The rules of a critic's reply: three sentences, no code, no leak of the reference."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -73,7 +73,7 @@ def test_cutting_keeps_three_sentences_and_no_code(reply: str, kept: str) -> Non
 @given(REPLIES)
 @example("``~~~x~~~`")
 @settings(deadline=None)
-def test_whatever_is_cut_has_no_problems_or_is_empty(reply: str) -> None:
+def test_a_cut_reply_keeps_the_rules_or_is_empty(reply: str) -> None:
     assert cut(reply).strip() == "" or problems(cut(reply)) == ()
 
 
@@ -103,11 +103,11 @@ def test_six_tokens_of_the_reference_are_a_leak_however_they_are_laid_out(reply:
         "Your loop over the values forgets the last value.",
     ],
 )
-def test_fewer_tokens_or_the_same_words_in_another_order_are_none(reply: str) -> None:
+def test_fewer_tokens_or_another_order_are_not_a_leak(reply: str) -> None:
     assert leak(reply, REFERENCE, ()) is None
 
 
-def test_what_stands_in_the_prompt_or_the_draft_cannot_be_given_away() -> None:
+def test_text_of_the_prompt_or_the_draft_is_not_a_leak() -> None:
     reply = "Keep `def total(values, start=0)` as it is."
     assert leak(reply, REFERENCE, ()) is not None
     assert leak(reply, REFERENCE, ("def total(values, start=0):",)) is None

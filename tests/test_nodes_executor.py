@@ -1,4 +1,4 @@
-"""The executor: one run a draft that holds code, and the best of them goes on."""
+"""The executor: one run per draft with code; the best draft is chosen."""
 
 from opencodeinterpreter.nodes.executor import best
 from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, graded, raised, ran
@@ -6,7 +6,7 @@ from opencodeinterpreter.tools.execution import SandboxLimits
 from tests.scripts import BETTER, RIGHT, TABLE, WRONG, World, summary
 
 
-def test_the_draft_that_passes_most_tests_goes_on() -> None:
+def test_the_draft_that_passes_most_tests_is_chosen() -> None:
     assert best([graded(False, False), graded(True, True), graded(True, False)]) == 1
 
 
@@ -15,7 +15,7 @@ def test_among_equals_the_majority_of_outputs_wins() -> None:
     assert best([graded(True, False), graded(False, True), graded(False, True)]) == 1
 
 
-def test_without_a_majority_the_first_goes_on() -> None:
+def test_without_a_majority_the_first_draft_is_chosen() -> None:
     assert best([ran("4"), ran("5"), ran("6")]) == 0
     assert best([ran("4"), ran("5"), ran("5"), ran("4")]) == 0
 
@@ -24,18 +24,18 @@ def test_a_clean_run_is_better_than_many_equal_errors() -> None:
     assert best([raised("E"), raised("E"), ran("")]) == 2
 
 
-def test_any_code_is_better_than_none() -> None:
+def test_a_draft_with_code_is_preferred_to_one_without() -> None:
     assert best([None, None, raised("E")]) == 2
     assert best([None, graded(False)]) == 1
     assert best([None, None]) == 0
 
 
-async def test_every_draft_is_run_and_recorded_and_the_best_goes_on() -> None:
+async def test_every_draft_is_run_and_recorded_and_the_best_is_chosen() -> None:
     runner = ScriptedRunner(TABLE)
     coder = ScriptedModel([[draft(WRONG), "No code.", draft(RIGHT)]])
     record = await World(coder=coder, runner=runner).solve(drafts=3)
     (turn,) = record.turns
-    assert summary(record) == ["1 draft: print(3) | 2/2 | solved by tests in process"]
+    assert summary(record) == ["1 draft: print(3) | 2/2 | solved by tests"]
     assert [one.code for one in turn.drafts or ()] == [WRONG, None, RIGHT]
     assert turn.executions == (TABLE[WRONG], None, TABLE[RIGHT])
     assert turn.chosen == 2

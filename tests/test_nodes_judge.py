@@ -1,4 +1,4 @@
-"""The judge: tests, else a model named for it, else the run; and limits above all."""
+"""The judge: tests decide, else a judge model, else how the program ended; limits stop the run."""
 
 import json
 from typing import Any
@@ -37,13 +37,13 @@ def judged(*answers: str, runner: ScriptedRunner | None = None) -> World:
 
 async def test_tests_decide_and_are_counted() -> None:
     first, second, third = await verdicts(World())
-    assert (first.decision, first.decided_by) == ("revise", "tests in process")
+    assert (first.decision, first.decided_by) == ("revise", "tests")
     assert first.reason == "0 of 2 tests passed"
     assert second.reason == "1 of 2 tests passed"
     assert (third.decision, third.reason) == ("solved", "2 of 2 tests passed")
 
 
-async def test_where_there_are_tests_no_model_is_asked() -> None:
+async def test_no_model_is_asked_if_there_are_tests() -> None:
     world = judged(YES, runner=ScriptedRunner(TABLE))
     (verdict,) = await verdicts(world, limits={"turns": 1})
     assert world.judge is not None
@@ -100,7 +100,7 @@ async def test_its_no_is_revised() -> None:
     "answer",
     [
         f"```json\n{YES}\n```",
-        f"Here is my answer: {YES} I hope it helps.",
+        f"Here is my answer: {YES}",
         f"\n\n{YES}\n",
         '{"solved": true, "reason": "It adds.", "confidence": 0.9}',
         '{"solved": true,\n"reason": "It adds.\x00"}',
@@ -115,6 +115,7 @@ async def test_json_may_come_in_a_fence_in_words_or_with_control_characters(answ
     "answer",
     [
         "It looks right to me.",
+        f"Here is my answer: {YES} I hope it helps.",
         "",
         '{"solved": "yes", "reason": "It adds."}',
         '{"solved": 1, "reason": "It adds."}',
@@ -163,7 +164,7 @@ async def test_the_calls_of_all_roles_count() -> None:
 async def test_a_repeated_mistake_stops() -> None:
     record = await World(coder=ScriptedModel([draft(WRONG)])).solve()
     assert summary(record) == [
-        "1 draft: print(1) | 0/2 | revise by tests in process | execution",
+        "1 draft: print(1) | 0/2 | revise by tests | execution",
         "2 draft: print(1) | 0/2 | stopped by limits",
     ]
 
@@ -193,5 +194,5 @@ async def test_tests_solve_without_asking_the_person() -> None:
     person = ScriptedPerson()
     world = World(coder=ScriptedModel([draft(RIGHT)]), person=person)
     record = await world.solve(critic="human")
-    assert summary(record) == ["1 draft: print(3) | 2/2 | solved by tests in process"]
+    assert summary(record) == ["1 draft: print(3) | 2/2 | solved by tests"]
     assert person.asked == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.nodes.limits import cost, is_stuck, reached, seconds, tokens
+from opencodeinterpreter.nodes.limits import calls, cost, is_stuck, reached, seconds, tokens
 from opencodeinterpreter.nodes.records import Call, Draft, Turn, Verdict
 from opencodeinterpreter.nodes.settings import Limits
 from opencodeinterpreter.testing import graded, raised, ran
@@ -79,7 +79,7 @@ def test_the_first_limit_in_order_is_named() -> None:
 
 def test_unknown_usage_and_prices_count_nothing() -> None:
     turns = [turn("a", ran(""), call(), call(Usage(input_tokens=3, output_tokens=4)))]
-    assert tokens(turns) == 7
+    assert (calls(turns), tokens(turns)) == (2, 7)
     assert cost(turns) is None
     assert reached(turns, Limits(**NO_LIMITS, cost=0.001)) is None
 
@@ -98,7 +98,7 @@ def test_layout_and_comments_make_no_other_program() -> None:
     assert stuck(("x = [1, 2]", ran("")), ("# better\nx = [\n    1, 2\n]\n", ran("")))
 
 
-def test_code_that_does_not_parse_is_compared_as_it_stands() -> None:
+def test_code_that_does_not_parse_is_compared_unchanged() -> None:
     assert stuck(("x = (", raised("SyntaxError")), ("x = (", raised("SyntaxError")))
     assert not stuck(("x = (", raised("SyntaxError")), ("x = ((", raised("SyntaxError")))
 

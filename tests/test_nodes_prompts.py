@@ -1,8 +1,14 @@
-"""Prompts: text files that settings may replace, refused when they cannot be filled."""
+"""Prompts: text files that settings can replace, and errors for invalid ones."""
 
 import pytest
 
-from opencodeinterpreter.nodes.prompts import PLACEHOLDERS, check_prompts, fill, installed_prompts
+from opencodeinterpreter.nodes.prompts import (
+    PLACEHOLDERS,
+    check_prompts,
+    fill,
+    installed_prompts,
+    prompt_file,
+)
 from opencodeinterpreter.tools.errors import InputError
 
 KINDS = (
@@ -23,11 +29,17 @@ KINDS = (
 def test_each_installed_prompt_shows_every_value_that_it_may_use(name: str) -> None:
     values = {value: f"<{value}: {{braces}} and $dollars>" for value in PLACEHOLDERS[name]}
     text = fill(installed_prompts(), name, **values)
-    assert all(value in text for value in values.values())
+    shown = {value for value, filled in values.items() if filled in text}
+    assert PLACEHOLDERS[name] - shown == ({"examples"} if name == "task_examples" else set())
 
 
 def test_the_installed_prompts_are_all_accepted() -> None:
     check_prompts(installed_prompts())
+
+
+def test_a_prompt_without_its_file_is_named() -> None:
+    with pytest.raises(LookupError, match=r"'chorus', but nodes/prompts/chorus\.txt is missing"):
+        prompt_file("chorus")
 
 
 def test_feedback_from_execution_begins_as_in_the_paper() -> None:
@@ -46,14 +58,14 @@ def test_critics_are_told_the_papers_rules(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("coder_sistem", "x", "unknown prompt 'coder_sistem'; there are coder_system, task_"),
+        ("coder_sistem", "x", "unknown prompt 'coder_sistem'; use one of coder_system, task_"),
         (
             "judge",
             "$task and $tests",
             "prompt 'judge' uses $tests; it may use $code, $fence, $result, $",
         ),
         ("edited_code", "my $code", "prompt 'edited_code' uses $code; it may use no values"),
-        ("judge", "costs 5$", "prompt 'judge' has a stray '$'; write '$$' for the character"),
+        ("judge", "costs 5$", "prompt 'judge' has a stray '$'; write '$$' for a dollar sign"),
         ("judge", "${task", "prompt 'judge' has a stray '$'"),
     ],
 )

@@ -1,14 +1,19 @@
-"""Settings: resolved once, recorded with a run, and named by their digest."""
+"""Settings: resolved once, recorded with a run, identified by their digest."""
 
 import json
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from opencodeinterpreter.nodes.coder import settings_in_force
 from opencodeinterpreter.nodes.prompts import installed_prompts
-from opencodeinterpreter.nodes.settings import Settings, settings_from
+from opencodeinterpreter.nodes.records import Record, Task
+from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.protocol import Sampling
+
+DEFAULT = Settings()
 
 
 def test_equal_settings_have_equal_digests_whatever_their_order() -> None:
@@ -53,15 +58,22 @@ def test_there_is_no_judge_model_unless_one_is_named() -> None:
     ("fields", "words"),
     [
         ({"models": {"judge": "a:b"}}, "no model for the coder; name one"),
-        ({"prompts": {"judge": "$task"}}, "prompts are missing: coder_system"),
+        ({"prompts": {"jugde": "$task"}}, "unknown prompt 'jugde'"),
         ({"prompts": {**installed_prompts(), "judge": "$nonsense"}}, "uses $nonsense"),
     ],
 )
-def test_incoherent_settings_are_refused_with_the_way_out(
+def test_incoherent_settings_are_refused_with_a_remedy(
     fields: dict[str, object], words: str
 ) -> None:
     with pytest.raises(InputError, match=words.replace("$", r"\$")):
         Settings.model_validate(fields)
+
+
+def test_a_prompt_that_is_not_given_has_the_installed_text() -> None:
+    assert Settings(prompts={"judge": "$task"}).prompts == {
+        **installed_prompts(),
+        "judge": "$task",
+    }
 
 
 @pytest.mark.parametrize("fields", [{"drafts": 0}, {"critic": "nobody"}, {"models": {"cook": "a"}}])
@@ -84,9 +96,30 @@ def test_a_roles_own_sampling_wins_and_its_seed_counts_up() -> None:
     assert settings.sampled("coder", 2) == Sampling(temperature=0.3, seed=8)
 
 
-def test_a_graphs_context_may_be_settings_or_their_json_or_something_of_the_hosts() -> None:
+@pytest.mark.parametrize("context", [None, {"user": "me"}, object()])
+def test_a_hosts_own_context_is_not_read(context: object) -> None:
+    assert settings_in_force(Record(tasks=(Task(prompt="x"),)), context, DEFAULT) is DEFAULT
+
+
+def test_the_settings_in_a_graphs_context_are_used() -> None:
     settings = Settings(drafts=2)
-    assert settings_from(settings) is settings
-    assert settings_from(settings.model_dump(mode="json")) == settings
-    assert settings_from(None) is None
-    assert settings_from(object()) is None
+    assert settings_in_force(Record(tasks=(Task(prompt="x"),)), settings, DEFAULT) is settings
+
+
+def nested(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the fields of all settings, nested ones too."""
+    tables = [schema, *schema["$defs"].values()]
+    return [item for table in tables for item in table.get("properties", {}).items()]
+
+
+def test_every_setting_has_a_title_and_a_description() -> None:
+    fields = nested(Settings.model_json_schema())
+    assert len(fields) > 30
+    # A field that is a table of fields has the title of that table.
+    assert [name for name, field in fields if not ("title" in field or "$ref" in field)] == []
+    assert [name for name, field in fields if not field.get("description")] == []
+
+
+def test_one_prompt_can_be_changed_alone() -> None:
+    settings = Settings.model_validate({"prompts": {"coder_system": "Be brief."}})
+    assert settings.prompts == {**installed_prompts(), "coder_system": "Be brief."}

@@ -1,4 +1,4 @@
-"""The channels' reducers: writes may come in any batches; nothing is stored as a class."""
+"""The channels' reducers: the batching of writes does not matter; only plain JSON is stored."""
 
 import itertools
 import json
@@ -89,5 +89,5 @@ async def test_a_record_is_read_from_its_json_and_dumped_to_the_same() -> None:
 
 async def test_each_text_is_stored_once() -> None:
     record = await World().solve()
-    contents = [message.content for message in record.messages.values()]
+    contents = [message.content for message in record.texts.values()]
     assert len(contents) == len(set(contents)) == 6

@@ -1,4 +1,4 @@
-"""Function stubs, and drafts that leave the stub's own lines out."""
+"""Function stubs, and drafts without the stub's imports and helpers."""
 
 import pytest
 from hypothesis import given

@@ -1,7 +1,9 @@
-"""The wheel: one package, with its data, and no top-level names that a host may have itself."""
+"""Packages: the wheel holds one package with its data and no other top-level names."""
 
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -16,19 +18,29 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of what git tracks or would track."""
-    source = tmp_path_factory.mktemp("source")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks or would track."""
+    folder = tmp_path_factory.mktemp("source")
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.split("\n")
     for name in filter(None, listed):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_symlink():
-            (source / name).symlink_to((ROOT / name).readlink())
+            (folder / name).symlink_to((ROOT / name).readlink())
         elif (ROOT / name).is_file():
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", cwd=source)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def build(source: Path, *kinds: str) -> Path:
+    """Build into `source/dist`; return that folder."""
+    built = run(sys.executable, "-m", "build", *kinds, "--no-isolation", cwd=source)
     assert built.returncode == 0, built.stdout + built.stderr
-    (found,) = (source / "dist").glob("*.whl")
+    return source / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    (found,) = build(source, "--wheel").glob("*.whl")
     return found
 
 
@@ -69,3 +81,40 @@ def test_an_installed_wheel_runs_and_takes_no_bare_names(wheel: Path, tmp_path: 
     done = run(sys.executable, "-P", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "solve" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_source_archive_builds_the_same_wheel(
+    source: Path, wheel: Path, tmp_path: Path
+) -> None:
+    (archive,) = build(source, "--sdist").glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = opened.getnames()
+        opened.extractall(tmp_path, filter="data")
+    assert not [name for name in names if "/tests/" in name]
+    (again,) = build(tmp_path / archive.name.removesuffix(".tar.gz"), "--wheel").glob("*.whl")
+    assert contents(again) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_a_checkout_without_symbolic_links_is_refused_in_one_line(
+    source: Path, tmp_path: Path
+) -> None:
+    flat = tmp_path / "flat"
+    shutil.copytree(source, flat, symlinks=True, ignore=shutil.ignore_patterns("build", "dist"))
+    for room in ROOMS:
+        link = flat / "opencodeinterpreter" / room
+        target = str(link.readlink())
+        link.unlink()
+        link.write_text(target)
+    said = "error: opencodeinterpreter/cli should be a symbolic link, and is a file; run: git"
+    made = run("make", "setup", cwd=flat)
+    assert made.returncode != 0
+    assert made.stderr.startswith(said)
+    built = run(sys.executable, "setup.py", "--version", cwd=flat)
+    assert built.returncode == 1
+    assert [line[: len(said)] for line in built.stderr.splitlines()] == [said]

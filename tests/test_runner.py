@@ -1,4 +1,4 @@
-"""The runner: a program in, an execution out, graded where it has tests."""
+"""The runner: it runs a program, and grades it if it has tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,8 +8,10 @@ import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.grading.grader import MODULES
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests
-from opencodeinterpreter.tools.runner import Program, Runner, SandboxRunner
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.runner import Runner, SandboxRunner
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
 
@@ -68,16 +70,18 @@ DOUBLE = Program(
 
 @pytest.mark.parametrize("contexts", [2, 5])
 async def test_more_programs_than_there_are_contexts_for_wait_for_their_turn(contexts: int) -> None:
-    async with open_local_sandbox(LocalSandboxSettings(contexts=contexts)) as sandbox:
+    async with open_local_sandbox(
+        LocalSandboxSettings(contexts=contexts, modules=MODULES)
+    ) as sandbox:
         runners = SandboxRunner(sandbox), SandboxRunner(sandbox)
-        graded = await asyncio.gather(*(each.run(DOUBLE) for each in runners * 6))
-    assert [execution.passed for execution in graded] == [True] * 12
+        graded = await asyncio.gather(*(each.run(DOUBLE) for each in runners * 4))
+    assert [execution.passed for execution in graded] == [True] * 8
 
 
 async def test_tests_beside_another_sandbox_take_a_context_of_each() -> None:
     async with (
-        open_local_sandbox(LocalSandboxSettings(contexts=1)) as sandbox,
-        open_local_sandbox(LocalSandboxSettings(contexts=1)) as apart,
+        open_local_sandbox(LocalSandboxSettings(contexts=1, modules=MODULES)) as sandbox,
+        open_local_sandbox(LocalSandboxSettings(contexts=1, modules=MODULES)) as apart,
     ):
         runner = SandboxRunner(sandbox, apart)
         graded = await asyncio.gather(*(runner.run(DOUBLE) for _ in range(3)))
@@ -85,7 +89,7 @@ async def test_tests_beside_another_sandbox_take_a_context_of_each() -> None:
 
 
 async def test_a_sandbox_with_too_few_contexts_for_tests_is_refused() -> None:
-    async with open_local_sandbox(LocalSandboxSettings(contexts=1)) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(contexts=1, modules=MODULES)) as sandbox:
         with pytest.raises(
             SandboxError, match=r"2 contexts are needed at once, but this .* keeps only 1"
         ):
@@ -93,7 +97,7 @@ async def test_a_sandbox_with_too_few_contexts_for_tests_is_refused() -> None:
 
 
 async def test_a_program_that_is_cancelled_while_it_waits_leaves_its_place_to_others() -> None:
-    async with open_local_sandbox(LocalSandboxSettings(contexts=2)) as sandbox:
+    async with open_local_sandbox(LocalSandboxSettings(contexts=2, modules=MODULES)) as sandbox:
         runner = SandboxRunner(sandbox)
         running = [asyncio.create_task(runner.run(DOUBLE)) for _ in range(8)]
         for number, task in enumerate(running):

@@ -12,7 +12,7 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
-from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
+from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox, RunExtras
 from tests.e2b_fake import FakeE2B, opened
 from tests.sandbox_host import DEBIAN, REDUCED, serves
 
@@ -93,7 +93,7 @@ async def test_what_is_printed_is_told_while_the_code_runs(sandbox: ContextSandb
             whole.set()
 
     code = "import time\nprint('é' * 3, flush=True)\ntime.sleep(60)"
-    running = asyncio.create_task(sandbox.run_code(code, on_stdout=hear))
+    running = asyncio.create_task(sandbox.run_code(code, extras=RunExtras(on_stdout=hear)))
     await whole.wait()
     running.cancel()
     await asyncio.wait([running])
@@ -105,9 +105,10 @@ async def test_what_is_printed_is_told_while_the_code_runs(sandbox: ContextSandb
             "print('x' * 9)",
             context=where,
             limits=SandboxLimits(output_bytes=4),
-            on_stdout=pieces.append,
+            extras=RunExtras(on_stdout=pieces.append),
         )
-        assert "".join(pieces) == told.logs.stdout == "xxxx"
+        assert ("".join(pieces), told.logs.stdout) == ("xxxx", "")
+        assert told.logs.stdout_dropped == 6
 
 
 async def test_the_kernel_bounds_a_run_s_own_processor_time(sandbox: ContextSandbox) -> None:
@@ -178,7 +179,9 @@ async def test_files_are_collected_and_seeds_obeyed(sandbox: ContextSandbox) -> 
     code = "import random; open('out.txt', 'w').write(str(random.random()))"
     drawn = []
     for seed in (3, 3, None):
-        (artifact,) = (await sandbox.run_code(code, collect=["*.txt"], seed=seed)).artifacts
+        (artifact,) = (
+            await sandbox.run_code(code, extras=RunExtras(collect=["*.txt"], seed=seed))
+        ).artifacts
         assert artifact.path == "out.txt"
         drawn.append(artifact.content)
     assert drawn[0] == drawn[1] != drawn[2]

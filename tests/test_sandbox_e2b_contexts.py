@@ -9,7 +9,7 @@ import pytest
 from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.e2b.sandbox import E2BSandbox
-from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo
+from opencodeinterpreter.tools.sandbox.protocol import Context, FileInfo, RunExtras
 from tests.e2b_fake import FakeE2B, opened
 from tests.e2b_fake_faults import Die, Drop, Refuse, Silence
 
@@ -198,7 +198,11 @@ async def test_cells_of_one_context_run_one_after_the_other(
 async def test_stdin_and_a_seed_are_a_cells_own(sandbox: E2BSandbox, context: Context) -> None:
     code = "import random, sys\nprint(input('name? '), repr(sys.stdin.read()), random.random())"
     told = [
-        (await sandbox.run_code(code, context=context, stdin="Ann\nrest", seed=1)).logs.stdout
+        (
+            await sandbox.run_code(
+                code, context=context, stdin="Ann\nrest", extras=RunExtras(seed=1)
+            )
+        ).logs.stdout
         for _ in range(2)
     ]
     assert told[0] == told[1]
@@ -215,7 +219,7 @@ async def test_files_go_in_and_out(sandbox: E2BSandbox, context: Context) -> Non
         "open('out.txt', 'wb').write(data)",
         context=context,
         files={"more": "é"},
-        collect=["*.txt"],
+        extras=RunExtras(collect=["*.txt"]),
     )
     assert [artifact.path for artifact in told.artifacts] == ["out.txt"]
     assert await sandbox.read_file(context, "out.txt") == b"\x00\xff\xc3\xa9"

@@ -10,8 +10,10 @@ import pytest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests
-from opencodeinterpreter.tools.runner import Program, SandboxRunner
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.runner import SandboxRunner
 from opencodeinterpreter.tools.sandbox.e2b.sandbox import E2BSandbox
+from opencodeinterpreter.tools.sandbox.protocol import RunExtras
 from tests.e2b_fake import FakeE2B, opened
 
 pytestmark = pytest.mark.skipif(
@@ -122,7 +124,7 @@ async def test_files_are_collected_by_pattern(sandbox: E2BSandbox) -> None:
         "import os\n"
         "os.mkdir('out'); open('out/a.txt', 'w').write('a'); open('b.bin', 'wb').write(b'b')\n"
         "os.symlink('/dev/zero', 'out/endless'); open('out/big', 'wb').truncate(3 << 20)",
-        collect=["out/*"],
+        extras=RunExtras(collect=["out/*"]),
     )
     found = [(artifact.path, artifact.size, artifact.content) for artifact in told.artifacts]
     assert found == [("out/a.txt", 1, "YQ=="), ("out/big", 3 << 20, None)]
@@ -130,7 +132,10 @@ async def test_files_are_collected_by_pattern(sandbox: E2BSandbox) -> None:
 
 async def test_a_seed_fixes_random_numbers_which_else_differ(sandbox: E2BSandbox) -> None:
     code = "import random; print(random.random())"
-    told = [(await sandbox.run_code(code, seed=seed)).logs.stdout for seed in (1, 1, None, None)]
+    told = [
+        (await sandbox.run_code(code, extras=RunExtras(seed=seed))).logs.stdout
+        for seed in (1, 1, None, None)
+    ]
     assert told[0] == told[1]
     assert len(set(told)) == 3
 

@@ -19,13 +19,20 @@ MAY_IMPORT = {
 }
 """Each folder of code that runs inside, and the folders of ours that it may import from."""
 OPTIONAL = {
+    ("benchmarks/inside/comparer.py", "numpy"),
     ("grading/inside/wire.py", "numpy"),
     ("sandbox/e2b/inside/kernel_setup.py", "numpy"),
     ("sandbox/e2b/inside/kernel_setup.py", "IPython"),
+    ("grading/inside/emptiness.py", "numpy"),
 }
 """Packages that a module uses where they are installed; the import is guarded."""
-EXAMINER = ("grading/inside/python_tests.py", {"pytest", "_pytest"})
-"""The module that runs pytest; a sandbox whose Python lacks it does without the module."""
+NEEDED = {
+    "benchmarks/inside/evalplus_rules.py": {"numpy"},
+    "grading/inside/emptiness.py": {"pytest"},
+    "grading/inside/python_tests.py": {"pytest", "_pytest"},
+    "grading/inside/watch.py": {"pytest"},
+}
+"""Packages without which a module is of no use; a sandbox whose Python lacks them says so."""
 FILES = sorted(file.relative_to(ROOM).as_posix() for file in ROOM.glob("**/inside/**/*.py"))
 
 
@@ -48,7 +55,7 @@ def allowed(file: str, name: str, *, guarded: bool) -> bool:
         folder = next(folder for folder in MAY_IMPORT if file.startswith(f"{folder}/"))
         own = (f"{PACKAGE}.tools.{other.replace('/', '.')}." for other in MAY_IMPORT[folder])
         return name.startswith(tuple(own))
-    if (file, top) in {(EXAMINER[0], name) for name in EXAMINER[1]}:
+    if top in NEEDED.get(file, ()):
         return True
     return guarded and (file, top) in OPTIONAL
 

@@ -111,6 +111,15 @@ async def test_the_hosts_environment_and_arguments_are_not_there(sandbox: LocalS
     assert told == f"{names} ['main.py'] ['python']\n"
 
 
+async def test_the_hosts_name_and_editable_installs_are_not_there(sandbox: LocalSandbox) -> None:
+    code = (
+        "import os, socket, sys\n"
+        "print(socket.gethostname(), os.uname().nodename)\n"
+        "print([name for name in sys.modules if name.startswith('__editable__')])"
+    )
+    assert (await sandbox.run_code(code)).logs.stdout == "sandbox sandbox\n[]\n"
+
+
 async def test_the_hosts_processes_cannot_be_seen_or_signalled(sandbox: LocalSandbox) -> None:
     victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -158,7 +167,9 @@ async def test_what_a_program_has_no_business_with_fails(sandbox: LocalSandbox, 
     ("name", "numbers"),
     {
         # x86-64, aarch64: asm/unistd_64.h, asm-generic/unistd.h
+        "add_key": (248, 217),
         "bpf": (321, 280),
+        "inotify_init1": (294, 26),
         "io_uring_setup": (425, 425),
         "keyctl": (250, 219),
         "mount": (165, 40),

@@ -29,6 +29,7 @@ async def test_an_attack_reaches_the_host_without_a_layer_and_not_with_it() -> N
     if not DOCUMENT.exists():
         return
     document = DOCUMENT.read_text()
+    contained = without_own_users(contained)
     if landlock.version() >= WHOLE_LANDLOCK:
         assert table(contained) in document, table(contained)
     else:
@@ -43,6 +44,17 @@ def rows(document: str) -> Contained:
         attack: {name: mark == "held" for name, mark in zip(COLUMNS, marks, strict=True)}
         for attack, *marks in filter(None, cells)
         if len(marks) == len(COLUMNS) and set(marks) <= {"held", "-"}
+    }
+
+
+def without_own_users(contained: Contained) -> Contained:
+    """Return what holds for an ordinary user.
+
+    If the host is root, a run has a user id of its own, which contains signals too.
+    """
+    return {
+        attack: {**marks, "user": marks["user"] and not attack.startswith("signal:")}
+        for attack, marks in contained.items()
     }
 
 

@@ -15,7 +15,7 @@ from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
-from opencodeinterpreter.tools.sandbox.protocol import Tier
+from opencodeinterpreter.tools.sandbox.protocol import RunExtras, Tier
 from tests.sandbox_host import REDUCED, alive, descendants
 from tests.sandbox_processes import PYTHON, descriptors, idle, init_of, pid_of, settle
 
@@ -77,6 +77,13 @@ async def test_a_run_never_blocks_the_event_loop() -> None:
     assert (run.status, run.logs.stdout, stopped.reason) == ("ok", "x\n", "wall")
 
 
+async def test_opening_and_closing_never_block_the_event_loop() -> None:
+    with blockbuster_ctx():
+        async with open_local_sandbox(LocalSandboxSettings(concurrency=1)) as sandbox:
+            run = await sandbox.run_code("print(1)")
+    assert run.logs.stdout == "1\n"
+
+
 async def test_many_runs_leave_no_trace() -> None:
     async with open_local_sandbox(LocalSandboxSettings(concurrency=2, ready=0)) as sandbox:
         await sandbox.run_code("pass")
@@ -117,7 +124,7 @@ async def test_a_program_is_over_and_done_with_when_it_answers() -> None:
         "print('end')"
     )
     async with open_local_sandbox(LocalSandboxSettings(concurrency=1, ready=0)) as sandbox:
-        run = await sandbox.run_code(code, collect=["count"])
+        run = await sandbox.run_code(code, extras=RunExtras(collect=["count"]))
         assert (run.status, run.logs.stdout) == ("ok", "end\nthread\nexit\n")
         assert [artifact.path for artifact in run.artifacts] == ["count"]
         await idle(sandbox)

@@ -125,6 +125,11 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
             "limit disk",
             marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees into every folder"),
         ),
+        (
+            "import os, time\nfor n in range(3000): os.mkdir('d'); os.chdir('d')\ntime.sleep(60)",
+            {},
+            "limit disk",
+        ),
         ("x = b'x' * (99 << 20)\nwhile True: pass", {"memory_mb": 64}, "limit memory"),
         ("while True: pass", {"cpu_seconds": 0.2}, "timeout cpu"),
         (
@@ -235,6 +240,20 @@ async def test_nothing_that_a_run_starts_outlives_it(proc: LocalSandbox) -> None
             "timeout cpu",
         ),
         (
+            # Nobody waits for the processes of the chain, so the kernel forgets their time.
+            "import os, signal, time\n"
+            "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+            "for _ in range(3):\n"
+            "    if os.getpid() == 1: os.fork()\n"
+            "while True:\n"
+            "    began = time.process_time()\n"
+            "    while time.process_time() < began + 0.03: pass\n"
+            "    if os.getpid() == 1: time.sleep(60)\n"
+            "    if os.fork(): os._exit(0)",
+            {"cpu_seconds": 0.2, "wall_seconds": 60},
+            "timeout cpu",
+        ),
+        (
             "import subprocess; subprocess.run(['sleep', '60'])",
             {"wall_seconds": 0.3},
             "timeout wall",
@@ -246,6 +265,48 @@ async def test_limits_count_all_processes_of_a_run_together(
 ) -> None:
     told = summary(await proc.run_code(code, limits=SandboxLimits.model_validate(limits)))
     assert told in (expected, expected.removesuffix(" processes"))
+
+
+async def test_a_child_of_a_run_aborts_as_everywhere(proc: LocalSandbox) -> None:
+    code = (
+        "import os, subprocess, sys\n"
+        "for die in (os.abort, lambda: os.kill(os.getpid(), 6)):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: die()\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "print(subprocess.run([sys.executable, '-c', 'import os; os.abort()']).returncode)\n"
+        "os.abort()"
+    )
+    told = await proc.run_code(code)
+    assert told.logs.stdout.split() == ["-6", "-6", "-6"], told
+    assert summary(told) == "crashed SIGABRT"
+
+
+async def test_the_time_of_children_that_were_waited_for_counts(proc: LocalSandbox) -> None:
+    code = (
+        "import os, time\n"
+        "while True:\n"
+        "    if os.fork() == 0:\n"
+        "        while time.process_time() < 0.02: pass\n"
+        "        os._exit(0)\n"
+        "    os.wait()"
+    )
+    told = await proc.run_code(code, limits=SandboxLimits(cpu_seconds=1, wall_seconds=60))
+    assert summary(told) == "timeout cpu"
+    assert told.seconds < 50
+
+
+async def test_many_short_processes_that_are_waited_for_count_once(proc: LocalSandbox) -> None:
+    code = (
+        "import os, time\n"
+        "while sum(os.times()[:4]) < 0.8:\n"
+        "    if os.fork() == 0:\n"
+        "        while time.process_time() < 0.003: pass\n"
+        "        os._exit(0)\n"
+        "    os.wait()"
+    )
+    told = await proc.run_code(code, limits=SandboxLimits(cpu_seconds=1, wall_seconds=60))
+    assert summary(told) == "ok"
 
 
 async def test_limits_are_kept_closely(full: LocalSandbox) -> None:

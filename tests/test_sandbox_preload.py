@@ -11,6 +11,7 @@ from opencodeinterpreter.tools.errors import InputError, SandboxError
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox, open_local_sandbox
 from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSettings
+from opencodeinterpreter.tools.sandbox.protocol import RunExtras
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 needs_data = pytest.mark.skipif(
@@ -78,7 +79,10 @@ async def test_a_frame_of_data_is_shown_as_html(data: LocalSandbox) -> None:
 @needs_data
 async def test_numpys_numbers_differ_from_run_to_run_but_for_a_seed(data: LocalSandbox) -> None:
     code = "import numpy, random; print(numpy.random.rand(), random.random())"
-    drawn = [(await data.run_code(code, seed=seed)).logs.stdout for seed in (7, 7, None, None)]
+    drawn = [
+        (await data.run_code(code, extras=RunExtras(seed=seed))).logs.stdout
+        for seed in (7, 7, None, None)
+    ]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) == 3
     code = "import numpy; print((numpy.ones((300, 300)) @ numpy.ones((300, 300))).sum())"

@@ -15,6 +15,7 @@ from opencodeinterpreter.testing.openai_server import (
     Hangup,
     OpenAIServer,
     Refusal,
+    Reply,
     Silence,
     Step,
     serve,
@@ -124,7 +125,7 @@ def test_a_fault_is_attributed_to_the_model_and_the_run_is_kept(
     command: Command, server: OpenAIServer, step: Step, says: str, requests: int
 ) -> None:
     server.script = [step]
-    done = ask(command, server, *QUICK)
+    done = command("solve", TASK, "--model", f"openai:tiny@{server.url}", *QUICK)
     assert (done.status, done.stdout) == (3, "")
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
@@ -132,6 +133,20 @@ def test_a_fault_is_attributed_to_the_model_and_the_run_is_kept(
     assert says in last
     assert len(server.requests) == requests
     assert only_run(command)["status"] == "failed"
+
+
+def test_an_answer_that_was_cut_is_said_to_the_coder_and_shown_and_logged(
+    command: Command, server: OpenAIServer
+) -> None:
+    server.script = [Reply(draft(TRIPLE), finish="length", usage=False), draft(RIGHT)]
+    tests = write(command.home / "tests.py", TESTS)
+    spec = f"openai:tiny@{server.url}"
+    done = command("--log-level", "info", "solve", TASK, "--tests", tests, "--model", spec)
+    assert done.status == 0
+    assert "lines from tiny, cut at its limit of tokens" in done.stderr
+    assert "answer cut at its limit" in done.stderr
+    assert "your answer was cut off at its limit of tokens" in server.requests[1].last
+    assert "the answer was cut at its limit" in command("show", only_run(command)["id"]).stdout
 
 
 def test_the_deadline_of_a_call_ends_waiting_for_a_silent_server(
@@ -150,7 +165,7 @@ def test_the_deadline_of_the_run_ends_waiting_for_a_silent_server(
     server.script = [Silence()]
     done = ask(command, server, "--deadline", "3")
     assert done.status == 5
-    assert "deadline reached; go on with: " in done.stderr
+    assert "deadline reached; resume with: " in done.stderr
     assert only_run(command)["status"] == "interrupted"
     server.script = [draft(RIGHT)]
     assert command("resume", only_run(command)["id"]).status == 0

@@ -16,6 +16,7 @@ from opencodeinterpreter.graph.runs import advance, create_run
 from opencodeinterpreter.graph.seeds import task_seed
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
+from tests.doubling import draft, write_script
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "cli" / "demo_tasks" / "lighthouse_flashes.toml"
@@ -24,20 +25,29 @@ SCRIPT = ROOT / "cli" / "demo_tasks" / "lighthouse_flashes.toml"
 def test_the_public_names_are_these() -> None:
     assert sorted(opencodeinterpreter.__all__) == opencodeinterpreter.__all__
     assert opencodeinterpreter.__all__ == [
+        "Edit",
         "Limits",
         "OpenCodeInterpreterError",
         "Record",
+        "Runs",
         "Settings",
+        "Solver",
         "Task",
         "Trace",
         "Turn",
+        "as_node",
+        "as_tool",
+        "build_chat",
         "build_graph",
         "open_graph",
+        "open_solver",
+        "open_solver_sync",
         "open_store",
         "read",
         "read_trace",
         "replay",
         "solve",
+        "solve_sync",
     ]
     for name in opencodeinterpreter.__all__:
         assert getattr(opencodeinterpreter, name) is not None
@@ -48,8 +58,8 @@ def test_an_unknown_public_name_is_refused() -> None:
         opencodeinterpreter.solv  # noqa: B018
 
 
-def readme_examples() -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
+def examples_of(page: str) -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
     return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
@@ -65,17 +75,49 @@ def printed(example: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_readmes_first_example_runs_as_it_stands_with_a_scripted_model(tmp_path: Path) -> None:
-    example, _ = readme_examples()
-    assert "local:smollm2" in example
-    told = printed(example.replace("local:smollm2", f"scripted:{SCRIPT}"), tmp_path)
+def test_the_readmes_first_example_runs_with_a_scripted_model(tmp_path: Path) -> None:
+    example, _ = examples_of("README.md")
+    assert "local:qwen2.5-coder-0.5b" in example
+    told = printed(example.replace("local:qwen2.5-coder-0.5b", f"scripted:{SCRIPT}"), tmp_path)
     assert "decision='solved'" in told
     assert "def flashes_seen" in told
 
 
-def test_the_readmes_own_model_runs_as_it_stands(tmp_path: Path) -> None:
-    _, example = readme_examples()
+def test_the_readmes_own_model_runs(tmp_path: Path) -> None:
+    _, example = examples_of("README.md")
     assert "decision='solved'" in printed(example, tmp_path)
+
+
+EMBEDDING = [each for each in examples_of("docs/embedding.md") if "langgraph_sdk" not in each]
+AGENT = """
+
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+
+
+class Model(GenericFakeChatModel):
+    def bind_tools(self, tools, **named):
+        return self
+
+
+call = {"name": "solve_code", "args": {"task": "Write double(x)."}, "id": "1"}
+replies = iter([AIMessage("", tool_calls=[call]), AIMessage("Here is double(x).")])
+asyncio.run(main(Model(messages=replies)))
+"""
+
+
+@pytest.mark.parametrize("number", range(len(EMBEDDING)))
+def test_an_example_of_embedding_runs_as_it_stands_with_a_scripted_model(
+    number: int, tmp_path: Path
+) -> None:
+    example = EMBEDDING[number]
+    assert "local:qwen2.5-coder-1.5b" in example
+    model = write_script(tmp_path / "script.toml", [draft("def double(x):\n    return x + x\n")])
+    program = example.replace("local:qwen2.5-coder-1.5b", model)
+    told = printed(
+        program + ("" if "asyncio.run(" in program or "_sync" in program else AGENT), tmp_path
+    )
+    assert "double" in told or "True" in told
 
 
 def test_the_graph_that_langgraph_json_names_loads_with_its_schemas() -> None:
@@ -85,6 +127,7 @@ def test_the_graph_that_langgraph_json_names_loads_with_its_schemas() -> None:
     assert graph.checkpointer is None, "a server refuses a graph that brings its own"
     assert set(graph.get_graph().nodes) == {
         "__start__",
+        "task",
         "coder",
         "executor",
         "judge",

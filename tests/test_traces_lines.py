@@ -1,4 +1,4 @@
-"""A trace's lines: read as they were written, or refused with the number of the line."""
+"""A trace's lines: read as written, or refused with the number of the invalid line."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_lines_come_in_the_order_in_which_they_name_each_other(lines: Lines) -> 
         "header",
         "settings",
         "task",
-        "message",
+        "text",
         "turn",
         "end",
     ]
@@ -86,7 +86,7 @@ def test_a_trace_is_a_pure_function_of_the_run(trace: Trace) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "line 3: no JSON: "),
+        ("{", "line 3: not JSON: "),
         ("", "has no"),
         ("[1]", "line 3: a trace line is a JSON object"),
         ("7", "line 3: a trace line is a JSON object"),
@@ -108,7 +108,7 @@ def test_a_line_that_is_wrong_is_named_by_its_number(lines: Lines, text: str, wo
 
 Change = Callable[[Lines], Lines]
 BROKEN: dict[str, tuple[Change, str]] = {
-    "no header": (lambda lines: lines[1:], "line 1: a trace begins with its header"),
+    "no header": (lambda lines: lines[1:], "line 1: the first line must be the header"),
     "another format": (
         lambda lines: changed(lines, 0, format="something"),
         "line 1: format: Input should be 'opencodeinterpreter trace'",
@@ -122,11 +122,11 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "line 1: version: ",
     ),
     "an id that is none": (lambda lines: changed(lines, 0, run="../x"), "line 1: run: "),
-    "empty": (lambda lines: [], "run.jsonl holds no header"),
-    "only a header": (lambda lines: lines[:1], "run.jsonl holds no task"),
-    "a message before its parent": (
+    "empty": (lambda lines: [], "run.jsonl has no header"),
+    "only a header": (lambda lines: lines[:1], "run.jsonl has no task"),
+    "a text before its parent": (
         lambda lines: [*lines[:3], *reversed(lines[3:9]), *lines[9:]],
-        "line 4: message ",
+        "line 4: text ",
     ),
     "a turn that is missing": (
         lambda lines: [*lines[:10], *lines[11:]],
@@ -136,19 +136,22 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda lines: [*lines[:12], lines[11], *lines[12:]],
         "line 13: turn 4 is missing",
     ),
-    "no end": (lambda lines: lines[:-1], "run.jsonl has no end line: it was cut off"),
-    "more after its end": (lambda lines: [*lines, lines[2]], "line 14: nothing may follow"),
+    "no end": (lambda lines: lines[:-1], "run.jsonl has no end line: it is incomplete"),
+    "more after its end": (
+        lambda lines: [*lines, lines[2]],
+        "line 14: there are lines after the end",
+    ),
     "unknown settings": (
         lambda lines: changed(lines, LAST, settings="d"),
-        "line 12: turn 3 names settings that the trace does not hold",
+        "line 12: turn 3 refers to settings that are not in the trace",
     ),
     "an unknown task": (
         lambda lines: changed(lines, LAST, task=2),
-        "line 12: turn 3 names task 2, which is not there",
+        "line 12: turn 3 refers to task 2, which is missing",
     ),
     "task number 0": (
         lambda lines: changed(lines, LAST, task=0),
-        "line 12: turn 3 names task 0, which is not there",
+        "line 12: turn 3 refers to task 0, which is missing",
     ),
     "a turn without a draft": (
         lambda lines: changed(lines, LAST, drafts=[]),
@@ -160,17 +163,17 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "executions that do not fit": (
         lambda lines: changed(lines, LAST, executions=[]),
-        "line 12: turn 3 has not one execution for each draft",
+        "line 12: turn 3 does not have one execution per draft",
     ),
-    "an unknown message": (
+    "an unknown text": (
         lambda lines: [*lines[:8], *lines[9:]],
-        "line 11: turn 3 names an unknown message, ",
+        "line 11: turn 3 refers to a missing text, ",
     ),
-    "a message that answers itself": (
+    "a text that answers itself": (
         lambda lines: changed(
             [*lines[:4], lines[3], *lines[4:]], 4, parent=json.loads(lines[3])["id"]
         ),
-        "line 5: message ",
+        "line 5: text ",
     ),
     "a second header": (lambda lines: [*lines[:2], lines[0], *lines[2:]], "line 3: "),
     "a task numbered out of order": (
@@ -186,7 +189,7 @@ def test_a_trace_that_does_not_hold_together_is_refused(lines: Lines, name: str)
         "header",
         "settings",
         "task",
-        *["message"] * 6,
+        *["text"] * 6,
         *["turn"] * 3,
         "end",
     ]
@@ -195,13 +198,13 @@ def test_a_trace_that_does_not_hold_together_is_refused(lines: Lines, name: str)
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_json_number_is_refused(lines: Lines, constant: str) -> None:
+def test_numbers_that_are_not_json_are_refused(lines: Lines, constant: str) -> None:
     text = lines[LAST].replace('"seconds":0.25', f'"seconds":{constant}')
     assert text != lines[LAST]
     assert "line 12: " in refusal([*lines[:LAST], text, *lines[LAST + 1 :]])
 
 
-def test_settings_that_are_none_are_refused(lines: Lines) -> None:
+def test_invalid_settings_are_refused(lines: Lines) -> None:
     settings = {**json.loads(lines[1])["settings"], "drafts": "many"}
     assert "line 2: " in refusal(changed(lines, 1, settings=settings))
 
@@ -218,9 +221,7 @@ async def test_importing_gives_the_run_and_exporting_it_the_trace(
 
 async def test_importing_an_unfinished_run_lets_it_go_on(tmp_path: Path, trace: Trace) -> None:
     turns = trace.record.turns[:2]
-    record = trace.record.model_copy(
-        update={"turns": turns, "messages": trace.record.messages_of(turns)}
-    )
+    record = trace.record.model_copy(update={"turns": turns, "texts": trace.record.texts_of(turns)})
     cut = Trace(header=trace.header, record=record, routes=trace.routes[:2])
     async with open_store(str(tmp_path / "other.sqlite")) as store:
         row = await import_trace(store, cut)
@@ -239,6 +240,6 @@ async def test_another_run_of_the_same_id_is_refused(tmp_path: Path, trace: Trac
     )
     async with open_store(str(tmp_path / "other.sqlite")) as store:
         await import_trace(store, trace)
-        with pytest.raises(InputError, match="is in the store already, and differs"):
+        with pytest.raises(InputError, match="the store already holds a different run"):
             await import_trace(store, shorter)
         assert (await open_run(store, trace.header.run)).record == trace.record

@@ -1,4 +1,4 @@
-"""Replaying a trace gives the run again, with nothing live and nothing needed."""
+"""A replay reproduces the run without model, sandbox or network."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -246,7 +246,7 @@ def cut_after(trace: Trace, parts: int) -> Trace:
         turns.append(turn.model_copy(update=lost))
         parts -= len(route)
     record = trace.record.model_copy(
-        update={"turns": tuple(turns), "messages": trace.record.messages_of(turns)}
+        update={"turns": tuple(turns), "texts": trace.record.texts_of(turns)}
     )
     return Trace(header=trace.header, record=record, routes=tuple(route_of(turn) for turn in turns))
 
@@ -260,25 +260,27 @@ async def test_another_models_part_replays_too(store: Store) -> None:
     assert found.divergence is None
 
 
-async def test_todays_prompts_are_compared_on_request(store: Store) -> None:
+async def test_other_prompts_are_compared_on_request(store: Store) -> None:
     old = {**installed_prompts(), "task_words": "Write Python for this: $prompt"}
     run = await World().run(store, prompts=old)
     assert (await replay(trace_of(run))).identical
-    divergence = (await replay(trace_of(run), today=True)).divergence
+    divergence = (await replay(trace_of(run), prompts=installed_prompts())).divergence
     assert divergence is not None
     assert (divergence.turn, divergence.node) == (1, "coder")
     assert "-Write Python for this: Add two numbers." in divergence.how
     assert "+Write Python code for the task below." in divergence.how
 
 
-async def test_a_branch_is_compared_with_todays_prompts_too(store: Store) -> None:
+async def test_a_branch_is_compared_with_other_prompts_too(store: Store) -> None:
     old = {**installed_prompts(), "execution_result": "Result: $result"}
     parent = await World().run(store, prompts=old)
     run = await World().branch(store, parent.row, 1, Edit(code=WRONG))
     assert (await replay(trace_of(run))).identical
-    divergence = (await replay(trace_of(run), today=True)).divergence
+    divergence = (await replay(trace_of(run), prompts=installed_prompts())).divergence
     assert divergence is not None
     assert (divergence.turn, divergence.node) == (1, "critic")
+    assert "\n-Result: " in divergence.how
+    assert "\n+Execution result: " in divergence.how
 
 
 async def test_a_conversation_of_two_tasks_replays(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""A changed trace says where: on reading, or at the turn and node where its replay leaves it."""
+"""A changed trace is detected on reading, or at the turn and node where its replay differs."""
 
 import asyncio
 import functools
@@ -130,7 +130,7 @@ def kind(lines: Lines, at: Path_) -> str:
 PARTS = (
     "settings",
     "task",
-    "message",
+    "text",
     "turn.drafts",
     "turn.executions",
     "turn.programs",

@@ -1,24 +1,17 @@
-"""Programs that try to be called right by other means than being right."""
+"""Wrong programs that attack the grader in order to pass."""
 
 import asyncio
 import resource
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests
-from opencodeinterpreter.tools.runner import Program, SandboxRunner, open_runner
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.runner import SandboxRunner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runner() -> AsyncIterator[SandboxRunner]:
-    async with open_runner("full") as opened:
-        yield opened
 
 
 LIAR = """
@@ -207,9 +200,21 @@ async def test_no_reply_moves_the_host(runner: SandboxRunner, reply: str) -> Non
         execution.model_dump_json()
 
 
-async def test_the_loop_is_not_held_up_by_large_replies(runner: SandboxRunner) -> None:
+LARGE = {
+    "answers": "return 'x' * 1_900_000",
+    "printed text": "print('x' * 1_900_000)",
+    "control characters": "print(chr(1) * 1_900_000)",
+    "wide characters": "print(chr(0x1F600) * 250_000); print(chr(0x1F600) * 250_000, file=sys.stderr)",
+    "both streams, full": "print('x' * 2_000_000); print('x' * 2_000_000, file=sys.stderr)",
+    "files": "open(f'file{x}', 'w').write('x' * 1_000_000)",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+async def test_the_host_is_not_held_up_by_large_replies(runner: SandboxRunner, kind: str) -> None:
     """Measured as the share of the loop's time, since a busy machine delays any loop."""
-    code = "def f(x):\n    return 'x' * 1_900_000\n"
+    code = f"import sys\ndef f(x):\n    {LARGE[kind]}\n"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tests = PythonTests(source="from solution import f\nfor n in range(5):\n    assert f(n) == 1\n")
     stalls: list[float] = []
 
@@ -223,3 +228,4 @@ async def test_the_loop_is_not_held_up_by_large_replies(runner: SandboxRunner) -
     await runner.run(Program(code=code, tests=tests))
     watching.cancel()
     assert max(stalls) < 0.05
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10

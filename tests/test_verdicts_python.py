@@ -1,27 +1,20 @@
 """Tests in Python: each is run as pytest runs it, or its file is refused before a model is asked."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.grading.tests import PythonTests
-from opencodeinterpreter.tools.runner import Program, SandboxRunner, open_runner
+from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.runner import SandboxRunner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RIGHT = "def double(x):\n    return 2 * x\n"
 WRONG = "def double(x):\n    return x + 2\n"
 IMPORT = "from solution import double\n"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runner() -> AsyncIterator[SandboxRunner]:
-    async with open_runner("full") as opened:
-        yield opened
 
 
 async def run(runner: SandboxRunner, code: str, source: str, **fields: Any) -> Execution:

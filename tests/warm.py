@@ -23,6 +23,7 @@ from typing import Any
 import langchain_openai  # noqa: F401 - the command imports it when a server is asked
 
 from opencodeinterpreter.cli.main import main
+from opencodeinterpreter.cli.verb_group import VERBS, module_of
 
 REQUEST_BYTES = 65_536
 
@@ -107,6 +108,9 @@ def _become(request: dict[str, Any], standard: Sequence[int]) -> None:
         os.setgid(user)
         os.setuid(user)
 
+
+for verb in VERBS:
+    module_of(verb)
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as connection:

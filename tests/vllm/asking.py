@@ -11,7 +11,7 @@ from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.tools.execution import Execution, ExecutionError
 from opencodeinterpreter.tools.models.protocol import Message, Position, Request, Sampling
-from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.program import Program
 
 VERDICT = {
     "type": "object",

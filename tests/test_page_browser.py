@@ -1,0 +1,182 @@
+"""Pages in Debian's Chromium: what a person sees and can do, and what a trace cannot."""
+
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opencodeinterpreter.traces.page.document import html
+from opencodeinterpreter.traces.page.indexes import Entry, folder_page, index_page
+from opencodeinterpreter.traces.page.runs import runs_page
+from tests.browser import Chromium, Tab, browser, chromium_path
+from tests.hostile_pages import TEXTS, hostile_record
+from tests.pages import trace_from
+from tests.test_page import EXAMPLES, example
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium_path() is None, reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run's page, that of a family, that of two runs, and an index."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {
+        "run": runs_page([example("simulated_user")]),
+        "family": runs_page([example("branch_by_code")], [example("never_solved")]),
+        "two": runs_page([example("never_solved"), example("branch_by_code")]),
+        "index": folder_page(EXAMPLES[0].parent),
+    }
+    for name, page in made.items():
+        (folder / f"{name}.html").write_text(html(page), "utf-8")
+    return folder
+
+
+def url(pages: Path, name: str, address: str = "") -> str:
+    return f"{(pages / f'{name}.html').as_uri()}{address}"
+
+
+def test_the_timeline_and_the_keys_lead_through_the_turns(chromium: Chromium, pages: Path) -> None:
+    with chromium.tab(url(pages, "run")) as tab:
+        assert tab.text("#turn-name") == "Turn 1"
+        tab.click("#timeline li:nth-child(3) a")
+        tab.wait("document.querySelector('#turn-name').innerText === 'Turn 3'")
+        tab.key("k")
+        tab.wait("document.querySelector('#turn-name').innerText === 'Turn 2'")
+        tab.key("End")
+        tab.wait("location.hash.endsWith('/3')")
+        tab.key("Home")
+        tab.wait("location.hash.endsWith('/1')")
+        tab.key("?")
+        assert tab.wait("document.querySelector('dialog').open")
+        assert not tab.problems
+
+
+def test_a_link_opens_its_turn_with_the_change_and_the_failing_test(
+    chromium: Chromium, pages: Path
+) -> None:
+    with chromium.tab(url(pages, "run", "#run/1dbb5dbf/2")) as tab:
+        assert tab.text("#turn-name") == "Turn 2"
+        assert "if item in left:" in tab.text("tr.added")
+        assert "{'bolts': 5, 'hinges': -2}" in tab.text(".test.bad .expected")
+        assert "the two hinges have vanished" in tab.text("blockquote")
+        edges = tab.value("[...document.querySelectorAll('.edge.now')].map(e => e.dataset.edge)")
+        assert set(edges) >= {"coder>executor", "executor>judge", "judge>critic"}
+        tab.key("d")
+        assert tab.value("document.querySelector('tr.added') === null")
+        tab.key("e")
+        tab.wait("document.querySelector('.message')")
+        assert not tab.problems
+
+
+def test_the_family_leads_to_two_branches_side_by_side(chromium: Chromium, pages: Path) -> None:
+    with chromium.tab(url(pages, "family")) as tab:
+        tab.key("c")
+        tab.wait("location.hash.startsWith('#compare')")
+        tab.wait("document.querySelector('#first-difference')")
+        assert "Turn 1 is equal" in tab.text(".stem")
+        assert "They part at turn 2" in tab.text("#parted")
+        assert "from calendar import leapdays" in tab.text(".sides")
+        assert not tab.problems
+
+
+def test_an_index_is_filtered_and_sorted_and_leads_to_a_run(
+    chromium: Chromium, pages: Path
+) -> None:
+    with chromium.tab(url(pages, "index")) as tab:
+        assert tab.value("document.querySelectorAll('.runs tbody tr').length") == len(EXAMPLES)
+        tab.key("/")
+        tab.type("branch")
+        tab.wait("document.querySelectorAll('.runs tbody tr').length === 2")
+        tab.value("document.querySelector('#words').value = ''")
+        tab.value("document.querySelector('#words').dispatchEvent(new Event('input'))")
+        tab.click("th.num:nth-of-type(5) button")
+        first = tab.text(".runs tbody tr th a")
+        tab.click(".runs tbody tr th a")
+        tab.wait("document.querySelector('#turn-name')")
+        assert first
+        tab.key("i")
+        tab.wait("document.querySelector('.runs')")
+        assert not tab.problems
+
+
+@pytest.mark.parametrize("name", TEXTS)
+async def test_a_hostile_text_does_nothing(chromium: Chromium, tmp_path: Path, name: str) -> None:
+    one = trace_from(await hostile_record(TEXTS[name]))
+    other = example("never_solved")
+    (tmp_path / "run.html").write_text(html(runs_page([one], [other])), "utf-8")
+    index = index_page(TEXTS[name], [Entry(one, TEXTS[name], setting=TEXTS[name])])
+    (tmp_path / "index.html").write_text(html(index), "utf-8")
+    short = one.header.run[:8]
+    for address in (f"run.html#run/{short}/2", f"run.html#compare/{short}/9840c59a", "index.html"):
+        page = (tmp_path / "run.html").parent.as_uri() + "/" + address
+        with chromium.tab(page) as tab:
+            for _ in range(3):  # What is folded holds more that is folded.
+                tab.value("document.querySelectorAll('details').forEach(d => d.open = true)")
+                tab.value("new Promise(done => setTimeout(done, 50))")
+            unhurt(tab)
+
+
+def unhurt(tab: Tab) -> None:
+    assert tab.value("document.documentElement.dataset.owned ?? ''") == ""
+    assert tab.problems == []
+    assert [each for each in tab.requests if not each.startswith(("file:", "data:image/"))] == []
+    assert tab.value("document.querySelectorAll('iframe, object, embed, link, base').length") == 0
+    assert tab.value("({}).polluted") is None
+    assert "\x1b" not in tab.text()
+    assert "\u202e" not in tab.text()
+    assert tab.value("getComputedStyle(document.querySelector('#main')).display") != "none"
+
+
+def axe() -> str:
+    found = find_spec("axe_core_python")
+    assert found is not None and found.origin is not None
+    return (Path(found.origin).parent / "axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "address", "width"),
+    [
+        ("run", "#run/1dbb5dbf/2", 1280),
+        ("run", "#run/1dbb5dbf/3", 390),
+        ("family", "", 1280),
+        ("two", "", 1280),
+        ("index", "#index", 1280),
+    ],
+)
+def test_axe_finds_nothing_serious(
+    chromium: Chromium, pages: Path, name: str, address: str, width: int, scheme: str
+) -> None:
+    with chromium.tab(url(pages, name, address), width=width) as tab:
+        tab.scheme(scheme)
+        if name != "index":
+            tab.key("e")
+        tab.value("new Promise(done => setTimeout(done, 100))")
+        tab.value(axe())
+        found: dict[str, Any] = json.loads(tab.value("axe.run().then(JSON.stringify)"))
+        told = [
+            f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+        assert told == []
+
+
+@pytest.mark.parametrize("name", ["run", "two", "index"])
+def test_a_page_fits_a_phone(chromium: Chromium, pages: Path, name: str) -> None:
+    with chromium.tab(url(pages, name), width=320, height=700) as tab:
+        tab.size(320, 700, phone=True)
+        assert tab.value("document.documentElement.scrollWidth") <= 320

@@ -1,0 +1,55 @@
+"""The live page in Chromium: it follows a run, and a person answers and branches there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Chromium, browser, chromium_path
+from tests.command import Command, warm
+from tests.test_cli_view_serve import asking, served
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium_path() is None, reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with browser() as found:
+        yield found
+
+
+def test_a_person_answers_in_the_page_and_sees_the_run_go_on(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    command = Command(tmp_path, warm)
+    with served(command, asking(command)) as site, chromium.tab(site.address) as tab:
+        assert "Your decision on turn 1" in tab.text(".answer")
+        tab.click("#answer-words")
+        tab.type("Twice, not plus two.")
+        tab.click(".answer .act.first")
+        tab.wait("document.querySelector('#turn-name')?.innerText === 'Turn 2'")
+        assert "return n * 2" in tab.text("tr.added")
+        tab.wait("document.querySelectorAll('.answer .act').length")
+        tab.click(".answer .act:nth-of-type(2)")
+        tab.wait("document.querySelector('.verdict').innerText.includes('solved')")
+        assert not tab.problems
+        assert all(url.startswith((site.base, "data:")) for url in tab.requests)
+
+
+def test_a_person_branches_in_the_page_with_edited_code(chromium: Chromium, tmp_path: Path) -> None:
+    command = Command(tmp_path, warm)
+    with served(command, asking(command)) as site, chromium.tab(site.address) as tab:
+        tab.click("section[aria-label=Branch] summary")
+        tab.wait("document.querySelector('#branch-code')")
+        tab.value(
+            "document.querySelector('#branch-code').value = 'def double(n):\\n    return 2 * n'"
+        )
+        tab.click("section[aria-label=Branch] .buttons:last-child .act")
+        tab.wait("document.querySelector('.crumb').innerText.includes('a branch of')")
+        tab.wait("document.querySelector('.answer')")
+        assert "return 2 * n" in tab.text(".draft")
+        assert len(site.runs()) == 2
+        assert not tab.problems
