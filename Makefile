@@ -15,12 +15,12 @@ MAKE_VENV := $(PYTHON) -m venv $(VENV)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-# Help texts stand in the documentation: they must not depend on the terminal.
+# Help texts are part of the documentation: they must not depend on the terminal.
 COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-vllm check lint types format docs constraints bench build clean
+.PHONY: help setup demo studio test test-slow test-vllm check lint types format docs constraints bench build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -29,18 +29,25 @@ help: ## show this list
 demo: $(VENV)/.demo ## run the demonstration (ARGS="..." adds options)
 	$(BIN)/opencodeinterpreter demo $(ARGS)
 
+studio: $(VENV)/.dev ## serve the graphs for LangGraph Studio, with the command's store
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true \
+		$(BIN)/langgraph dev --no-browser --no-reload --n-jobs-per-worker 10 $(ARGS)
+
 test: $(VENV)/.dev ## run the tests (ARGS="-k replay" picks some)
-	$(BIN)/pytest -n logical --maxprocesses 4 -m "not slow and not vllm" $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 4 $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the long tests: attacks that take time, thousands of runs
 	$(BIN)/pytest -n 2 -m slow $(ARGS)
 
-test-vllm: ## run the tests with the real vLLM on the CPU, in an environment of its own
+test-vllm: ## run the tests with the real vLLM on the CPU, in a separate environment
 	@$(PYTHON) scripts/test_vllm.py .venv-vllm $(ARGS)
+
+test-formats: $(VENV)/.dev ## let Harbor, inspect_ai and Phoenix read what `export` writes
+	@$(BIN)/python scripts/test_formats.py .venv-formats $(ARGS)
 
 check: lint types ## lint and types
 
-lint: $(VENV)/.dev ## check style, the rooms' imports and the generated parts of the documentation
+lint: $(VENV)/.dev ## check style, imports between rooms, generated parts of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
@@ -50,11 +57,11 @@ types: $(VENV)/.dev ## check types, tests included
 	$(BIN)/mypy
 	$(BIN)/basedpyright --project pyproject.toml
 
-format: $(VENV)/.dev ## put imports and layout in order
+format: $(VENV)/.dev ## fix imports and layout
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.dev ## write the generated parts of the documentation anew
+docs: $(VENV)/.dev ## regenerate parts of the documentation
 	$(if $(DOCS),$(COG) -r $(DOCS))
 
 bench: $(VENV)/.dev ## measure speed, as ratios within one run
@@ -65,17 +72,18 @@ build: $(VENV)/.dev ## build the wheel and the source archive into dist/
 
 setup: $(VENV)/.dev ## only set up the development environment
 
-constraints: ## pin the development set anew (needs uv)
+constraints: ## update the pinned versions (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--output-file constraints.txt pyproject.toml
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) .venv-vllm .venv-formats build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
 	rm -rf opencodeinterpreter.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
+	@test -d opencodeinterpreter/cli || { echo "error: opencodeinterpreter/cli should be a symbolic link, and is a file; run: git config core.symlinks true && git checkout -- opencodeinterpreter" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: %s is Python %s, but 3.11 or later is needed; name another: make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))'
 	@echo "Making $(VENV) with $(PYTHON)"
 	@$(MAKE_VENV)

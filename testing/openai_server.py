@@ -26,6 +26,16 @@ class Reply:
     finish: str | None = "stop"
     usage: bool = True
     cached_tokens: int | None = None
+    thinking: str = ""
+    """What the model says to itself, sent in a field of its own."""
+    thinking_in: str = "reasoning_content"
+    """The name of that field; some servers say `reasoning`."""
+    call: str | None = None
+    """The arguments of a tool call, sent instead of the text."""
+    repeat: bool = False
+    """Whether each piece of a stream has usage and finish reason, and not the last one alone."""
+    done: bool = True
+    """Whether a stream ends with its end marker."""
     delay: float = 0.0
     pause: float = 0.0
     """Seconds between two words of a stream."""
@@ -39,6 +49,38 @@ class Refusal:
     message: str = "refused by the script"
     retry_after: float | None = None
     code: str | None = None
+
+
+@dataclass(frozen=True)
+class ErrorAnswer:
+    """An error object where an answer is due, under HTTP 200."""
+
+    code: int | str | None
+    message: str = "Provider returned an error"
+    in_choice: bool = False
+    """Whether it is part of a choice that also has half an answer."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a server's chat template accepts; anything else is HTTP 400."""
+
+    system: bool = True
+    empty: bool = True
+    """Whether an assistant's message may be empty."""
+    repeats: bool = True
+    """Whether two messages in a row may have the same role."""
+
+    def refusal(self, messages: Sequence[dict[str, Any]]) -> str | None:
+        """Return what is said against these messages; `None` if they are accepted."""
+        roles = [message["role"] for message in messages]
+        if not self.system and "system" in roles:
+            return "System role not supported"
+        if not self.empty and not all(message.get("content") for message in messages):
+            return "Assistant message must contain either 'content' or 'tool_calls'!"
+        if not self.repeats and roles != ["user", "assistant"] * (len(roles) // 2) + ["user"]:
+            return "Conversation roles must alternate user/assistant/user/assistant/..."
+        return None
 
 
 @dataclass(frozen=True)
@@ -65,7 +107,7 @@ class Raw:
     """Whether Content-Length is larger than the body."""
 
 
-Step = str | Reply | Refusal | Silence | Hangup | Raw
+Step = str | Reply | Refusal | ErrorAnswer | Silence | Hangup | Raw
 
 OVERFLOW = Refusal(400, "This model's maximum context length is 2048 tokens.")
 GARBAGE = Raw("{ this is no JSON")
@@ -90,10 +132,18 @@ class Received:
 class OpenAIServer:
     """The server; see the module's docstring. `async with` starts and stops it."""
 
-    def __init__(self, script: Sequence[Step] = ("ok",), model: str = "tiny") -> None:
+    def __init__(
+        self,
+        script: Sequence[Step] = ("ok",),
+        model: str = "tiny",
+        template: Template = Template(),
+    ) -> None:
         self.script: Sequence[Step] = script
         self.model = model
+        self.template = template
         self.requests: list[Received] = []
+        self.answered = 0
+        """How many requests the template accepted: each took a step of the script."""
         self.asked = asyncio.Event()
         self.abandoned = asyncio.Event()
         """Set when a client goes away before it has its answer."""
@@ -133,7 +183,11 @@ class OpenAIServer:
             return await _send(writer, 200, json.dumps(models))
         self.requests.append(received)
         self.asked.set()
-        match self.script[min(len(self.requests), len(self.script)) - 1]:
+        if complaint := self.template.refusal(received.body["messages"]):
+            error = {"message": complaint, "type": "BadRequestError", "code": 400}
+            return await _send(writer, 400, json.dumps({"error": error}))
+        self.answered += 1
+        match self.script[min(self.answered, len(self.script)) - 1]:
             case str(text):
                 await self._reply(reader, writer, received, Reply(text))
             case Reply() as reply:
@@ -143,6 +197,8 @@ class OpenAIServer:
                 after = refusal.retry_after
                 extra = {} if after is None else {"Retry-After": f"{after:g}"}
                 await _send(writer, refusal.status, json.dumps({"error": error}), extra)
+            case ErrorAnswer() as answer:
+                await self._error(writer, answer, stream=bool(received.body.get("stream")))
             case Silence():
                 await self._gone(reader, None)
             case Hangup(after=after, in_body=in_body):
@@ -154,6 +210,21 @@ class OpenAIServer:
                 promised = {"Content-Length": str(len(body) + 100)} if cut else {}
                 await _send(writer, 200, body, {"Content-Type": content_type, **promised})
         return None
+
+    async def _error(
+        self, writer: asyncio.StreamWriter, answer: ErrorAnswer, *, stream: bool
+    ) -> None:
+        error = {"message": answer.message, "code": answer.code}
+        body: dict[str, Any] = {"id": None, "choices": None, "model": None, "error": error}
+        if answer.in_choice:
+            half = {"role": "assistant", "content": "def dou"}
+            place = {"index": 0, "delta" if stream else "message": half, "error": error}
+            body = self._envelope("chat.completion", [{**place, "finish_reason": "error"}])
+        if stream:
+            text = f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n"
+            await _send(writer, 200, text, {"Content-Type": "text/event-stream"})
+        else:
+            await _send(writer, 200, json.dumps(body))
 
     async def _gone(self, reader: asyncio.StreamReader, seconds: float | None) -> bool:
         """Wait until the client goes away, at most `seconds`; return whether it did."""
@@ -177,25 +248,26 @@ class OpenAIServer:
         if received.body.get("stream"):
             await self._stream(writer, reply, None)
             return
-        message = {"role": "assistant", "content": reply.text}
-        choice = {"index": 0, "message": message, "finish_reason": reply.finish}
+        choice = {"index": 0, "message": _message(reply), "finish_reason": reply.finish}
         body = self._envelope("chat.completion", [choice])
         await _send(writer, 200, json.dumps({**body, "usage": _usage(reply)}))
 
     async def _stream(self, writer: asyncio.StreamWriter, reply: Reply, cut: int | None) -> None:
         writer.write(_head(200, {"Content-Type": "text/event-stream"}, chunked=True))
-        words = reply.text.split(" ")
-        pieces = [word if at == 0 else f" {word}" for at, word in enumerate(words)]
-        for piece in pieces[:cut]:
-            delta = {"index": 0, "delta": {"role": "assistant", "content": piece}}
-            await self._event(writer, [delta])
+        repeated = {"usage": _usage(reply)} if reply.repeat else {}
+        finish = {"finish_reason": reply.finish if reply.repeat else None}
+        for piece in _pieces(reply)[:cut]:
+            delta = {"index": 0, "delta": {"role": "assistant", **piece}, **finish}
+            await self._event(writer, [delta], **repeated)
             await asyncio.sleep(reply.pause)
         if cut is not None:
             return
-        await self._event(writer, [{"index": 0, "delta": {}, "finish_reason": reply.finish}])
+        ending = {"index": 0, "delta": {}, "finish_reason": reply.finish}
+        await self._event(writer, [ending], **repeated)
         if reply.usage:
             await self._event(writer, [], usage=_usage(reply))
-        _chunk(writer, "data: [DONE]\n\n")
+        if reply.done:
+            _chunk(writer, "data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
@@ -211,9 +283,13 @@ class OpenAIServer:
 
 
 @contextlib.contextmanager
-def serve(script: Sequence[Step] = ("ok",), model: str = "tiny") -> Iterator[OpenAIServer]:
+def serve(
+    script: Sequence[Step] = ("ok",),
+    model: str = "tiny",
+    template: Template = Template(),
+) -> Iterator[OpenAIServer]:
     """Run the server in another thread, for tests that start programs."""
-    server = OpenAIServer(script, model)
+    server = OpenAIServer(script, model, template)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()
@@ -240,6 +316,33 @@ async def _received(reader: asyncio.StreamReader) -> Received:
     headers = {name.lower(): value.strip() for name, _, value in lines}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Received(head[0].split(" ")[1], headers, json.loads(body) if body else {})
+
+
+def _message(reply: Reply) -> dict[str, Any]:
+    """Return the message of an answer that is not streamed."""
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text}
+    if reply.call is not None:
+        message |= {"content": None, "tool_calls": [_tool_call(reply.call)]}
+    return message | ({reply.thinking_in: reply.thinking} if reply.thinking else {})
+
+
+def _pieces(reply: Reply) -> list[dict[str, Any]]:
+    """Return the deltas of a stream: thinking and text word by word, a tool call at once."""
+    pieces: list[dict[str, Any]] = []
+    for name, text in ((reply.thinking_in, reply.thinking), ("content", reply.text)):
+        words = text.split(" ") if text or name == "content" else []
+        pieces += [{name: word if at == 0 else f" {word}"} for at, word in enumerate(words)]
+    if reply.call is not None:
+        pieces.append({"tool_calls": [{"index": 0, **_tool_call(reply.call)}]})
+    return pieces
+
+
+def _tool_call(arguments: str) -> dict[str, Any]:
+    return {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "python", "arguments": arguments},
+    }
 
 
 def _usage(reply: Reply) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from opencodeinterpreter.tools.errors import SandboxError
 from opencodeinterpreter.tools.execution import Execution, ExecutionError, Logs, TestOutcome
-from opencodeinterpreter.tools.runner import Program
+from opencodeinterpreter.tools.program import Program
 
 
 class ScriptedRunner:
