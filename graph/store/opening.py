@@ -12,24 +12,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from opencodeinterpreter.graph.store.protocol import Store, store_failures
+from opencodeinterpreter.graph.store.protocol import LEASE_SECONDS, Store, store_failures
 from opencodeinterpreter.graph.store.sqlite import open_sqlite
 from opencodeinterpreter.tools.errors import InputError
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Store]:
+async def open_store(url: str, lease: float = LEASE_SECONDS) -> AsyncIterator[Store]:
     """Open the store that `url` names; an SQLite file is created if it is missing.
 
+    In PostgreSQL, another process may take over this one's runs after `lease` silent seconds.
     Raises InputError if it is corrupt, locked, of another version, or not writable, and StoreError
     if it fails later.
     """
-    async with _kind(url) as store:
+    async with _kind(url, lease) as store:
         with store_failures(store):
             yield store
 
 
-def _kind(url: str) -> AbstractAsyncContextManager[Store]:
+def _kind(url: str, lease: float) -> AbstractAsyncContextManager[Store]:
     scheme, mark, _ = url.removeprefix("sqlite:///").partition("://")
     if not mark:
         return open_sqlite(Path(os.path.expanduser(scheme)))  # noqa: PTH111 - Path's own raises
@@ -46,4 +47,4 @@ def _kind(url: str) -> AbstractAsyncContextManager[Store]:
         )
     from opencodeinterpreter.graph.store.postgres import open_postgres
 
-    return open_postgres(url)
+    return open_postgres(url, lease)

@@ -6,24 +6,32 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import psycopg
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from opencodeinterpreter.graph.store import migration
+from opencodeinterpreter.graph.store.claims import (
+    CLAIMED,
+    FAILURES,
+    TABLES,
+    Claims,
+    Connection,
+    FencedSaver,
+    Pool,
+    new_holder,
+)
 from opencodeinterpreter.graph.store.listing import HostRuns
 from opencodeinterpreter.graph.store.protocol import (
     CLAIM_ATTEMPTS,
     CLAIM_PAUSE,
+    LEASE_SECONDS,
     prepare,
     without_password,
 )
 from opencodeinterpreter.graph.store.saver import ListingSaver
-from opencodeinterpreter.graph.store.serializer import StrictSerializer
-from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.errors import BusyError, InputError
 
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 4
@@ -31,26 +39,57 @@ CONNECTIONS = 4
 SET_UP_SECONDS = 30.0
 """How many seconds to wait for another process that sets up the same store."""
 
-Connection = psycopg.AsyncConnection[DictRow]
-Pool = AsyncConnectionPool[Connection]
+_NETWORK = {
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""How soon the server notices that a host is cut off; its own default may be two hours."""
 
 
 @asynccontextmanager
-async def open_postgres(url: str) -> AsyncIterator["PostgresStore"]:
-    """Connect to the database and create missing tables; raises InputError if that fails."""
+async def open_postgres(url: str, lease: float = LEASE_SECONDS) -> AsyncIterator["PostgresStore"]:
+    """Connect to the database and create missing tables; raises InputError if that fails.
+
+    After `lease` seconds in which this process is silent, another may take over its runs.
+    """
     name = without_password(url)
-    options = {"autocommit": True, "row_factory": dict_row, "prepare_threshold": 0}
-    pool = Pool(url, kwargs=options, open=False, min_size=1, max_size=CONNECTIONS)
+    holder = new_holder(lease)
+    options = {
+        "autocommit": True,
+        "row_factory": dict_row,
+        "prepare_threshold": 0,
+        "application_name": holder.session,
+    }
+    pool = Pool(
+        url,
+        kwargs=options,
+        open=False,
+        min_size=1,
+        max_size=CONNECTIONS,
+        configure=_notice_cut_off_hosts,
+        check=Pool.check_connection,
+    )
+    claims = Claims(pool, holder)
     try:
         with _unusable(name):
             await pool.open(wait=True, timeout=CONNECT_SECONDS)
-            store = PostgresStore(name, pool)
+            store = PostgresStore(name, pool, claims)
             async with pool.connection() as connection, _set_up_alone(connection, name):
                 await AsyncPostgresSaver(connection).setup()
+                for table in TABLES:
+                    await connection.execute(table.encode())
                 await prepare(store, name, lambda: _upgrade(connection))
         yield store
     finally:
+        await claims.close()
         await pool.close()
+
+
+async def _notice_cut_off_hosts(connection: Connection) -> None:
+    for name, value in _NETWORK.items():
+        await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 
 @contextmanager
@@ -58,7 +97,7 @@ def _unusable(name: str) -> Iterator[None]:
     """Raise InputError, with one line, if opening fails."""
     try:
         yield
-    except (psycopg.Error, PoolTimeout) as error:
+    except FAILURES as error:
         raise InputError(f"cannot use store {name}: {error}") from error
 
 
@@ -117,21 +156,26 @@ async def _upgrade(connection: Connection) -> None:
 
 
 class PostgresStore:
-    """A store in one database; each claimed run is an advisory lock."""
+    """A store in one database; see `claims` for how a run is claimed."""
 
-    failures: tuple[type[Exception], ...] = (psycopg.Error, PoolTimeout)
+    failures = FAILURES
 
-    def __init__(self, name: str, pool: Pool) -> None:
-        """Use an open pool: one connection at a time for the saver, another one for claims."""
+    def __init__(self, name: str, pool: Pool, claims: Claims) -> None:
+        """Use an open pool."""
         self.name = name
-        saver = AsyncPostgresSaver(pool, serde=StrictSerializer())
-        self.saver: BaseCheckpointSaver[str] = ListingSaver(saver, HostRuns(self))
+        self.saver: BaseCheckpointSaver[str] = ListingSaver(
+            FencedSaver(pool, claims), HostRuns(self)
+        )
         self._pool = pool
-        self._claims = _Claims(pool)
+        self._claims = claims
+        self.writing = claims.writing
 
-    async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    async def execute(
+        self, sql: str, values: Sequence[Any] = (), run: str | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run one statement in its own transaction and return its rows."""
-        async with self._pool.connection() as connection:
+        using = self._pool.connection() if run is None else self._claims.writing(run)
+        async with using as connection:
             cursor = connection.cursor(row_factory=tuple_row)
             await cursor.execute(sql.replace("?", "%s").encode(), values)
             return await cursor.fetchall() if cursor.description else []
@@ -142,13 +186,13 @@ class PostgresStore:
 
     @asynccontextmanager
     async def claim(self, run: str) -> AsyncIterator[None]:
-        """Claim a run; the server releases the lock when the process ends, however it ends."""
+        """Claim a run; it is free again when the process ends, however it ends."""
         for _ in range(CLAIM_ATTEMPTS):
             if await self._claims.take(run):
                 break
             await asyncio.sleep(CLAIM_PAUSE)
         else:
-            raise InputError(f"run {run} is being worked on by another process")
+            raise BusyError(f"run {run} is being worked on by another process")
         try:
             yield
         finally:
@@ -156,70 +200,11 @@ class PostgresStore:
 
     async def claimed(self, run: str) -> bool:
         """Return whether a running process has claimed the run."""
-        found = await self.execute(_HOLDERS, [_lock_key(run)])
-        return bool(found)
-
-
-class _Claims:
-    """The runs that this process has claimed: advisory locks of one shared connection.
-
-    The connection is taken from the pool while any run is claimed. If it is lost, its locks are
-    lost too; new claims use another connection, and releasing an old claim fails.
-    """
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._held: dict[str, Connection] = {}
-        self._taking = asyncio.Lock()
-
-    async def take(self, run: str) -> bool:
-        """Lock a run; return whether it was free. (A session can take its own lock again.)"""
-        async with self._taking:
-            if run in self._held:
-                return False
-            connection = await self._connection()
-            try:
-                taken = await _ask(connection, "SELECT pg_try_advisory_lock(%s)", _lock_key(run))
-                if taken:
-                    self._held[run] = connection
-            finally:
-                await self._give_back(connection)
-            return taken
-
-    async def release(self, run: str) -> None:
-        """Unlock a claimed run."""
-        async with self._taking:
-            connection = self._held.pop(run)
-            try:
-                await _ask(connection, "SELECT pg_advisory_unlock(%s)", _lock_key(run))
-            finally:
-                await self._give_back(connection)
-
-    async def _connection(self) -> Connection:
-        usable = (held for held in self._held.values() if not held.broken)
-        return next(usable, None) or await self._pool.getconn()
-
-    async def _give_back(self, connection: Connection) -> None:
-        """Return the connection to the pool after its last lock is released."""
-        if connection in self._held.values():
-            return
-        try:
-            if not connection.broken:
-                # A cancelled claim may still have taken its lock.
-                await connection.execute("SELECT pg_advisory_unlock_all()")
-        finally:
-            await self._pool.putconn(connection)
+        return bool(await self.execute(CLAIMED, [run]))
 
 
 _COLUMNS_OF = """
 SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped
-"""
-
-_HOLDERS = """
-SELECT pid FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-AND (classid::bigint << 32) | objid::bigint = ?
 """
 
 

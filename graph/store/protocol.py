@@ -13,6 +13,9 @@ STORE_VERSION = 2
 """A store of an older version is brought up to this one when it is opened; see `migration`."""
 CLAIM_ATTEMPTS, CLAIM_PAUSE = 10, 0.05
 """How often to try to claim a run, and the seconds between: checking a claim takes it briefly."""
+LEASE_SECONDS = 30.0
+"""After so many seconds of silence, another process may take over what a process has claimed in
+PostgreSQL."""
 _SECRET = ("password", "passfile", "sslpassword")
 
 
@@ -57,8 +60,14 @@ class Store(Protocol):
         """The exceptions that the database raises."""
         ...
 
-    async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement in its own transaction and return its rows; `?` marks values."""
+    async def execute(
+        self, sql: str, values: Sequence[Any] = (), run: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement in its own transaction and return its rows; `?` marks values.
+
+        `run` is the run that it changes. Raises ClaimLostError, and changes nothing, if this
+        process claimed that run and another process has taken it over.
+        """
         ...
 
     async def columns(self, table: str) -> set[str]:
@@ -66,7 +75,7 @@ class Store(Protocol):
         ...
 
     def claim(self, run: str) -> AbstractAsyncContextManager[None]:
-        """Claim a run for this process; raises InputError if another process has claimed it."""
+        """Claim a run for this process; raises BusyError if another process has claimed it."""
         ...
 
     async def claimed(self, run: str) -> bool:

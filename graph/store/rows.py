@@ -59,7 +59,7 @@ async def read_row(store: Store, run_id: str) -> Row | None:
 async def insert_row(store: Store, row: Row) -> None:
     """Add a row to the table."""
     await store.execute(
-        f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({_MARKS})", astuple(row)
+        f"INSERT INTO opencodeinterpreter_runs ({_COLUMNS}) VALUES ({_MARKS})", astuple(row), row.id
     )
 
 
@@ -70,13 +70,14 @@ async def update_row(store: Store, row: Row) -> Row:
         "UPDATE opencodeinterpreter_runs SET status = ?, turns = ?, tokens = ?, updated = ?, "
         "model = ?, reason = ? WHERE id = ?",
         [row.status, row.turns, row.tokens, row.updated, row.model, row.reason, row.id],
+        row.id,
     )
     return row
 
 
 async def delete_row(store: Store, run_id: str) -> None:
     """Delete the row of a run."""
-    await store.execute("DELETE FROM opencodeinterpreter_runs WHERE id = ?", [run_id])
+    await store.execute("DELETE FROM opencodeinterpreter_runs WHERE id = ?", [run_id], run_id)
 
 
 async def list_runs(store: Store) -> list[Row]:

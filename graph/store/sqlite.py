@@ -22,7 +22,7 @@ from opencodeinterpreter.graph.store.protocol import (
 )
 from opencodeinterpreter.graph.store.saver import ListingSaver
 from opencodeinterpreter.graph.store.serializer import StrictSerializer
-from opencodeinterpreter.tools.errors import InputError, StoreError
+from opencodeinterpreter.tools.errors import BusyError, InputError, StoreError
 
 BUSY_SECONDS = 5.0
 """How long opening waits for another process's write before the store counts as locked."""
@@ -144,8 +144,13 @@ class SqliteStore:
         self._table = table
         self._one_at_a_time = asyncio.Lock()
 
-    async def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement in its own transaction and return its rows."""
+    async def execute(
+        self, sql: str, values: Sequence[Any] = (), run: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement in its own transaction and return its rows.
+
+        `run` needs no check here: the kernel takes no lock from a living process.
+        """
         # A write during a half-read query would fail at once if another connection had written.
         async with self._one_at_a_time:
             try:
@@ -172,7 +177,7 @@ class SqliteStore:
                     break
                 await asyncio.sleep(CLAIM_PAUSE)
             else:
-                raise InputError(f"run {run} is being worked on by another process")
+                raise BusyError(f"run {run} is being worked on by another process")
         except OSError as error:
             raise StoreError(f"cannot lock run {run}: {error}") from error
         try:
