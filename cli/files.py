@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,8 @@ from opencodeinterpreter.tools.atomic_file import write_atomically
 from opencodeinterpreter.tools.errors import InputError
 
 Files = Mapping[str, str | bytes]
+STDOUT = Path("-")
+"""What names standard output where a file is to be written."""
 
 
 def is_text(argument: str) -> bool:
@@ -20,7 +23,7 @@ def is_text(argument: str) -> bool:
 def read_text(path: Path, what: str) -> str:
     """Return a file's text; raises InputError, which calls the file a `what` file."""
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # Some editors begin a file with a byte order mark.
     except OSError as error:
         raise InputError(f"cannot read {what} file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -54,7 +57,7 @@ def check_output(output: str | None) -> None:
 
 def check_file(path: Path | None) -> None:
     """Raise InputError if the file at `path` cannot be written; called before anything runs."""
-    if path is None:
+    if path is None or path == STDOUT:
         return
     if path.is_dir() or not path.name:
         raise InputError(f"cannot write {path}: it is a folder")
@@ -130,10 +133,13 @@ def is_safe(name: str) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; a device or pipe is written directly.
+    """Write a file whole or not at all; a device, a pipe or `-` (stdout) is written directly.
 
     Raises InputError if that fails.
     """
+    if path == STDOUT:
+        sys.stdout.write(text)
+        return
     try:
         if _is_special(path):
             path.write_text(text, "utf-8")

@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,10 +154,23 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a method or a request that is none, in plain text."""
+        self.close_connection = True
+        self._send("text/plain", f"{code} {message or 'not understood'}".encode(), code)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Write no log: addresses hold the token."""
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let a browser go that closed its page before the answer; other errors are shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -166,9 +180,10 @@ def serving(following: Following, port: int) -> Iterator[str]:
     Raises InputError if the port is taken.
     """
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        server = _Server(("127.0.0.1", port), _Handler)
     except (OSError, OverflowError) as error:
-        raise InputError(f"--port {port}: {error}; leave it out to get a free one") from None
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"--port {port}: {why}; leave it out to get a free one") from None
     token, found = secrets.token_urlsafe(24), int(server.server_address[1])
     site = Site(following, asyncio.get_running_loop(), token, found)
     server.RequestHandlerClass = type("Handler", (_Handler,), {"site": site})

@@ -22,15 +22,20 @@ def load_trace(store_url: str, target: str) -> Trace:
 
 def load_with_origin(store_url: str, target: str) -> tuple[Trace, bool]:
     """Return a trace, and whether its settings were chosen here; those of a file may not be."""
-    if target.endswith(".jsonl") or os.path.isfile(target):  # noqa: PTH113 - a name may be too long
+    if names_file(target):
         return read_trace_file(Path(target)), False
-    run = asyncio.run(_stored(store_url, target))
+    try:
+        run = asyncio.run(_stored(store_url, target))
+    except InputError:
+        _check_no_folder(target)
+        raise
     return trace_of(run), run.source == "here"
 
 
-def stored_trace(store_url: str, run: str) -> Trace:
-    """Return the trace of a stored run; raises InputError if there is none."""
-    return trace_of(asyncio.run(_stored(store_url, run)))
+def names_file(target: str) -> bool:
+    """Return whether a target names a trace file, which need not exist, and not a run."""
+    is_path = target.endswith(".jsonl") or os.sep in target
+    return is_path or os.path.isfile(target)  # noqa: PTH113 - a name may be too long
 
 
 async def _stored(store_url: str, run: str) -> Run:
@@ -43,6 +48,7 @@ def read_trace_file(path: Path) -> Trace:
 
     What the end of a growing file lacks, and that a file was changed, is told on stderr.
     """
+    _check_no_folder(str(path))
     trace = read_trace(_text(path).split("\n"), str(path))
     if trace.cut:
         print(f"{path}: {trace.cut}", file=sys.stderr)
@@ -50,6 +56,13 @@ def read_trace_file(path: Path) -> Trace:
         where = f"turn {trace.changed}" if trace.changed else "a line of settings, task or texts"
         print(f"{path}: {where} was changed after it was written", file=sys.stderr)
     return trace
+
+
+def _check_no_folder(target: str) -> None:
+    if os.path.isdir(target):  # noqa: PTH112 - a name may be too long
+        raise InputError(
+            f"{target} is a folder; name one trace file in it, or see them all with `view {target}`"
+        )
 
 
 def _text(path: Path) -> str:

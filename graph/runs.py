@@ -162,6 +162,19 @@ async def open_run(store: Store, run_id: str) -> Run:
         return _as_run(row, await _snapshot(store, run_id))
 
 
+async def so_far(store: Store, row: Row) -> Row:
+    """Return a row with the turns and tokens that its run has now.
+
+    A row is written when a process stops working on its run; one that was killed writes nothing.
+    A run that cannot be read keeps its row as it is.
+    """
+    try:
+        record = (await open_run(store, row.id)).record
+    except InputError:
+        return row
+    return replace(row, turns=len(record.turns), tokens=_tokens(record))
+
+
 async def advance(
     store: Store,
     graph: Graph,

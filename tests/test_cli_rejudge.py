@@ -34,7 +34,7 @@ def test_newer_tests_change_a_decision_and_the_stored_run_stays(
     done = command("rejudge", "latest", "--tests", newer, "-o", str(tmp_path / "out.jsonl"))
     assert done.status == 1, done.stderr
     assert "turn 3: solved -> revise (tests: 2 of 3 tests passed" in done.stdout
-    assert "3 drafts: 2 decided alike, 1 not" in done.stdout
+    assert "3 drafts: 2 decided as before, 1 not" in done.stdout
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
     assert command("show", "latest", "--json").stdout == before
 

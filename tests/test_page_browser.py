@@ -36,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run": runs_page([example("simulated_user")]),
         "family": runs_page([example("branch_by_code")], [example("never_solved")]),
         "two": runs_page([example("never_solved"), example("branch_by_code")]),
-        "index": folder_page(EXAMPLES[0].parent),
+        "index": folder_page(EXAMPLES[0].parent, print),
     }
     for name, page in made.items():
         (folder / f"{name}.html").write_text(html(page), "utf-8")

@@ -78,11 +78,16 @@ def drafts_of(record: Record) -> Iterator[tuple[Turn, Draft, Task]]:
             yield turn, turn.draft, record.tasks[turn.task - 1]
 
 
+def settings_at(record: Record, turn: Turn, judge: str | None) -> Settings:
+    """Return a turn's recorded settings, with another judge model if one is named."""
+    held = Settings.model_validate(record.settings[turn.settings])
+    return held.model_copy(update={"models": {**held.models, "judge": judge}}) if judge else held
+
+
 def settings_for(record: Record, turn: Turn, judge: str | None) -> Settings:
     """Return the settings under which a draft is judged again: the turn's, without a critic."""
-    held = Settings.model_validate(record.settings[turn.settings])
-    named = judge or held.models.get("judge")
-    models = {"coder": held.models["coder"], **({"judge": named} if named else {})}
+    held = settings_at(record, turn, judge)
+    models = {role: held.models[role] for role in ("coder", "judge") if role in held.models}
     return Settings(
         models=models,
         critic="none",

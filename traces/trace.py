@@ -40,6 +40,8 @@ _NEWER_KINDS = ("literal_error", "extra_forbidden")
 """Pydantic's error types for a value and a field that this release does not know."""
 _PERHAPS_NEWER = "perhaps a newer release wrote it"
 
+_TOO_LARGE = "it holds a whole number of more than 64 bits"
+
 Route = tuple[str, ...]
 
 _UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -249,7 +251,7 @@ class _Reader:
                 f"{self.name} line {number}: invalid Unicode (unpaired surrogate)"
             ) from error
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.name} line {number}: not JSON: {error}") from error
+            raise InputError(f"{self.name} line {number}: {_broken(line, error)}") from error
         if not isinstance(value, dict):
             raise InputError(f"{self.name} line {number}: a trace line is a JSON object")
         try:
@@ -266,7 +268,7 @@ class _Reader:
             raise InputError("there are lines after the end line")
         if self.header is None:
             if kind != "header":
-                raise InputError("the first line must be the header")
+                raise InputError("the first line must be the header that `export` writes")
             self.header = _header(value)
         elif kind == "settings":
             settings = _SettingsLine.model_validate(value)
@@ -350,6 +352,17 @@ class _Reader:
         return Trace(header=self.header, record=record, routes=routes, changed=changed)
 
 
+def _broken(line: str, error: ValueError | RecursionError) -> str:
+    """Return why a line cannot be read."""
+    if isinstance(error, json.JSONDecodeError):
+        if error.pos >= len(line.rstrip()) or error.msg.startswith("Unterminated"):
+            return "not JSON: the line breaks off; copy or export the file again"
+        return f"not JSON: {error.msg} at character {error.pos + 1}"
+    if "integer string conversion" in str(error):  # Python's own limit, 4300 digits
+        return _TOO_LARGE
+    return f"not JSON: {error}"
+
+
 def _told(problem: Problem) -> str:
     return f"{problem}; {_PERHAPS_NEWER}" if problem.kind in _NEWER_KINDS else f"{problem}"
 
@@ -360,7 +373,7 @@ def _check_storable(line: dict[str, Any]) -> None:
     for _ in range(MAX_DEPTH):
         for value in level:
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
-                raise InputError("it holds a whole number of more than 64 bits")
+                raise InputError(_TOO_LARGE)
         level = [inner for value in level for inner in _inner(value)]
     if level:
         raise InputError(f"it is nested more than {MAX_DEPTH} levels deep")

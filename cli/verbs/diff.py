@@ -42,12 +42,12 @@ def diff(
 def lines_of(found: comparing.Diff) -> Iterator[str]:
     """Yield a comparison as text for a terminal."""
     if found.empty:
-        yield f"alike: {found.stem} turns"
+        yield f"alike: {_turns(found.stem)}"
         return
     if found.task:
         yield "== task"
         yield from found.task
-    yield f"== alike up to turn {found.stem}" if found.stem else "== different from turn 1 on"
+    yield f"== {_parting(found)}"
     for name, change in found.settings.items():
         yield from _sides(f"setting {name}", change)
     for turn in found.turns:
@@ -61,7 +61,18 @@ def lines_of(found: comparing.Diff) -> Iterator[str]:
             yield f"test {name}: {change.before or 'not there'} -> {change.after or 'not there'}"
         yield from _sides("verdict", turn.verdict)
         yield from _sides("feedback", turn.feedback)
-        yield "{} -> {} tokens, {:.1f} -> {:.1f} s".format(*turn.tokens, *turn.seconds)
+        spent = "{} -> {} tokens, ".format(*turn.tokens) if any(turn.tokens) else ""
+        yield spent + "{:.1f} -> {:.1f} s".format(*turn.seconds)
+
+
+def _parting(found: comparing.Diff) -> str:
+    if not found.turns:
+        return f"{_turns(found.stem)} alike"
+    return f"alike up to turn {found.stem}" if found.stem else "different from turn 1 on"
+
+
+def _turns(number: int) -> str:
+    return "1 turn" if number == 1 else f"{number} turns"
 
 
 def _sides(what: str, change: comparing.Change | None) -> Iterator[str]:

@@ -1,17 +1,20 @@
 """`export`: write a run as a trace file, or in a format of other tools."""
 
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 
 from opencodeinterpreter.cli.files import check_file, write_text
 from opencodeinterpreter.cli.options import StoreOption
-from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace, stored_trace
+from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace, names_file
 from opencodeinterpreter.tools.errors import InputError, OutputError
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces.exporting.atif import atif
@@ -26,7 +29,9 @@ _FORMATS: Mapping[str, Callable[[Trace], dict[str, Any]]] = {
     "chat": chat,
 }
 _PATIENCE = 10.0
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""In the order in which the exporter looks for them."""
+_EXAMPLE = "http://localhost:4318"
 
 
 def export(
@@ -46,10 +51,15 @@ def export(
 ) -> None:
     """Write a run's trace as JSON lines, or in another tool's format."""
     check_file(output)
-    # A trace file is not written anew as one: that would seal what somebody changed.
-    trace = stored_trace(store, run) if form == "trace" else load_trace(store, run)
+    trace = load_trace(store, run)
     if trace.changed is not None:
         raise InputError(f"{run} was changed after it was written; `replay {run}` shows where")
+    if form == "trace" and names_file(run):
+        # Written anew, a file that has no end yet would get one, and hide what was changed in it.
+        raise InputError(
+            f"{run} is a trace file already; copy it, or choose another format for it with "
+            "--format atif, inspect, chat or otel"
+        )
     if form == "otel":
         return _send(trace, output)
     if form == "trace":
@@ -67,10 +77,7 @@ def _send(trace: Trace, output: Path | None) -> None:
     """Send a run's spans to the collector that the environment names; raises InputError."""
     if output is not None:
         raise InputError("--format otel sends to a collector; leave --output out")
-    if not any(os.environ.get(name) for name in _ENDPOINTS):
-        raise InputError(
-            f"set {_ENDPOINTS[0]} to the collector's address, such as http://localhost:4318"
-        )
+    address = _endpoint()
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -79,5 +86,43 @@ def _send(trace: Trace, output: Path | None) -> None:
         raise InputError(
             "spans need the extra 'otel': pip install 'opencodeinterpreter[otel]'"
         ) from None
-    if not export_spans(trace, OTLPSpanExporter(timeout=_PATIENCE)):
-        raise OutputError("the collector did not take the spans; see the log above")
+    with _heard("opentelemetry") as problems:
+        taken = export_spans(trace, OTLPSpanExporter(timeout=_PATIENCE))
+    if not taken:
+        why = problems[-1] if problems else "it did not say why"
+        raise OutputError(f"the collector at {address} did not take the spans: {why}")
+
+
+def _endpoint() -> str:
+    """Return the collector's address; raises InputError if none is set or it is none."""
+    name = next((name for name in _ENDPOINTS if os.environ.get(name)), None)
+    if name is None:
+        raise InputError(f"set {_ENDPOINTS[-1]} to the collector's address, such as {_EXAMPLE}")
+    address = os.environ[name]
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(f"{name} is {address!r}; write an address such as {_EXAMPLE}")
+    return address
+
+
+@contextmanager
+def _heard(name: str) -> Iterator[list[str]]:
+    """Collect what a library logs as warnings and errors, instead of printing it."""
+    messages: list[str] = []
+
+    class Collecting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger, handler = logging.getLogger(name), Collecting(logging.WARNING)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True

@@ -25,6 +25,7 @@ from opencodeinterpreter.traces.rejudging import (
     Rejudged,
     drafts_of,
     rejudged,
+    settings_at,
     settings_for,
 )
 from opencodeinterpreter.traces.rejudging import (
@@ -82,7 +83,7 @@ def rejudge(
 def _load(target: str, store: str, options: JudgeOptions) -> Trace:
     trace, here = load_with_origin(store, target)
     for turn, _, _ in drafts_of(trace.record):
-        settings = settings_for(trace.record, turn, options.judge)
+        settings = settings_at(trace.record, turn, options.judge)
         check_settings(target, settings, trust=here or options.trust)
     return trace
 
@@ -113,4 +114,5 @@ def _lines(found: list[Rejudged]) -> Iterator[str]:
         why = f"{by.decided_by}: {by.reason}"
         yield f"{mark} {each.run[:8]} turn {each.turn}: {before} -> {now} ({why})"
     ends = Counter(each.changed for each in found)
-    yield f"{len(found)} drafts: {ends[False]} decided alike, {ends[True]} not"
+    drafts = "1 draft" if len(found) == 1 else f"{len(found)} drafts"
+    yield f"{drafts}: {ends[False]} decided as before, {ends[True]} not"

@@ -18,6 +18,7 @@ from opencodeinterpreter.cli.run_table import piped, table, tree
 from opencodeinterpreter.graph.families import Families
 from opencodeinterpreter.graph.removing import check_branches, prunable, remove
 from opencodeinterpreter.graph.runs import rebuild as rebuild_rows
+from opencodeinterpreter.graph.runs import so_far
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import Row, Status, find_run, list_runs, now
@@ -112,7 +113,9 @@ async def _rows(url: str, rebuild: bool) -> list[Row]:
         if rebuild:
             for problem in (await rebuild_rows(store)).problems:
                 print(printable(problem), file=sys.stderr)
-        return await list_runs(store)
+        rows = await list_runs(store)
+        under_way = ("running", "interrupted")
+        return [await so_far(store, row) if row.status in under_way else row for row in rows]
 
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

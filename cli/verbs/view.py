@@ -1,6 +1,7 @@
 """`view`: write runs as one HTML page that opens from disk and loads nothing."""
 
 import asyncio
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,17 @@ from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.files import check_file, write_text
+from opencodeinterpreter.cli.files import STDOUT, check_file, write_text
 from opencodeinterpreter.cli.following import RELATIVES, Following
 from opencodeinterpreter.cli.options import SandboxOption, StoreOption, TrustOption
 from opencodeinterpreter.cli.serving import serving
-from opencodeinterpreter.cli.traces import load_trace
+from opencodeinterpreter.cli.traces import load_trace, names_file
 from opencodeinterpreter.graph.families import Families
 from opencodeinterpreter.graph.runs import open_run
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 from opencodeinterpreter.traces.evaluation.evaluate import rebuild
 from opencodeinterpreter.traces.evaluation.folder import Folder
@@ -65,15 +67,33 @@ def view(
     """
     check_file(output)
     if live.serve:
-        if output is not None or len(target) != 1:
-            raise InputError("--serve takes one run of the store, and no --output")
-        asyncio.run(_serve(target[0], store, live))
+        asyncio.run(_serve(_followed(target, output), store, live))
         return
+    if live.port or live.trust:
+        raise InputError(f"{'--port' if live.port else '--trust'} is for --serve; add --serve")
     page, name = _page(target, store)
     path = output or Path(f"{name}.html")
     check_file(path)
     write_text(path, html(page))
-    print(path, file=sys.stderr if str(path) == "/dev/stdout" else sys.stdout)
+    to_stdout = path == STDOUT or str(path) == "/dev/stdout"
+    print(path, file=sys.stderr if to_stdout else sys.stdout)
+
+
+def _followed(targets: list[str], output: Path | None) -> str:
+    """Return the run that `--serve` follows; raises InputError for all else."""
+    if output is not None or len(targets) != 1:
+        raise InputError("--serve takes one run of the store, and no --output")
+    (target,) = targets
+    if names_file(target) or _is_folder(target):
+        raise InputError(
+            f"--serve follows a run of the store, and {target} is none; `view {target}` writes a "
+            "page of it"
+        )
+    return target
+
+
+def _is_folder(target: str) -> bool:
+    return os.path.isdir(target)  # noqa: PTH112 - a name may be too long
 
 
 async def _serve(target: str, store_url: str, live: LiveOptions) -> None:
@@ -93,7 +113,7 @@ async def _serve(target: str, store_url: str, live: LiveOptions) -> None:
 
 
 def _page(targets: list[str], store: str) -> tuple[Page, str]:
-    folders = [target for target in targets if Path(target).is_dir()]
+    folders = [target for target in targets if _is_folder(target)]
     if folders and len(targets) > 1:
         raise InputError(f"{folders[0]} is a folder; view one folder, or several runs")
     if folders:
@@ -110,12 +130,12 @@ def _page(targets: list[str], store: str) -> tuple[Page, str]:
 def _folder(path: Path) -> Page:
     if (path / "evaluation.json").is_file():
         return evaluations_page({str(path): asyncio.run(rebuild(Folder(path)))})
-    return folder_page(path)
+    return folder_page(path, lambda problem: print(printable(problem), file=sys.stderr))
 
 
 def _with_family(target: str, store_url: str) -> tuple[Trace, list[Trace]]:
     """Return the trace of a file, or of a stored run with those of its family."""
-    if target.endswith(".jsonl") or Path(target).is_file():
+    if names_file(target):
         return load_trace(store_url, target), []
     return asyncio.run(_stored(target, store_url))
 
@@ -123,7 +143,11 @@ def _with_family(target: str, store_url: str) -> tuple[Trace, list[Trace]]:
 async def _stored(target: str, store_url: str) -> tuple[Trace, list[Trace]]:
     async with open_store(store_url) as store:
         row = await find_run(store, target)
-        near = list(Families(await list_runs(store)).near(row.id))[:RELATIVES]
-        runs = [await open_run(store, each.id) for each in (row, *near)]
-    first, *others = map(trace_of, runs)
-    return first, others
+        shown = trace_of(await open_run(store, row.id))
+        relatives = list[Trace]()
+        for each in list(Families(await list_runs(store)).near(row.id))[:RELATIVES]:
+            try:
+                relatives.append(trace_of(await open_run(store, each.id)))
+            except InputError as error:
+                print(printable(f"left out: {error}"), file=sys.stderr)
+    return shown, relatives

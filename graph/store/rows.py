@@ -99,10 +99,12 @@ async def find_run(store: Store, prefix: str) -> Row:
 
     Raises InputError that names the nearest runs if there is none.
     """
+    if not prefix:
+        raise InputError("the name of the run is empty; write its id, its beginning, or latest")
     rows = await list_runs(store)
     if prefix == LATEST and rows:
         return rows[0]
-    found = [row for row in rows if row.id.startswith(prefix.lower())] if prefix else []
+    found = [row for row in rows if row.id.startswith(prefix.lower())]
     if len(found) == 1:
         return found[0]
     if found:

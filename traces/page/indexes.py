@@ -1,7 +1,7 @@
 """A page about many runs: the rows of an index, and as many whole runs as there is room for."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,17 +94,18 @@ def _coder(record: Record) -> str:
     return str(models.get("coder", "")) if isinstance(models, Mapping) else ""
 
 
-def folder_page(folder: Path) -> Page:
+def folder_page(folder: Path, tell: Callable[[str], None]) -> Page:
     """Return the index of a folder: of a batch, or of trace files.
 
-    Raises InputError if it holds neither.
+    `tell` hears of each file or run that cannot be read and is left out. Raises InputError if none
+    can.
     """
     if (folder / "runs.sqlite").is_file():
         names = _task_names(folder)
-        traces = asyncio.run(_stored(folder / "runs.sqlite"))
+        traces = asyncio.run(_stored(folder / "runs.sqlite", tell))
         entries = [Entry(each, names.get(each.record.task.prompt, "")) for each in traces]
     elif files := sorted(folder.glob("*.jsonl")):
-        entries = list(_of_files(files))
+        entries = _of_files(files, tell)
     else:
         raise InputError(f"{folder}: no runs here (no runs.sqlite and no trace file *.jsonl)")
     if not entries:
@@ -121,15 +122,37 @@ def _task_names(folder: Path) -> Mapping[str, str]:
     }
 
 
-def _of_files(files: Sequence[Path]) -> Iterable[Entry]:
+def _of_files(files: Sequence[Path], tell: Callable[[str], None]) -> list[Entry]:
+    entries, problems = list[Entry](), list[str]()
     for path in files:
         try:
-            lines = path.read_text("utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read trace file {path}: {error}") from None
-        yield Entry(read_trace(lines, str(path)), path.stem)
+            entries.append(Entry(_read(path), path.stem))
+        except InputError as error:
+            problems.append(str(error))
+    if not entries:
+        more = f"; {len(files)} files here are no traces" if len(files) > 1 else ""
+        raise InputError(problems[0] + more)
+    for problem in problems:
+        tell(f"left out: {problem}")
+    return entries
 
 
-async def _stored(path: Path) -> list[Trace]:
+def _read(path: Path) -> Trace:
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except OSError as error:
+        raise InputError(f"cannot read trace file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"trace file {path} is not UTF-8 text") from None
+    return read_trace(lines, str(path))
+
+
+async def _stored(path: Path, tell: Callable[[str], None]) -> list[Trace]:
+    traces = list[Trace]()
     async with open_store(str(path)) as store:
-        return [trace_of(await open_run(store, row.id)) for row in await list_runs(store)]
+        for row in await list_runs(store):
+            try:
+                traces.append(trace_of(await open_run(store, row.id)))
+            except InputError as error:
+                tell(f"left out: {error}")
+    return traces
