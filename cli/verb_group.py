@@ -18,6 +18,7 @@ VERBS = (
     "solve",
     "chat",
     "batch",
+    "worker",
     "resume",
     "runs",
     "show",

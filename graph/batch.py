@@ -8,6 +8,7 @@ model call, an unfinished one resumes where it stopped.
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +19,13 @@ from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.state import Input
 from opencodeinterpreter.tools.canonical import digest
-from opencodeinterpreter.tools.errors import InputError, OutsideError
+from opencodeinterpreter.tools.errors import (
+    BusyError,
+    ClaimLostError,
+    InputError,
+    OutsideError,
+    StoreError,
+)
 
 _BATCHES = uuid.UUID("6f1d1c5e-6a0b-4f0e-9a39-0c1f6a8a5d27")
 PATIENCE = 5
@@ -50,6 +57,16 @@ class Finished:
     batch again to resume it."""
     kept: bool = False
     """Whether the run had already ended when this batch started."""
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A job that has no result yet: another process works on its run, or the store failed."""
+
+    key: str
+    run: str
+    """The run's id."""
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -91,10 +108,28 @@ async def batch(
     StoreError; what was stored stays. If the iterator is closed early, its runs are cancelled and
     can be resumed.
     """
+    async with aclosing(work_through(store, graph, _distinct(jobs), plan, watch)) as ends:
+        async for ended in ends:
+            yield ended if isinstance(ended, Finished) else await _as_stored(store, ended)
+
+
+async def _as_stored(store: Store, postponed: Postponed) -> Finished:
+    if await stored_row(store, postponed.run) is None:
+        raise BusyError(postponed.problem)
+    return Finished(postponed.key, await open_run(store, postponed.run), postponed.problem)
+
+
+async def work_through(
+    store: Store,
+    graph: Graph,
+    source: AsyncIterator[Job],
+    plan: Plan,
+    watch: Watch | None = None,
+) -> AsyncGenerator[Finished | Postponed, None]:
+    """Run the jobs of `source` as `batch` does; a job that was postponed may come again."""
     work = _Work(store, graph, plan, watch)
-    results: asyncio.Queue[Finished | BaseException | None] = asyncio.Queue()
+    results: asyncio.Queue[Finished | Postponed | BaseException | None] = asyncio.Queue()
     room = asyncio.Semaphore(2 * plan.concurrency)
-    source = _in_turn(jobs)
     lock = asyncio.Lock()
     closing = False
 
@@ -107,7 +142,6 @@ async def batch(
                 if job is None:
                     room.release()
                     return
-                work.take(job)
             results.put_nowait(await work.finish(job))
 
     async def all_workers() -> None:
@@ -141,18 +175,20 @@ class _Work:
         self._graph = graph
         self._plan = plan
         self._watch = watch
-        self._keys: set[str] = set()
         self._failed = 0
 
-    def take(self, job: Job) -> None:
-        """Remember a job's key; raises InputError if another job had it."""
-        if job.key in self._keys:
-            raise InputError(f"two jobs of the batch have the key {job.key!r}; keys must differ")
-        self._keys.add(job.key)
-
-    async def finish(self, job: Job) -> Finished:
+    async def finish(self, job: Job) -> Finished | Postponed:
         """Run a job to its end; raises OutsideError if too many jobs in a row failed."""
-        row = await self._row(job)
+        run = run_id(self._plan.name, job)
+        try:
+            return await self._end_of(job, await self._row(job, run))
+        except (BusyError, ClaimLostError) as error:
+            return Postponed(job.key, run, str(error))
+        except StoreError as failure:
+            self._count(failure)
+            return Postponed(job.key, run, str(failure))
+
+    async def _end_of(self, job: Job, row: Row) -> Finished:
         run = await open_run(self._store, row.id)
         # A run that was cancelled at its very end still needs its row updated.
         if run.next == "end" and run.row.status in ("solved", "unsolved"):
@@ -160,10 +196,10 @@ class _Work:
         try:
             async with asyncio.timeout(self._plan.deadline) as clock:
                 run = await advance(self._store, self._graph, row, watch=self._watched(job.key))
+        except (BusyError, StoreError):
+            raise
         except OutsideError as failure:
-            self._failed += 1
-            if self._failed >= PATIENCE:
-                raise
+            self._count(failure)
             return await self._stopped(job, row, str(failure))
         except InputError as error:
             return await self._stopped(job, row, str(error))
@@ -174,20 +210,37 @@ class _Work:
         self._failed = 0
         return Finished(job.key, run, "a person is asked" if run.question else "")
 
+    def _count(self, failure: OutsideError) -> None:
+        self._failed += 1
+        if self._failed >= PATIENCE:
+            raise failure
+
     async def _stopped(self, job: Job, row: Row, problem: str) -> Finished:
         return Finished(job.key, await open_run(self._store, row.id), problem)
 
-    async def _row(self, job: Job) -> Row:
+    async def _row(self, job: Job, run: str) -> Row:
         """Return the row of a job's run; the first call stores the run."""
-        run = run_id(self._plan.name, job)
         if row := await stored_row(self._store, run):
             return row
         origin = Origin(run=run, parent=job.parent, parent_turn=job.parent_turn)
-        return await create_run(self._store, job.seed, origin)
+        async with self._store.claim(run):
+            return await stored_row(self._store, run) or await create_run(
+                self._store, job.seed, origin
+            )
 
     def _watched(self, key: str) -> Callable[[str, Turn], None] | None:
         watch = self._watch
         return None if watch is None else lambda node, turn: watch(key, node, turn)
+
+
+async def _distinct(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+    """Yield the jobs in turn; raises InputError if one has the key of another."""
+    keys: set[str] = set()
+    async for job in _in_turn(jobs):
+        if job.key in keys:
+            raise InputError(f"two jobs of the batch have the key {job.key!r}; keys must differ")
+        keys.add(job.key)
+        yield job
 
 
 async def _in_turn(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:

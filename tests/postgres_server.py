@@ -6,6 +6,7 @@ run as root, and the package's own way around that changes users and folders of 
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -31,23 +32,51 @@ class CannotStartError(Exception):
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """Yield the URL of a new, empty server; raises CannotStartError."""
+    with restartable_server() as server:
+        yield server.url
+
+
+class Server:
+    """A running server, which can be restarted as after a crash."""
+
+    def __init__(self, folder: Path, owner: dict[str, Any]) -> None:
+        self.url = f"postgresql://postgres@/postgres?host={folder}"
+        self._folder = folder
+        self._owner = owner
+        self._start()
+
+    def restart(self) -> None:
+        """End the server without ceremony, and start it again."""
+        self.stop(signal.SIGQUIT)
+        self._start()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the server; SIGTERM waits for its clients, SIGQUIT for nobody."""
+        self._process.send_signal(how)
+        self._process.wait()
+
+    def _start(self) -> None:
+        folder = str(self._folder)
+        serve = [str(_programs() / "postgres"), "-D", f"{folder}/data", "-k", folder, "-F"]
+        serve += ["-c", "listen_addresses="]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/", **self._owner)
+        _await_socket(self._folder / ".s.PGSQL.5432", self._process)
+
+
+@contextmanager
+def restartable_server() -> Iterator[Server]:
+    """Yield a new, empty server; raises CannotStartError."""
     folder = Path(tempfile.mkdtemp(prefix="oci-pg-"))
     owner: dict[str, Any] = {}
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
         owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     try:
-        programs = _programs()
-        _make_cluster(programs, folder / "data", owner)
-        serve = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-F"]
-        serve += ["-c", "listen_addresses="]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(serve, stdout=log, stderr=log, cwd="/", **owner) as process,
-        ):
-            _await_socket(folder / ".s.PGSQL.5432", process)
-            yield f"postgresql://postgres@/postgres?host={folder}"
-            process.terminate()
+        _make_cluster(_programs(), folder / "data", owner)
+        server = Server(folder, owner)
+        yield server
+        server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

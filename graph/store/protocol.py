@@ -18,6 +18,14 @@ LEASE_SECONDS = 30.0
 PostgreSQL."""
 _SECRET = ("password", "passfile", "sslpassword")
 
+_JOBS = (
+    "CREATE TABLE IF NOT EXISTS opencodeinterpreter_jobs (batch TEXT, key TEXT, run TEXT, "
+    "seed TEXT, ended TEXT, problem TEXT, deaths BIGINT, PRIMARY KEY (batch, key))",
+    "CREATE TABLE IF NOT EXISTS opencodeinterpreter_batches (name TEXT PRIMARY KEY, "
+    "settings TEXT, created TEXT)",
+)
+"""The tables of shared batches; see `graph.shared`."""
+
 
 def without_password(url: str) -> str:
     """Return a store's URL or path without its password."""
@@ -107,6 +115,8 @@ async def prepare(store: Store, name: str, upgrade: Callable[[], Awaitable[None]
             f"{STORE_VERSION}; use the release that wrote it, or name another store"
         )
     await _create_runs(store)
+    for table in _JOBS:
+        await store.execute(table)
 
 
 async def _create_runs(store: Store) -> None:

@@ -1,0 +1,77 @@
+"""A batch in a shared store: its rows, this process's part of the work, progress of all."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from opencodeinterpreter.graph.batch import Finished, Job
+from opencodeinterpreter.graph.shared import Working, ends, keep_open, stored_jobs, work_on
+from opencodeinterpreter.graph.store.jobs import Standing, add_batch, standing
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.printable import printable
+
+_LOOK_SECONDS = 2.0
+_LINE_SECONDS = 30.0
+"""How often a line is written where there is no terminal."""
+
+
+def tell(line: str) -> None:
+    """Write a line about shared work to stderr."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A batch of a shared store."""
+
+    url: str
+    name: str
+    settings: Settings
+
+    async def run(self, jobs: Iterable[Job], working: Working) -> dict[str, Finished]:
+        """Add the batch to its store, work on it until all jobs have ended, return the results."""
+        rows = stored_jobs(self.name, jobs)
+
+        async def act(store: Store) -> dict[str, Finished]:
+            await add_batch(store, self.name, self.settings.model_dump_json(), rows)
+            showing = asyncio.create_task(self._show(store))
+            try:
+                await work_on(store, self.name, self.settings, working, lambda line: None)
+            finally:
+                showing.cancel()
+                await asyncio.wait([showing])
+            return await ends(store, self.name)
+
+        return await keep_open(self.url, working, tell, act)
+
+    async def _show(self, store: Store) -> None:
+        console = Console(stderr=True, emoji=False, highlight=False, markup=False, soft_wrap=True)
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            line, told = bar.add_task("", total=None, told=""), time.monotonic()
+            while True:
+                with suppress(*store.failures):  # The work itself tells of them.
+                    now = await standing(store, self.name)
+                    bar.update(line, total=now.total, completed=now.ended, told=_words(now))
+                    if not console.is_terminal and time.monotonic() - told > _LINE_SECONDS:
+                        told = time.monotonic()
+                        tell(f"{now.ended} of {now.total} tasks, {_words(now)}")
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _words(now: Standing) -> str:
+    problems = f", {now.problems} with a problem" if now.problems else ""
+    oldest = f", {now.oldest} since {now.since[11:19]} UTC" if now.oldest else ""
+    return f"{now.working} worked on{oldest}{problems}"

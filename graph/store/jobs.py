@@ -1,0 +1,148 @@
+"""The jobs of batches that several processes work on, as rows of the store that they share.
+
+A row says what to do and whether it has ended. Who does it now is said by the claim of its run
+alone, so that no second truth can differ from the first.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from opencodeinterpreter.graph.store.protocol import Store
+from opencodeinterpreter.graph.store.rows import now
+from opencodeinterpreter.nodes.state import Input
+
+MOST_DEATHS = 10
+"""A job that so many processes died of is given up."""
+_LOOKED_AT = 100
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job of a batch."""
+
+    key: str
+    run: str
+    """The id of its run, which the first process to take the job stores."""
+    seed: Input
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a batch is."""
+
+    total: int
+    ended: int
+    problems: int
+    working: int
+    """How many of its runs a living process has claimed."""
+    oldest: str = ""
+    """The key of the job whose claimed run has been silent for longest; empty if none is."""
+    since: str = ""
+    """When that run was last written to: UTC, ISO 8601."""
+
+
+async def add_batch(store: Store, name: str, settings: str, jobs: Sequence[StoredJob]) -> None:
+    """Add a batch, or go on with one of that name: jobs with a problem are done again."""
+    for job in jobs:
+        await store.execute(
+            "INSERT INTO opencodeinterpreter_jobs (batch, key, run, seed, problem, deaths) "
+            "VALUES (?, ?, ?, ?, '', 0) ON CONFLICT (batch, key) DO NOTHING",
+            [name, job.key, job.run, json.dumps(job.seed)],
+        )
+    await store.execute(
+        "UPDATE opencodeinterpreter_jobs SET ended = NULL, problem = '', deaths = 0 "
+        "WHERE batch = ? AND problem <> ''",
+        [name],
+    )
+    # Last, so that nobody takes a half-written batch for a whole one.
+    await store.execute(
+        "INSERT INTO opencodeinterpreter_batches (name, settings, created) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO NOTHING",
+        [name, settings, now()],
+    )
+
+
+async def open_batch(store: Store) -> tuple[str, str] | None:
+    """Return the name and settings of the oldest batch with jobs that have not ended."""
+    found = await store.execute(
+        "SELECT name, settings FROM opencodeinterpreter_batches WHERE EXISTS "
+        "(SELECT key FROM opencodeinterpreter_jobs WHERE batch = name AND ended IS NULL) "
+        "ORDER BY created LIMIT 1"
+    )
+    return (found[0][0], found[0][1]) if found else None
+
+
+async def take_job(store: Store, batch: str, mine: Collection[str]) -> StoredJob | None:
+    """Return a job on whose run nobody works; `mine` are the keys on which this process does.
+
+    It is chosen at random, so that many processes seldom choose the same.
+    """
+    found = await store.execute(
+        "SELECT key, run, seed, deaths FROM opencodeinterpreter_jobs "
+        f"WHERE batch = ? AND ended IS NULL ORDER BY random() LIMIT {_LOOKED_AT + len(mine)}",
+        [batch],
+    )
+    for key, run, seed, deaths in found:
+        if key in mine or await store.claimed(run):
+            continue
+        if deaths >= MOST_DEATHS:
+            await end_job(store, batch, key, f"given up: {deaths} processes died working on it")
+            continue
+        await store.execute(
+            "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 WHERE batch = ? AND key = ?",
+            [batch, key],
+        )
+        return StoredJob(key, run, json.loads(seed))
+    return None
+
+
+async def put_back(store: Store, batch: str, key: str) -> None:
+    """Note that a job was left by a process that lives."""
+    await store.execute(
+        "UPDATE opencodeinterpreter_jobs SET deaths = deaths - 1 WHERE batch = ? AND key = ?",
+        [batch, key],
+    )
+
+
+async def end_job(store: Store, batch: str, key: str, problem: str) -> None:
+    """Note that a job has ended, with a problem or without; the first end stands."""
+    await store.execute(
+        "UPDATE opencodeinterpreter_jobs SET ended = ?, problem = ? "
+        "WHERE batch = ? AND key = ? AND ended IS NULL",
+        [now(), problem, batch, key],
+    )
+
+
+async def jobs_left(store: Store, batch: str) -> int:
+    """Return how many jobs of a batch have not ended."""
+    found = await store.execute(
+        "SELECT count(*) FROM opencodeinterpreter_jobs WHERE batch = ? AND ended IS NULL", [batch]
+    )
+    return int(found[0][0])
+
+
+async def results(store: Store, batch: str) -> dict[str, tuple[str, str]]:
+    """Return the run and the problem of each job by its key."""
+    found = await store.execute(
+        "SELECT key, run, problem FROM opencodeinterpreter_jobs WHERE batch = ?", [batch]
+    )
+    return {key: (run, problem) for key, run, problem in found}
+
+
+async def standing(store: Store, batch: str) -> Standing:
+    """Return how far a batch is."""
+    ((total, ended, problems),) = await store.execute(
+        "SELECT count(*), count(ended), count(NULLIF(problem, '')) "
+        "FROM opencodeinterpreter_jobs WHERE batch = ?",
+        [batch],
+    )
+    begun = await store.execute(
+        "SELECT key, run, updated FROM opencodeinterpreter_jobs "
+        "JOIN opencodeinterpreter_runs ON id = run "
+        "WHERE batch = ? AND ended IS NULL ORDER BY updated",
+        [batch],
+    )
+    working = [(key, updated) for key, run, updated in begun if await store.claimed(run)]
+    oldest, since = working[0] if working else ("", "")
+    return Standing(total, ended, problems, len(working), oldest, since)
