@@ -246,12 +246,12 @@ async def test_a_run_of_the_command_is_a_thread_here(
     assert verdicts(state["values"]) == ["revise", "solved"]
 
 
-async def test_a_remote_graph_is_a_node_of_another_graph(server: Server) -> None:
+async def test_a_remote_graph_is_a_node_of_another_graph(client: LangGraphClient) -> None:
     class Host(TypedDict, total=False):
         task: str
         outcome: str
 
-    remote = RemoteGraph("solve_code", url=server.url)
+    remote = RemoteGraph("solve_code", client=client)  # one made from a URL is never closed
     host = StateGraph(Host)
     host.add_node("solve", remote)
     host.add_edge(START, "solve")
