@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -37,3 +38,10 @@ def server() -> Iterator[str]:
             yield url
     except CannotStartError as error:
         pytest.skip(f"PostgreSQL cannot be started by this user: {error}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Let the slow test that left a socket or a transport open fail, and not some later one."""
+    if item.get_closest_marker("slow"):
+        gc.collect()
