@@ -1,4 +1,4 @@
-"""Let other tools read what `export` writes, in an environment that this makes on first use.
+"""Let other tools read what `export` and `evaluate` write, in an environment that this makes.
 
     python scripts/test_formats.py FOLDER [pytest's arguments]
 
@@ -15,6 +15,13 @@ ROOT = Path(__file__).parent.parent
 READERS = ("inspect-ai", "arize-phoenix")
 HARBOR = "harbor"
 """Installed where Python is new enough."""
+EVALPLUS = "evalplus"
+"""Installed alone: most of what it requires serves its own models, and weighs gigabytes."""
+CHECKER = """
+appdirs datasets fire multipledispatch numpy psutil rich tempdir termcolor tqdm tree_sitter
+tree_sitter_python wget
+""".split()
+"""What EvalPlus's checker imports."""
 
 
 def main() -> int:
@@ -25,8 +32,8 @@ def main() -> int:
         subprocess.run([newest_python(), "-m", "venv", "--clear", folder], check=True)
         install(folder / "bin" / "python")
         done.touch()
-    tests = ROOT / "tests" / "test_exporting_readers.py"
-    command = [sys.executable, "-m", "pytest", "-rs", tests, *sys.argv[2:]]
+    tests = [ROOT / "tests" / f"test_{name}_readers.py" for name in ("exporting", "evaluation")]
+    command = [sys.executable, "-m", "pytest", "-rs", *tests, *sys.argv[2:]]
     return subprocess.run(command, cwd=ROOT).returncode
 
 
@@ -56,7 +63,8 @@ def install(python: Path) -> None:
     """Install the other tools."""
     readers = (*READERS, HARBOR) if version_of(str(python)) >= (3, 12) else READERS
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *readers], check=True)
+    subprocess.run([*pip, *readers, *CHECKER], check=True)
+    subprocess.run([*pip, "--no-deps", EVALPLUS], check=True)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ async def test_an_honest_run_beside_each_hog_ends_as_it_does_alone(
 
 
 _SHARES_PIPES = "processes with pipes"
-"""A hog whose many processes can use up a user's quota of pipes, as docs/security.md says."""
+"""A hog in `proc` that can use up an ordinary user's quota of pipes, as docs/security.md says."""
 _AS_USER = """
 import asyncio, concurrent.futures.thread, os, sys
 sys.path.insert(0, os.getcwd())
