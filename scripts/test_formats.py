@@ -17,10 +17,8 @@ HARBOR = "harbor"
 """Installed where Python is new enough."""
 EVALPLUS = "evalplus"
 """Installed alone: most of what it requires serves its own models, and weighs gigabytes."""
-CHECKER = """
-appdirs datasets fire multipledispatch numpy psutil rich tempdir termcolor tqdm tree_sitter
-tree_sitter_python wget
-""".split()
+CHECKER = ["appdirs", "datasets", "fire", "multipledispatch", "numpy", "psutil", "rich", "tempdir"]
+CHECKER += ["termcolor", "tqdm", "tree_sitter", "tree_sitter_python", "wget"]
 """What EvalPlus's checker imports."""
 
 

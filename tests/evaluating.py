@@ -39,6 +39,7 @@ def line(n: int) -> dict[str, Any]:
         "base_input": [[1], [2]],
         # The first one is a base input, so it must not score.
         "plus_input": [[1], [-5], [100]],
+        "contract": "",
         "atol": 0,
     }
 
