@@ -11,6 +11,7 @@ import pytest
 
 from tests.answering_server import Body, answering
 from tests.command import Command, warm
+from tests.sampling import every
 
 HUMANEVAL = {
     "task_id": "HumanEval/0",
@@ -97,7 +98,7 @@ def test_a_benchmarks_name_gives_samples_that_grade_takes(tmp_path: Path) -> Non
     assert json.loads(graded.stdout)["plus"] == {"pass@1": 1.0}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", every(2, (signal.SIGKILL, signal.SIGINT)))
 def test_a_batch_that_was_stopped_goes_on_and_asks_nothing_twice(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -127,6 +127,7 @@ def test_where_the_sandbox_refuses_cause_and_cure_are_told_and_examples_replayed
     assert all(line.endswith(", identical") for line in replays)
 
 
+@pytest.mark.slow
 def test_where_the_sandbox_refuses_nothing_is_solved_and_doctor_says_why(unsafe: Command) -> None:
     done = unsafe("solve", "Print 1.", "--draft", str(Path(__file__)))
     assert (done.status, done.stdout) == (3, "")

@@ -23,6 +23,7 @@ from tests.evaluating import (
 )
 
 
+@pytest.mark.slow
 def test_a_second_start_asks_nothing_and_more_arms_share_the_first_drafts(tmp_path: Path) -> None:
     with answering(coder_or_critic) as server:
         made = world(tmp_path, server.url)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.answering_server import Body, answering
 from tests.evaluating import RIGHT, WRONG, arm, program, task_of, values, world
+from tests.sampling import every
 
 TASKS = 4
 
@@ -36,7 +37,7 @@ def test_every_setting_makes_first_drafts_with_seeds_of_its_own(tmp_path: Path) 
     assert again.status == 2 and "--independent" in again.stderr
 
 
-@pytest.mark.parametrize("options", [[], ["--independent"]])
+@pytest.mark.parametrize("options", every(2, ([], ["--independent"])))
 def test_several_drafts_of_every_task_give_pass_at_k(tmp_path: Path, options: list[str]) -> None:
     """Of four drafts one is right: pass@1 is a quarter, pass@2 a half, pass@4 the whole."""
 

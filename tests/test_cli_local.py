@@ -31,6 +31,7 @@ def check_solving(home: Path, model: str) -> None:
     assert quick("replay", run_id(done)).status == 0
 
 
+@pytest.mark.slow
 def test_the_embedded_model_solves_an_easy_stub_with_five_drafts(tmp_path: Path) -> None:
     require_local_model()
     check_solving(tmp_path, "local:smollm2")

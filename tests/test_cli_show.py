@@ -7,6 +7,7 @@ import pytest
 
 from tests.command import Command, installed, warm
 from tests.doubling import PLUS_TWO, RIGHT, TASK, TRIPLE, draft, shown, solved, write, write_script
+from tests.sampling import every
 from tests.terminal import Terminal
 
 
@@ -140,7 +141,7 @@ def test_one_form_at_a_time(command: Command, run: str) -> None:
     assert "give one of --code, --files and --json" in done.stderr
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", every(2, (80, 120)))
 def test_words_are_wrapped_between_words_on_a_terminal(tmp_path: Path, width: int) -> None:
     words = "multiply the number that you are given by two and give back what comes out of it"
     command = Command(tmp_path, warm, {"TERM": "xterm-256color"})

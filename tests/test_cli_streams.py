@@ -14,6 +14,7 @@ from tests.command import Command, Done, installed, warm
 from tests.doubling import RIGHT, TASK, draft, solve, write_script
 from tests.terminal import Terminal
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
 FOREIGN = f'"""Grüße €\N{WHITE SMILING FACE}"""\n{RIGHT}'
 
 
@@ -32,12 +33,12 @@ def redirected(home: Path, redirection: str) -> Command:
 @pytest.mark.parametrize(
     ("redirection", "status", "code"),
     [
-        (">&-", 0, False),
-        ("2>&-", 0, True),
-        ("<&-", 0, True),
         ("<&- >&- 2>&-", 0, False),
         ("2>/dev/full", 0, True),
         (">/dev/full", 3, False),
+        slow(">&-", 0, False),
+        slow("2>&-", 0, True),
+        slow("<&-", 0, True),
     ],
 )
 def test_a_lost_stream_changes_neither_status_nor_code(
@@ -54,7 +55,7 @@ def test_a_lost_stream_changes_neither_status_nor_code(
     ("lost", "options"),
     [
         ('{ "$@"; echo $? >status; } | true', ()),
-        ('{ "$@"; echo $? >status; } | true', ("--json",)),
+        slow('{ "$@"; echo $? >status; } | true', ("--json",)),
         ('{ "$@" 2>&1 >/dev/null; echo $? >status; } | true', ()),
     ],
 )
@@ -66,7 +67,7 @@ def test_a_reader_that_has_gone_changes_no_status(
     assert (tmp_path / "status").read_text() == "0\n"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "ascii:strict"])
+@pytest.mark.parametrize("encoding", ["utf-16", slow("ascii:strict")])
 def test_code_in_a_pipe_is_utf_8_in_any_locale(tmp_path: Path, encoding: str) -> None:
     command = Command(tmp_path, installed, {"PYTHONIOENCODING": encoding})
     done = solve_at_once(command, code=FOREIGN)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.command import Command, installed, warm
 from tests.doubling import PLUS_TWO, RIGHT, arguments, shown, waiting, write
+from tests.sampling import every
 from tests.terminal import Terminal
 from tests.test_graph_growth import long_record, trace_of_record
 
@@ -103,9 +104,12 @@ def test_who_leaves_the_question_with_ctrl_c_is_told_how_to_come_back(command: C
     assert (done.status, done.stdout) == (0, PLUS_TWO)
 
 
-def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(command: Command) -> None:
+@pytest.mark.parametrize("times", every(2, (3, 10)))
+def test_ctrl_c_is_heard_at_whatever_moment_of_the_question_it_comes(
+    command: Command, times: int
+) -> None:
     run = waiting(Command(command.home, warm))
-    for _ in range(10):
+    for _ in range(times):
         with Terminal(command, "resume", run) as terminal:
             terminal.wait_for(CHOICES)
             terminal.type("\x03")

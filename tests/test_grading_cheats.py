@@ -19,6 +19,7 @@ from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import CallCase, CaseTests, PythonTests, Tests
 from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.local.sandbox import LocalSandbox
+from tests.sampling import first_of_each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,7 +126,9 @@ async def test_a_cheat_gets_its_honest_verdict_on_inputs(
     assert passed == [honest(path).base, honest(path).plus]
 
 
-@pytest.mark.parametrize("path", CHEATS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", first_of_each(lambda path: honest(path).kind, CHEATS), ids=lambda path: path.stem
+)
 async def test_a_cheat_never_passes_tests(sandbox: LocalSandbox, path: Path) -> None:
     # Calls go the same way as assertions: one of each kind will do.
     first = next(each for each in CHEATS if honest(each).kind == honest(path).kind)

@@ -80,6 +80,7 @@ def servers_of(parent: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @SHARED
 async def test_the_same_request_gets_the_same_text_alone_and_beside_others(
     models: Mapping[Any, Model],
