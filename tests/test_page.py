@@ -45,6 +45,13 @@ def test_the_policy_names_the_page_s_own_script_and_style_by_hash() -> None:
             assert f"{tag}-src 'sha256-{made}'" in policy
 
 
+def test_tokens_that_no_server_counted_are_unknown_and_not_zero() -> None:
+    for name, known in (("simulated_user", False), ("live_drafts", True)):
+        trace = example(name)
+        run = events_of(html(runs_page([trace])))[f"run:{trace.header.run}"]
+        assert (run["tokens"] is not None, run["turns"][0]["input"] is not None) == (known, known)
+
+
 def test_equal_runs_make_equal_pages() -> None:
     pages = {html(runs_page([example("simulated_user")])) for _ in range(2)}
     assert len(pages) == 1

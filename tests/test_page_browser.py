@@ -91,6 +91,23 @@ def test_the_family_leads_to_two_branches_side_by_side(chromium: Chromium, pages
         assert not tab.problems
 
 
+def test_runs_alike_under_other_settings_are_neither_said_to_part_nor_to_be_alike(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    one = example("never_solved")
+    settings = {at: {**held, "drafts": 2} for at, held in one.record.settings.items()}
+    header = one.header.model_copy(update={"run": f"00000000{one.header.run[8:]}"})
+    record = one.record.model_copy(update={"settings": settings})
+    other = one.model_copy(update={"header": header, "record": record})
+    (tmp_path / "two.html").write_text(html(runs_page([one, other])), "utf-8")
+    with chromium.tab((tmp_path / "two.html").as_uri()) as tab:
+        tab.wait("document.querySelector('.stem')")
+        text = tab.text("#main")
+        assert "One setting differs: drafts" in text
+        assert "Turns 1 to 3 are equal" in text
+        assert "part" not in text and "alike" not in text
+
+
 def test_an_index_is_filtered_and_sorted_and_leads_to_a_run(
     chromium: Chromium, pages: Path
 ) -> None:

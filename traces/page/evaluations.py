@@ -87,13 +87,23 @@ def _list(lines: Iterable[str]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in table.headings)
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
-    )
+    kinds = [_kind(column) for column in zip(*table.rows, strict=True)]
+    kinds = kinds or [""] * len(table.headings)
+    head = _cells("th", table.headings, kinds)
+    rows = "".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
     return (
         f'<h3>{escape(table.title)}</h3><div class="scroll" tabindex="0" role="region" '
         f'aria-label="{escape(table.title)}"><table class="plain"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}"
     )
+
+
+def _kind(column: Iterable[str]) -> str:
+    """Return the attribute of a column's cells: numbers stand on the right, their heading too."""
+    return ' class="num"' if all(not cell or cell[0] in "+-0123456789" for cell in column) else ""
+
+
+def _cells(tag: str, texts: Iterable[str], kinds: Iterable[str]) -> str:
+    pairs = zip(texts, kinds, strict=False)
+    return "".join(f"<{tag}{kind}>{escape(text)}</{tag}>" for text, kind in pairs)

@@ -10,14 +10,14 @@ from opencodeinterpreter.graph.runs import open_run
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.graph.task_files import GIVEN_TASKS, read_tasks
-from opencodeinterpreter.nodes.limits import cost, seconds, tokens
+from opencodeinterpreter.nodes.limits import cost, seconds
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.page.document import Page
 from opencodeinterpreter.traces.page.packing import Events, size
 from opencodeinterpreter.traces.page.redacting import without_secrets
 from opencodeinterpreter.traces.page.runs import entry, run_events
-from opencodeinterpreter.traces.page.summaries import status_of, title_of
+from opencodeinterpreter.traces.page.summaries import known_tokens, status_of, title_of
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
 
 _ROOM = 4_000_000
@@ -81,7 +81,7 @@ def _row(each: Entry, trace: Trace) -> dict[str, Any]:
         "passed": sum(test.status == "passed" for test in tests or ()),
         "tests": len(tests) if tests is not None else None,
         "turns": len(record.turns),
-        "tokens": tokens(record.turns),
+        "tokens": known_tokens(record),
         "seconds": seconds(record.turns),
         "cost": cost(record.turns),
         "model": _coder(record),

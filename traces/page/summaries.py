@@ -37,6 +37,12 @@ def status_of(trace: Trace) -> str:
     return "solved" if outcome.decision == "solved" else "unsolved"
 
 
+def known_tokens(record: Record) -> int | None:
+    """Return a run's tokens; `None` if no call's usage is known."""
+    known = any(call.usage for turn in record.turns for call in turn.calls())
+    return tokens(record.turns) if known else None
+
+
 def summary(trace: Trace) -> dict[str, Any]:
     """Return what a page shows of a run before one of its turns is opened."""
     header, record = trace.header, trace.record
@@ -60,7 +66,7 @@ def summary(trace: Trace) -> dict[str, Any]:
             for turn in record.turns
         ],
         "path": [[*step, n] for step, n in Counter((a, b) for _, a, b in steps).items()],
-        "tokens": tokens(record.turns),
+        "tokens": known_tokens(record),
         "seconds": seconds(record.turns),
         "cost": cost(record.turns),
     }
@@ -115,8 +121,8 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "feedback": turn.feedback.kind if turn.feedback else "",
         "action": turn.feedback.action if turn.feedback else "",
         "given": list(turn.given.items()),
-        "input": sum(usage.input_tokens for usage in usages),
-        "output": sum(usage.output_tokens for usage in usages),
+        "input": sum(usage.input_tokens for usage in usages) if usages else None,
+        "output": sum(usage.output_tokens for usage in usages) if usages else None,
         "thinking": sum(call.seconds for call in turn.calls()),
         "running": sum(each.seconds for each in turn.executions or () if each),
         "seconds": seconds([turn]),

@@ -25,7 +25,6 @@ function turnedAround(found) {
 
 
 function compareHead(view, runs) {
-  const parted = view.turns.length ? view.turns[0].number : null;
   return el("header.run-head", {},
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null),
     el("h1", {}, "Two runs side by side"),
@@ -34,11 +33,22 @@ function compareHead(view, runs) {
     onlyDifference(view),
     view.task.length ? folded("Their tasks differ", () => longText(view.task.join("\n")), true) : null,
     view.stem ? el("p.stem", {}, el("span", { "aria-hidden": "true" }, "≡ "), `Turns 1 to ${view.stem} are equal`.replace("Turns 1 to 1 are", "Turn 1 is")) : null,
-    parted === null ? el("p.verdict", {}, badge("ok", "alike"), " in everything that is compared") : el("p.parted", { id: "parted" }, el("span", { "aria-hidden": "true" }, "≠ "), `They part at turn ${parted}`));
+    parting(view));
+}
+
+// Runs may take the same turns under other settings or for another task: then they are not alike.
+function parting(view) {
+  const [turn] = view.turns;
+  if (turn) {
+    const words = turn.only ? `They part at turn ${turn.number}, which only the ${turn.only} run has` : `They part at turn ${turn.number}`;
+    return el("p.parted", { id: "parted" }, el("span", { "aria-hidden": "true" }, "≠ "), words);
+  }
+  if (view.settings.length || view.task.length) return null;
+  return el("p.verdict", {}, badge("ok", "alike"), " in everything that is compared");
 }
 
 function totals(runs) {
-  const rows = [["turns", (run) => run.turns.length, count], ["tokens", (run) => run.tokens, count], ["active time", (run) => run.seconds, spent], ["cost", (run) => run.cost, price]];
+  const rows = [["turns", (run) => run.turns.length, count], ["tokens", (run) => run.tokens, counted], ["active time", (run) => run.seconds, spent], ["cost", (run) => run.cost, price]];
   return el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Totals" }, el("table.plain.totals", {}, el("thead", {}, el("tr", {}, el("td"), ...["first", "second", "difference"].map((name) => el("th.num", { scope: "col" }, name)))), el("tbody", {}, ...rows.filter(([, of]) => runs.every((run) => of(run) !== null)).map(([name, of, shown]) => {
     const delta = of(runs[1]) - of(runs[0]);
     return el("tr", {}, el("th", { scope: "row" }, name), ...runs.map((run) => el("td.num", {}, shown(of(run)))), el("td.num", {}, `${delta > 0 ? "+" : delta < 0 ? "−" : "±"}${shown(Math.abs(delta))}`));
@@ -48,7 +58,8 @@ function totals(runs) {
 function onlyDifference(view) {
   if (!view.settings.length) return null;
   const rows = view.settings.map(([name, before, after]) => el("tr", {}, el("th", { scope: "row" }, name), ...[before, after].map((value) => el("td", {}, value === null ? "none" : value.length > 200 ? folded(`${count(value.length)} characters`, () => longText(value)) : value))));
-  const banner = view.settings.length === 1 ? `Only the setting ${plain(view.settings[0][0])} differs where they part` : `${view.settings.length} settings differ where they part`;
+  const where = view.turns.length ? " where they part" : "";
+  const banner = (view.settings.length === 1 ? `One setting differs${where}: ${plain(view.settings[0][0])}` : `${view.settings.length} settings differ${where}`);
   return el("div.card", {}, el("p.reason", {}, banner), el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Settings that differ" }, el("table.plain", {}, el("tbody", {}, ...rows))));
 }
 
@@ -59,6 +70,11 @@ async function comparedTurn(turn, runs, first) {
   if (turn.only) made.push(el("p.reason", {}, `Only the ${turn.only} run has this turn.`));
   made.push(el("div.two", {}, ...briefs.map((brief, at) => comparedSide(brief, turn, at))));
   const drafts = events.map((event) => event?.drafts[event.chosen]);
+  if (turn.only) {
+    const code = drafts.find(Boolean)?.code;
+    if (code) made.push(wholeCode(code, "program"));
+    return el("section.part.compared-turn", { id: first ? "first-difference" : null }, ...made);
+  }
   if (turn.rows && turn.rows.some(([a, b]) => !a || !b)) made.push(el("h3", {}, "Code"), sideBySide(turn.rows, drafts[0].code, drafts[1].code));
   else if (turn.rows) made.push(el("p.note", {}, "The code is the same."));
   else made.push(el("div.two", {}, ...drafts.map((draft, at) => (draft?.code ? wholeCode(draft.code, at ? "second program" : "first program") : el("p.none", {}, "no code")))));
@@ -70,7 +86,7 @@ async function comparedTurn(turn, runs, first) {
 
 function comparedSide(brief, turn, at) {
   if (!brief) return el("div.card.none", {}, "no such turn");
-  return el("div.card", {}, el("p", {}, badge(brief.decision || "unfinished"), " ", el("span.note", {}, brief.reason)), el("p.note", {}, `${count(turn.tokens[at])} tokens · ${spent(turn.seconds[at])}${turn.cost[at] === null ? "" : ` · cost ${price(turn.cost[at])}`}`));
+  return el("div.card", {}, el("p", {}, badge(brief.decision || "unfinished"), " ", el("span.note", {}, brief.reason)), el("p.note", {}, `${brief.input === null ? "" : `${count(turn.tokens[at])} tokens · `}${spent(turn.seconds[at])}${turn.cost[at] === null ? "" : ` · cost ${price(turn.cost[at])}`}`));
 }
 
 const outputOf = (run) => run && [run.stdout[0], run.stderr[0], run.error ? `${run.error[0]}: ${run.error[1]}` : run.status === "ok" ? "" : `${run.status} ${run.reason}`].filter(Boolean).join("\n");

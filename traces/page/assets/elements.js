@@ -99,6 +99,8 @@ function badge(word, label = word) {
 }
 
 const count = (number) => Number(number).toLocaleString("en-US");
+const UNKNOWN = "unknown";
+const counted = (number) => (number === null ? UNKNOWN : count(number));
 function spent(seconds) {
   if (seconds < 0.9995) return seconds ? `${Math.max(1, Math.round(1000 * seconds))} ms` : "0 s";
   return `${seconds < 10 ? seconds.toFixed(1) : count(Math.round(seconds))} s`;

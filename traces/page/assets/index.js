@@ -10,7 +10,7 @@ const COLUMNS = [
   { key: "change", label: "change", of: (row) => CHANGES.indexOf(row.change) },
   { key: "tests", label: "tests", of: (row) => (row.tests ? row.passed / row.tests : -1), num: true },
   { key: "turns", label: "turns", of: (row) => row.turns, num: true },
-  { key: "tokens", label: "tokens", of: (row) => row.tokens, num: true },
+  { key: "tokens", label: "tokens", of: (row) => row.tokens ?? -1, num: true },
   { key: "seconds", label: "time", of: (row) => row.seconds ?? -1, num: true },
   { key: "cost", label: "cost", of: (row) => row.cost ?? -1, num: true },
   { key: "model", label: "coder", of: (row) => row.model, text: true },
@@ -25,7 +25,7 @@ function showIndex() {
   document.title = plain(contents.title);
   const rows = contents.index.rows;
   const has = (key, empty) => rows.some((row) => row[key] !== empty && row[key] !== null && row[key] !== undefined);
-  const columns = COLUMNS.filter(({ key }) => key === "name" || (key === "tests" ? has("tests", null) : has(key, "")));
+  const columns = COLUMNS.filter(({ key }) => key === "name" || has(key, ""));
   if (!chosen.sort) [chosen.sort, chosen.down] = contents.index.sort ?? ["name", false];
   const body = el("tbody"), told = el("p.note", { role: "status" }), more = el("div");
   const heads = columns.map((column) => headCell(column, () => draw()));
@@ -106,10 +106,10 @@ function indexRow(row, columns) {
     change: () => el("td", {}, row.change ? el(`span.change.c-${CHANGES.indexOf(row.change)}`, {}, row.change) : null),
     tests: () => el("td.num", {}, row.tests === null ? "" : `${row.passed}/${row.tests}`),
     turns: () => el("td.num", {}, count(row.turns)),
-    tokens: () => el("td.num", {}, count(row.tokens)),
+    tokens: () => el("td.num", {}, row.tokens === null ? "" : count(row.tokens)),
     seconds: () => el("td.num", {}, row.seconds === null ? "" : spent(row.seconds)),
     cost: () => el("td.num", {}, price(row.cost)),
-    model: () => el("td", {}, row.model),
+    model: () => el("td", {}, el("span.clip", { title: row.model }, row.model)),
     created: () => el("td.nowrap", {}, row.created.slice(0, 16).replace("T", " ")),
   };
   return el("tr", {}, ...columns.map(({ key }) => cells[key]()));

@@ -46,7 +46,7 @@ function runShell(run) {
 function runHead(run) {
   const status = live ? contents.runs.find((other) => other.id === run.id).status : run.status;
   const last = run.tasks[run.tasks.length - 1];
-  const stats = [["turns", count(run.turns.length)], ["tokens", count(run.tokens)], ["active time", spent(run.seconds)]];
+  const stats = [["turns", count(run.turns.length)], ["tokens", counted(run.tokens)], ["active time", spent(run.seconds)]];
   if (run.cost !== null) stats.push(["cost", price(run.cost)]);
   return el("header.run-head", {},
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null, contents.index ? " / " : null, el("span.mono", {}, shortId(run.id)), run.parent ? el("span", {}, ", a branch of ", runLink(run.parent), ` at turn ${run.parent_turn}`) : null),
@@ -74,14 +74,15 @@ function settingsTables(run) {
 }
 
 function timeline(run) {
-  const tokens = Math.max(...run.turns.map((turn) => turn.input + turn.output), 1);
+  const used = (turn) => (turn.input === null ? null : turn.input + turn.output);
+  const tokens = Math.max(...run.turns.map(used), 1);
   const seconds = Math.max(...run.turns.map((turn) => turn.seconds), 0.001);
   const items = run.turns.map((turn) => el("li", {}, el("a", { href: turnLink(run.id, turn.number), "data-turn": turn.number },
     el("span.turn-no", {}, turn.number),
     el("span.turn-what", {}, turn.decision ? badge(turn.decision) : el("span.note", {}, turn.status || "under way"), turn.tests !== null ? el("span.note", {}, ` ${turn.passed} of ${turn.tests} tests`) : null, turn.path.length ? null : el("span.note", {}, " given")),
-    el("span.bars", {}, bar((turn.input + turn.output) / tokens, "tokens"), bar(turn.seconds / seconds, "seconds")),
-    el("span.turn-cost", {}, `${count(turn.input + turn.output)} tokens`, el("br"), spent(turn.seconds)))));
-  return el("nav.card", { "aria-labelledby": "timeline-name" }, el("h2", { id: "timeline-name" }, "Turns"), el("ol.timeline", { id: "timeline" }, ...items));
+    el("span.bars", {}, used(turn) === null ? null : bar(used(turn) / tokens, "tokens"), bar(turn.seconds / seconds, "seconds")),
+    el("span.turn-cost", {}, used(turn) === null ? null : [`${count(used(turn))} tokens`, el("br")], spent(turn.seconds)))));
+  return el("nav.card", { "aria-labelledby": "timeline-name" }, el("h2", { id: "timeline-name" }, "Turns"), el("p.note", {}, "The time is that of model calls and executions; of drafts made at once, the longest counts."), el("ol.timeline", { id: "timeline" }, ...items));
 }
 
 function family(run) {

@@ -1,17 +1,19 @@
 // One turn, opened: draft, what running it gave, tests, verdict, the critic's words, model calls.
 function turnView(run, brief, event) {
-  const parts = [turnHead(run, brief)];
+  const parts = [turnHead(run, brief, event)];
   if (event.drafts.length) parts.push(draftsPart(brief, event));
   if (event.feedback) parts.push(feedbackPart(event.feedback));
   if (event.calls.length) parts.push(callsPart(run, event.calls));
   return el("article.turn", { id: "turn", tabindex: "-1", "aria-labelledby": "turn-name" }, ...parts);
 }
 
-function turnHead(run, brief) {
+function turnHead(run, brief, event) {
   const all = run.turns.map((turn) => turn.number);
   const at = all.indexOf(brief.number);
   const step = (to, label, mark) => el("a.step", { href: to === undefined ? null : turnLink(run.id, to), "aria-label": label, "aria-disabled": to === undefined ? "true" : null, role: to === undefined ? "link" : null }, mark);
   const given = brief.given.map(([part, source]) => el("span.given", {}, `${part} from ${source}`));
+  const ran = event.executions.filter(Boolean).length;
+  const spentIn = (times, seconds) => (times > 1 ? `${times}, ${spent(seconds)} in sum` : spent(seconds));
   const facts = [
     brief.reason,
     brief.by && `decided by ${BY[brief.by] ?? brief.by}`,
@@ -21,7 +23,7 @@ function turnHead(run, brief) {
       el("nav.steps", { "aria-label": "Previous and next turn" }, step(all[at - 1], "Previous turn", "←"), step(all[at + 1], "Next turn", "→"))),
     el("p.reason", {}, facts || "no verdict yet"),
     given.length ? el("p.givens", {}, "Not made in this run: ", ...given) : null,
-    el("dl.facts", {}, ...fact("tokens", `${count(brief.input)} in, ${count(brief.output)} out`), ...fact("models", spent(brief.thinking)), ...fact("running", spent(brief.running)), ...(brief.cost === null ? [] : fact("cost", price(brief.cost)))));
+    el("dl.facts", {}, ...fact("tokens", brief.input === null ? UNKNOWN : `${count(brief.input)} in, ${count(brief.output)} out`), ...fact("active time", spent(brief.seconds)), ...(event.calls.length ? fact("model calls", spentIn(event.calls.length, brief.thinking)) : []), ...(ran ? fact("executions", spentIn(ran, brief.running)) : []), ...(brief.cost === null ? [] : fact("cost", price(brief.cost)))));
 }
 
 const BY = { tests: "the tests", model: "the judge model", run: "the program's run alone", limits: "a limit", human: "a person" };
@@ -65,7 +67,7 @@ function codePart(draft) {
   const copy = copyButton(() => draft.code.map((line) => line.filter((_, at) => at % 2).join("")).join("\n"));
   if (!draft.rows) {
     const note = draft.same ? el("span.note", {}, "the same as the last draft") : null;
-    return el("div.draft", {}, el("div.tools", {}, note, copy), wholeCode(draft.code));
+    return el(note ? "div.draft" : "div.draft.bare", {}, el("div.tools", {}, note, copy), wholeCode(draft.code));
   }
   const place = el("div");
   const views = { change: () => changedCode(draft), whole: () => wholeCode(draft.code) };
@@ -98,7 +100,7 @@ function copyButton(text) {
 function executionParts(run) {
   const made = [];
   if (run.tests) made.push(testsPart(run));
-  const ended = [run.reason, run.exit_code === null ? "" : `exit status ${run.exit_code}`, spent(run.seconds), run.tier && `sandbox ${run.tier}`, run.profile].filter(Boolean).join(" · ");
+  const ended = [run.reason, run.exit_code === null ? "" : `exit status ${run.exit_code}`, spent(run.seconds), run.tier && `${run.tier} isolation`, run.profile && `profile ${run.profile}`].filter(Boolean).join(" · ");
   const body = [el("p.reason", {}, badge(run.status), " ", ended)];
   for (const limit of run.limits) body.push(el("p.note", {}, `It reached its limit: ${limit}`));
   if (run.state_lost) body.push(el("p.note", {}, "The context's variables were lost."));
@@ -193,9 +195,9 @@ function callsPart(run, calls) {
   const most = Math.max(...calls.map((call) => call.seconds), 0.001);
   const rows = calls.map((call) => el("tr", {},
     el("th", { scope: "row" }, `${call.role} ${call.number}`),
-    el("td", {}, call.model),
-    el("td.num", {}, call.input === null ? "unknown" : count(call.input)),
-    el("td.num", {}, call.output === null ? "unknown" : count(call.output)),
+    el("td.word", {}, call.model),
+    el("td.num", {}, counted(call.input)),
+    el("td.num", {}, counted(call.output)),
     el("td.num", {}, bar(call.seconds / most, "seconds"), spent(call.seconds)),
     el("td", {}, [call.finish, call.attempts > 1 && `${call.attempts} attempts`, call.cached && `${count(call.cached)} cached`, call.dropped && `${call.dropped} exchanges left out`, call.cost !== null && `cost ${price(call.cost)}`].filter(Boolean).join(", "))));
   const prompts = calls.map((call) => folded(`What ${call.role} ${call.number} was sent, and its answer`, async () => {
@@ -204,7 +206,7 @@ function callsPart(run, calls) {
     if (call.thinking) made.push(folded("Thinking", () => longText(call.thinking)));
     return made;
   }));
-  return part("calls", "Model calls", el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Model calls" }, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["call", "model", "tokens in", "tokens out", "time", "end"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows))), ...prompts);
+  return part("calls", "Model calls", el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Model calls" }, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["call", "model", "tokens in", "tokens out", "time", "end"].map((name) => el(/tokens|time/.test(name) ? "th.num" : "th", { scope: "col" }, name)))), el("tbody", {}, ...rows))), ...prompts);
 }
 
 function bar(share, kind) {
