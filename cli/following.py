@@ -53,11 +53,16 @@ class Following:
         events = {name: page.events[name] for name in later if name in page.events}
         return {"serial": self._serial, "events": events, "contents": packed(page.contents)}
 
-    async def answer(self, run: str, answer: PersonAnswer) -> None:
-        """Answer the question of a run and go on with it; raises InputError if it asks nothing."""
+    async def answer(self, run: str, turn: int, answer: PersonAnswer) -> None:
+        """Answer a run's question about a turn and go on with it.
+
+        Raises InputError if it asks nothing, or about another turn: a second tab may lie behind.
+        """
         opened = await open_run(self._store, await self._known(run))
         if not opened.question:
             raise InputError(f"run {opened.row.short} has no question to answer")
+        if (asked := opened.record.turns[-1].number) != turn:
+            raise InputError(f"the run asks about turn {asked} now, not about turn {turn}")
         if answer.action in ("words", "edit") and not answer.text.strip():
             raise InputError("there are no words; write what the coder should change")
         self._start(opened, answer)

@@ -34,6 +34,7 @@ _PATIENCE = 60.0
 
 class _Answer(Frozen):
     run: str
+    turn: int
     answer: PersonAnswer
 
 
@@ -73,7 +74,7 @@ class Site:
         """Do what a path names and return the answer; raises InputError, ValidationError."""
         if path == "/answer":
             asked = _Answer.model_validate_json(body)
-            self.awaited(self.following.answer(asked.run, asked.answer))
+            self.awaited(self.following.answer(asked.run, asked.turn, asked.answer))
             return _json({})
         if path == "/branch":
             wanted = _Branch.model_validate_json(body)

@@ -70,8 +70,12 @@ def asking(command: Command) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    command = Command(tmp_path_factory.mktemp("home"), warm)
+def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    return Command(tmp_path_factory.mktemp("home"), warm)
+
+
+@pytest.fixture(scope="module")
+def site(command: Command) -> Iterator[Site]:
     with served(command, asking(command)) as found:
         yield found
 
@@ -95,10 +99,19 @@ def test_only_who_has_the_token_is_answered_and_only_at_the_server_s_own_address
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
-        ("/answer", {"run": "x", "answer": {"action": "approve"}}, "this page has no such run"),
+        (
+            "/answer",
+            {"run": "x", "turn": 1, "answer": {"action": "approve"}},
+            "this page has no such run",
+        ),
         ("/answer", {"answer": {"action": "approve"}}, "run"),
-        ("/answer", {"run": "RUN", "answer": {"action": "words", "text": " "}}, "no words"),
-        ("/answer", {"run": "RUN", "answer": {"action": "dance"}}, "action"),
+        (
+            "/answer",
+            {"run": "RUN", "turn": 1, "answer": {"action": "words", "text": " "}},
+            "no words",
+        ),
+        ("/answer", {"run": "RUN", "turn": 1, "answer": {"action": "dance"}}, "action"),
+        ("/answer", {"run": "RUN", "turn": 2, "answer": {"action": "stop"}}, "asks about turn 1"),
         ("/branch", {"run": "RUN", "turn": 9, "feedback": "x"}, "has no turn 9"),
         ("/branch", {"run": "RUN", "turn": 1}, "nothing is changed"),
         ("/branch", [], "object"),
@@ -119,22 +132,46 @@ def test_an_unknown_path_is_not_found(site: Site) -> None:
     assert site.ask("/answers", {})[0] == 404
 
 
+def test_a_method_that_is_not_served_is_refused_in_plain_text(site: Site) -> None:
+    request = urllib.request.Request(site.base, method="PUT")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=PATIENCE)
+    assert caught.value.code == 501
+    assert caught.value.headers["Content-Type"] == "text/plain"
+    assert b"<" not in caught.value.read()
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(command: Command, site: Site) -> None:
+    port = site.base.rpartition(":")[2]
+    done = command("view", "latest", "--serve", "--port", port)
+    assert (done.status, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"--port {port}: Address already in use; leave it out" in line
+
+
 def test_a_person_answers_and_branches_from_the_page(tmp_path: Path) -> None:
     command = Command(tmp_path, warm)
     run = asking(command)
     with served(command, run) as site:
         page = events_of(site.ask("/")[1])
         assert page["contents"]["runs"][0]["status"] == "waiting"
-        words = {"run": run, "answer": {"action": "words", "text": "Twice, not plus two."}}
+        words = {
+            "run": run,
+            "turn": 1,
+            "answer": {"action": "words", "text": "Twice, not plus two."},
+        }
         assert site.ask("/answer", words)[0] == 200
         site.wait(run, "waiting")
+        status, told = site.ask("/answer", words)
+        assert (status, "asks about turn 2 now" in told) == (400, True)
         news = json.loads(site.ask(f"/news?since={page['contents']['serial']}")[1])
         assert f"turn:{run}:2" in news["events"]
         status, told = site.ask("/branch", {"run": run, "turn": 1, "code": RIGHT})
         branch = json.loads(told)["run"]
         assert status == 200
         site.wait(branch, "waiting")
-        assert site.ask("/answer", {"run": branch, "answer": {"action": "approve"}})[0] == 200
+        approval = {"run": branch, "turn": 1, "answer": {"action": "approve"}}
+        assert site.ask("/answer", approval)[0] == 200
         site.wait(branch, "solved")
         assert site.runs()[branch]["parent"] == run
     stored = {row["id"]: row["status"] for row in json.loads(command("runs", "--json").stdout)}

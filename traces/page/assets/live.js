@@ -4,6 +4,7 @@ const live = document.body.dataset.live === "yes";
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const REST = 1000;
 let serial = 0;
+let held = false; // whether news waits until a person has written to the end
 
 async function ask(path, body) {
   const sent = body ? { method: "POST", body: JSON.stringify(body), headers: { "X-Token": token, "Content-Type": "application/json" } } : { headers: { "X-Token": token } };
@@ -18,7 +19,7 @@ async function follow() {
     let wait = REST;
     try {
       await takeNews(await ask(`/news?since=${serial}`));
-      tell("");
+      if (!held) tell("");
     } catch (error) {
       tell(`No news: ${error.message}. Is view --serve still running?`);
       wait = 4 * REST;
@@ -28,14 +29,15 @@ async function follow() {
 }
 
 async function takeNews(news) {
-  if (news.serial === serial) return;
+  if (news.serial === serial && !held) return;
   serial = news.serial;
   for (const [name, text] of Object.entries(news.events)) replaceEvent(name, text);
   contents = await unpack(news.contents);
   knownIds = contents.runs.map((run) => run.id);
   // What a person is writing is not taken away.
   const written = [...document.querySelectorAll("main textarea")].some((box) => box.value !== box.defaultValue);
-  if (written) return tell("The run went on; send or clear what you write to see it.");
+  held = written;
+  if (held) return tell("The run went on in another tab or process. Clear what you write to see it.");
   remembered.shown = null;
   const at = scrollY;
   await route();
@@ -73,10 +75,12 @@ function button(label, act, kind = "act") {
   const made = el(`button.${kind}`, { type: "button" }, label);
   made.addEventListener("click", async () => {
     made.disabled = true;
+    // Beside the button: the line above the page is that of the news, which come every second.
+    made.parentElement.querySelector(".alert")?.remove();
     try {
       await act();
     } catch (error) {
-      tell(error.message);
+      made.parentElement.append(el("p.alert", { role: "alert" }, error.message));
     }
     made.disabled = false;
   });
@@ -94,7 +98,7 @@ function answerForm(run, brief) {
   const code = area("answer-code", "", "The code, edited");
   load(`turn:${run.id}:${brief.number}`).then((event) => (code[1].defaultValue = codeOf(event)));
   const send = (action, text = "") => async () => {
-    await ask("/answer", { run: run.id, answer: { action, text: typeof text === "string" ? text : text.value } });
+    await ask("/answer", { run: run.id, turn: brief.number, answer: { action, text: typeof text === "string" ? text : text.value } });
     for (const box of [words[1], code[1]]) box.value = box.defaultValue;
     location.hash = `run/${shortId(run.id)}`;
   };

@@ -51,7 +51,7 @@ function runHead(run) {
   return el("header.run-head", {},
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null, contents.index ? " / " : null, el("span.mono", {}, shortId(run.id)), run.parent ? el("span", {}, ", a branch of ", runLink(run.parent), ` at turn ${run.parent_turn}`) : null),
     el("h1", {}, run.title || "A run"),
-    el("p.verdict", {}, badge(status), " ", [run.reason, run.by && `decided by ${BY[run.by] ?? run.by}`].filter(Boolean).join(" · ")),
+    el("p.verdict", {}, badge(status), " ", [run.reason, run.by && status !== "waiting" && `decided by ${BY[run.by] ?? run.by}`].filter(Boolean).join(" · ")),
     run.failure ? el("p.alert", {}, `It failed at the ${run.failure[0]}: ${run.failure[1]}: ${run.failure[2]}`) : null,
     run.changed !== null ? el("p.alert", {}, run.changed ? `The trace was changed after it was written, in turn ${run.changed}.` : "The trace was changed after it was written.") : null,
     el("dl.stats", {}, ...stats.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
