@@ -32,6 +32,7 @@ VERBS = (
     "grade",
     "evaluate",
     "report",
+    "dialogues",
     "mcp",
     "demo",
     "doctor",
@@ -39,7 +40,7 @@ VERBS = (
     "models",
 )
 """In the order of the help text; each is a function in the module of its name in `cli/verbs/`."""
-_GROUPS = frozenset({"models", "runs"})
+_GROUPS = frozenset({"dialogues", "models", "runs"})
 """Verbs with verbs of their own: their module's `app`."""
 
 

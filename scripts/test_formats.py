@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-READERS = ("inspect-ai", "arize-phoenix")
+READERS = ("inspect-ai", "arize-phoenix", "datasets")
 HARBOR = "harbor"
 """Installed where Python is new enough."""
 EVALPLUS = "evalplus"

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from opencodeinterpreter.traces.dialogues.format import Dialogue, lines
+from opencodeinterpreter.traces.dialogues.runs import dialogue_of
 from opencodeinterpreter.traces.exporting.atif import atif
 from opencodeinterpreter.traces.exporting.inspect_log import inspect_log
 from opencodeinterpreter.traces.trace import Trace, read_trace
@@ -43,6 +45,14 @@ for path in sys.argv[1:]:
     roles = [message.role for message in sample.messages]
     print(json.dumps([sample.id, sample.scores["verdict"].value, roles.count("tool")]))
 """
+DATASETS = """
+import json, sys
+from datasets import load_dataset
+path, cache = sys.argv[1:]
+found = load_dataset("json", data_files=path, split="train", cache_dir=cache)
+for row in found:
+    print(json.dumps(row))
+"""
 
 
 def read(script: str, paths: list[Path]) -> list[list[object]]:
@@ -73,6 +83,14 @@ def test_harbor_reads_trajectories(tmp_path: Path) -> None:
         pytest.skip("Harbor needs Python 3.12 or later")
     found = read(HARBOR, written(tmp_path, [atif(trace) for trace in traces()]))
     assert found == [["ATIF-v1.7", trace.header.run, runs_of(trace)] for trace in traces()]
+
+
+def test_datasets_reads_dialogues_and_gives_the_same_rows_back(tmp_path: Path) -> None:
+    every = (dialogue_of(trace) for trace in traces())
+    path = tmp_path / "data.jsonl"
+    path.write_text(lines(each for each in every if isinstance(each, Dialogue)), "utf-8")
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert read(DATASETS, [path, tmp_path / "cache"]) == rows
 
 
 def test_inspect_ai_reads_logs(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def read_benchmark(name: BenchmarkName, path: Path | None = None) -> bytes:
     if path is None and source.variable and (named := os.environ.get(source.variable)):
         path = Path(named)
     if path is not None:
-        return _unpacked(path)
+        return unpacked(path)
     cached = cache_folder() / f"{name}-{source.version}.jsonl"
     if cached.exists():
         content = cached.read_bytes()
@@ -83,7 +83,8 @@ def read_benchmark(name: BenchmarkName, path: Path | None = None) -> bytes:
     return content
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """Return a file's content, plain or from .gz or .xz; raises InputError."""
     readers = {".gz": gzip.decompress, ".xz": lzma.decompress}
     try:
         packed = path.read_bytes()

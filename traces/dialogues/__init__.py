@@ -1,0 +1,1 @@
+"""Dialogues for fine-tuning, in the form of the paper's Code-Feedback (section 3)."""
