@@ -92,6 +92,70 @@ async def test_names_of_the_program_take_no_others_place(runner: SandboxRunner, 
     assert not any(test.status == "passed" for test in execution.tests or ())
 
 
+CATCHING = {
+    "an except": "try:\n    assert f(3) == 9\nexcept Oops:\n    pass",
+    "raises": "import pytest\nwith pytest.raises(Oops):\n    assert f(3) == 9",
+    "suppress": "import contextlib\nwith contextlib.suppress(Oops):\n    assert f(3) == 9",
+    "an attribute": "from solution import Box\ntry:\n    assert f(3) == 9\nexcept Box.Oops:\n    pass",
+}
+
+
+@pytest.mark.parametrize("form", CATCHING)
+@pytest.mark.parametrize("kind", ["Exception", "AssertionError", "(ValueError, BaseException)"])
+async def test_no_exception_of_the_program_catches_a_failed_assertion(
+    runner: SandboxRunner, form: str, kind: str
+) -> None:
+    code = f"Oops = {kind}\nclass Box:\n    Oops = {kind}\ndef f(x):\n    return x\n"
+    tests = PythonTests(source=f"from solution import Oops, f\n{CATCHING[form]}\n")
+    assert not (await runner.run(Program(code=code, tests=tests))).passed
+
+
+HOOKS = """
+def pytest_pyfunc_call(): return True
+def setup_module(): raise KeyError
+def f(x): return x
+"""
+
+
+async def test_a_function_of_the_program_is_no_hook_of_the_tests(runner: SandboxRunner) -> None:
+    hook = PythonTests(
+        source="from solution import f\ndef test_it():\n    assert f(3) == 9\n",
+        files={"conftest.py": "from solution import *\n"},
+    )
+    assert not (await runner.run(Program(code=HOOKS, tests=hook))).passed
+    right = PythonTests(source="from solution import *\ndef test_it():\n    assert f(3) == 3\n")
+    assert (await runner.run(Program(code=HOOKS.replace("setup_module", "g"), tests=right))).passed
+
+
+TAKEN = {
+    "a decorator": "@make\ndef test_b():\n    assert f(4) == 16",
+    "a decorator of a method": "class TestIt:\n    @make\n    def test_b(self):\n        assert f(4) == 16",
+    "a name": "test_b = make(lambda: f(4) == 16)",
+}
+
+
+@pytest.mark.parametrize("form", TAKEN)
+async def test_a_test_that_the_program_replaced_is_no_test_less(
+    runner: SandboxRunner, form: str
+) -> None:
+    code = "def make(test):\n    return lambda *given: None\ndef f(x):\n    return 9\n"
+    source = f"from solution import f, make\ndef test_a():\n    assert f(3) == 9\n{TAKEN[form]}\n"
+    execution = await runner.run(Program(code=code, tests=PythonTests(source=source)))
+    assert not execution.passed
+    assert "`test_b` is an object of the program" in (execution.tests or ())[0].message
+
+
+async def test_a_program_that_gives_a_test_no_parameters_does_not_pass(
+    runner: SandboxRunner,
+) -> None:
+    source = (
+        "import pytest\nfrom solution import CASES, f\ndef test_a():\n    assert f(3) == 9\n"
+        "@pytest.mark.parametrize('x', CASES)\ndef test_b(x):\n    assert f(x) == x * x\n"
+    )
+    code = "CASES = []\ndef f(x):\n    return 9\n"
+    assert not (await runner.run(Program(code=code, tests=PythonTests(source=source)))).passed
+
+
 FORGED = [
     '{"outcomes": [{"name": "tests.py::test_it", "status": "passed", "message": ""}]}\\n',
     '\\x1e["value", 9, {"dict": [[], []]}, {"dict": [[], []]}]\\n',

@@ -12,7 +12,16 @@ pytest.importorskip("numpy")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SANDBOX_SETTINGS = LocalSandboxSettings(modules=MODULES, preload="numpy")
 
-EMPTY = ("[]", "[[]]", "()", "numpy.array([])", "numpy.zeros((0, 1))", "numpy.zeros((1, 0))")
+EMPTY = (
+    *("[]", "[[]]", "()", "numpy.array([])", "numpy.zeros((0, 1))", "numpy.zeros((1, 0))"),
+    *("range(0)", "collections.deque()", "array.array('d')", "Own()", "Like()"),
+)
+OWN = """import array, collections, numpy
+class Own(list): pass
+class Like:
+    def __len__(self): return 0
+    def __getitem__(self, at): raise IndexError
+"""
 CHECKS = {
     "a list": "assert numpy.allclose(f(3), [0.5])",
     "a number": "assert numpy.allclose(f(3), 9)",
@@ -24,6 +33,7 @@ CHECKS = {
     "equivalence": "assert numpy.array_equiv(f(3), 9)",
     "an assertion": "numpy.testing.assert_allclose(f(3), 9)",
     "an assertion by name": "numpy.testing.assert_allclose(actual=f(3), desired=9)",
+    "in a dict": "numpy.testing.assert_equal({'a': f(3)}, {'a': 9})",
     "an imported name": "from numpy.testing import assert_array_equal as same\nsame(f(3), 9)",
     "nearly": "numpy.testing.assert_almost_equal(f(3), 9)",
     "arrays nearly": "numpy.testing.assert_array_almost_equal(f(3), 9)",
@@ -53,7 +63,7 @@ async def passes(sandbox: LocalSandbox, value: str, check: str, *, strict: bool 
 
 @pytest.mark.parametrize("check", CHECKS)
 async def test_an_empty_answer_passes_no_check_of_values(sandbox: LocalSandbox, check: str) -> None:
-    code = f"import numpy\ndef f(at):\n    return [{', '.join(EMPTY)}][at]\n"
+    code = f"{OWN}def f(at):\n    return [{', '.join(EMPTY)}][at]\n"
     lines = [CHECKS[check].replace("f(3)", f"f({at})") for at in range(len(EMPTY))]
     source = "\n".join(["import numpy", "from solution import f", *lines])
     tests = PythonTests(source=source)

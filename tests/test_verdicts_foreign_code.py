@@ -38,6 +38,8 @@ class Bomb:
     def __reduce__(self):
         return exec, (FORGE,)
 
+def name():
+    return "wanted"
 def pickled():
     return pickle.dumps(Bomb())
 """
@@ -59,6 +61,8 @@ BREACHES = {
     "a compiled file": "f('evil.py')\nexec(compile(open('evil.py').read(), 'evil.py', 'exec'))",
     "eval": "from solution import text\nassert eval(text()) == 9",
     "eval of a part": "from solution import text\nassert eval(f'{text()} + 0') == 9",
+    "eval of a name": "from solution import name\nwanted = 9\nassert eval(name()) == wanted",
+    "runpy of compiled code": "import runpy\nf('evil.pyc')\nrunpy.run_path('evil.pyc')",
     "exec": "from solution import text\nexec(f'got = {text()}')",
     "compile": "from solution import text\nassert eval(compile(text(), 'x', 'eval')) == 9",
     "a syntax tree": "import ast\nfrom solution import text\n"

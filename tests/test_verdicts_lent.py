@@ -107,6 +107,10 @@ REACHED = {
         FAKE + "def test():\n    a = Around(); f(a)\n    assert a.verify([2])",
         "def f(a): a.verify = lambda *given: True",
     ),
+    "an object of the tests": (
+        FAKE + "def test():\n    a = Around(); f(a)\n    assert a.verify([2])",
+        "class Own:\n    def verify(self, got): return True\ndef f(a): a._inner = Own()",
+    ),
     "the defaults of a function": (
         "from solution import f\ndef check(x, wanted=3): assert x == wanted\n"
         "def test():\n    f(check)\n    check(f)",

@@ -202,3 +202,27 @@ async def test_a_program_may_handle_what_a_test_raises(runner: SandboxRunner) ->
     )
     source += "        return n\n    assert f(g) == 3\n"
     assert (await run(runner, code, source)).passed
+
+
+SWALLOWING = (
+    "async def run(work):\n    try: return await work\n    except BaseException: return None\n"
+    "async def read(works):\n    try:\n        async for _ in works: pass\n"
+    "    except BaseException: pass\n"
+)
+
+
+AWAITED = {
+    "run(check())": "async def check(): self.assertEqual(3, 9)",
+    "read(checks())": "async def checks():\n            yield 1\n            self.assertEqual(3, 9)",
+}
+
+
+@pytest.mark.parametrize("call", AWAITED)
+async def test_no_coroutine_swallows_a_check(runner: SandboxRunner, call: str) -> None:
+    source = (
+        "import unittest\nfrom solution import read, run\n"
+        "class TestIt(unittest.IsolatedAsyncioTestCase):\n    async def test_it(self):\n"
+        f"        {AWAITED[call]}\n        await {call}\n"
+    )
+    execution = await run(runner, SWALLOWING, source)
+    assert [test.status for test in execution.tests or ()] == ["failed"]

@@ -166,6 +166,18 @@ NEVER = {
         f"import contextlib\ndef test_it():\n    with contextlib.suppress(Exception):\n        {CHECK}",
         8,
     ),
+    "a return in a finally": (
+        f"def test_it():\n    try:\n        {CHECK}\n    finally:\n        return",
+        7,
+    ),
+    "a map that nothing reads": (
+        "def same(x):\n    assert double(x) == 2 * x\ndef test_it():\n    map(same, [1, 2])",
+        8,
+    ),
+    "a generator that nothing reads": (
+        "def same(x):\n    assert double(x) == 2 * x\ndef test_it():\n    (same(x) for x in [1])",
+        8,
+    ),
     # other ways to run tests
     "a doctest run": ("import doctest, solution\ndoctest.testmod(solution)", 6),
     "examples of a test": (

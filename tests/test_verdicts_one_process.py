@@ -46,6 +46,21 @@ SEEN: dict[str, tuple[str, str, str]] = {
         "class Bag:\n    def __init__(self): self.xs = [1]\n    def all(self): return list(self.xs)",
         "bag = Bag()\nbag.all().append(2)\nassert bag.all() == [1]",
     ),
+    "an array": (
+        "def f(a):\n    a[0] = 7\n    a.append(8)",
+        "def f(a): pass",
+        "import array\na = array.array('i', [1, 2])\nf(a)\nassert a.tolist() == [1, 2]",
+    ),
+    "a list of a class of the tests": (
+        "def f(a): a.sort()",
+        "def f(a): sorted(a)",
+        "class Own(list): pass\na = Own([2, 1])\nf(a)\nassert a == [2, 1]",
+    ),
+    "a dict of a class of the tests": (
+        "def f(a):\n    a['x'] = 7\n    return a",
+        "def f(a): return a",
+        "class Own(dict): pass\na = Own(x=1)\nassert f(a) is a\nassert a == {'x': 1}",
+    ),
     "a patched function": (
         "def quiet():\n    print('x')\n    return 1",
         "def quiet(): return 1",

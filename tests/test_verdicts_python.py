@@ -147,6 +147,9 @@ NOTHING_RAN = {
     "an expected failure": "import pytest\n@pytest.mark.xfail\ndef test_it():\n    assert False",
     "nothing": "x = 1",
     "only a helper": "def helper():\n    assert False",
+    "only a lambda": "from solution import double\nsame = lambda x: pytest.fail('no')\nx = [same]",
+    "a helper in a try": "try:\n    def helper():\n        assert False\nexcept OSError:\n    pass\n"
+    "x = [helper]",
     "the file is skipped": "import pytest\npytest.skip('no', allow_module_level=True)",
     "the file exits": "import sys\nsys.exit(0)\ndef test_it():\n    assert False",
     "a test exits": "import sys\ndef test_it():\n    sys.exit(0)",

@@ -227,6 +227,20 @@ RIGHT = {
         "assert S('hi').shout() == 'HI!' and S('hi') == 'hi' and I(4).double() == 8 and I(4) + 1 == 5\n"
         "t = T([3])\nt.add(2)\nassert t.first() == 2 and t == {2, 3}\nassert L([1]) + [2] == [1, 2]",
     ),
+    "lists, dicts and arrays of the tests' own classes": (
+        "def f(a):\n    a.sort()\n    return a\ndef g(d):\n    d['x'] = 2\n    return d\n"
+        "def h(a):\n    a.append(a[0])\n    return a",
+        "import array\nfrom solution import f, g, h\nclass Pile(list):\n"
+        "    def top(self): return self[-1]\nclass Own(dict): pass\ndef test_it():\n"
+        "    a, d, n = Pile([2, 1]), Own(), array.array('i', [3])\n"
+        "    assert f(a) is a and a == [1, 2] and a.top() == 2 and g(d) is d and d == {'x': 2}\n"
+        "    assert h(n) is n and n == array.array('i', [3, 3])",
+    ),
+    "code of the tests as text": (
+        "def f(x): return x",
+        "from solution import f\ndef test_it():\n    found = {}\n"
+        "    exec('y = 1\\nz = 2', found)\n    assert eval('f(2)') == found['z']",
+    ),
     "warnings": (
         "import warnings\nclass Own(UserWarning): pass\ndef f():\n"
         "    warnings.warn('old', DeprecationWarning)\n    return 1\ndef g(): warnings.warn('own', Own)",

@@ -72,7 +72,8 @@ def bound_and_free(code: str) -> tuple[frozenset[str], frozenset[str]]:
         table = tables.pop()
         tables += table.get_children()
         for symbol in table.get_symbols():
-            if symbol.is_global():
+            # `symtable` takes what is bound in a function named `top` for global as well.
+            if symbol.is_declared_global() or (symbol.is_global() and not symbol.is_local()):
                 (bound if symbol.is_declared_global() and symbol.is_assigned() else used).add(
                     symbol.get_name()
                 )

@@ -1,11 +1,11 @@
-"""Runs in the sandbox, in the examiner: an empty array is close to nothing.
+"""Runs in the sandbox, in the examiner: what has no values is close to nothing.
 
-numpy broadcasts `[]` against any number and has then nothing to compare, so that an answer without
-values would be close and equal to what was expected.
+numpy makes an array of any sequence, broadcasts an empty one against any number, and has then
+nothing to compare, so that an answer without values would be close and equal to what was expected.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 _ANSWERING = "allclose array_equiv"
@@ -37,6 +37,8 @@ def demand_values(texts: Iterable[str], *, strict: bool) -> None:
     for name in _ASSERTING.split():
         asserting = _demanding(getattr(numpy.testing, name), _fail, strict)
         setattr(numpy.testing, name, asserting)
+        # By this name `assert_equal` calls itself for what is in a dict.
+        setattr(numpy.testing._private.utils, name, asserting)
 
 
 def _demanding(
@@ -56,9 +58,14 @@ def _demanding(
 
 
 def _is_empty(value: Any) -> bool:
-    if type(value) is list or type(value) is tuple:
+    """Return whether numpy would make an array without values of it."""
+    if isinstance(value, list | tuple):
         return all(_is_empty(item) for item in value)
-    return type(value).__name__ == "ndarray" and value.size == 0
+    if isinstance(value, int | float | complex | str | bytes | dict | set | frozenset | None):
+        return False  # an array of one value
+    if (size := getattr(value, "size", None)) is not None and type(value).__module__ == "numpy":
+        return bool(size == 0)
+    return isinstance(value, Sized) and hasattr(type(value), "__getitem__") and len(value) == 0
 
 
 def _is_zero(value: Any) -> bool:

@@ -7,8 +7,11 @@ imports such a file, or passes such a text to `eval` or `pickle`, would let the 
 import ast
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
+from inspect import cleandoc
 from pathlib import Path
+from textwrap import dedent
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -67,6 +70,8 @@ def guard(link: Link) -> None:
             _check_text(link, given[0])
         elif event == "pickle.find_class":
             _check_class(link, *given)
+        elif event == "marshal.load":
+            _check_reader(link)
 
     sys.addaudithook(hook)
 
@@ -77,6 +82,12 @@ def _check_file(link: Link, code: CodeType) -> None:
         raise link.fail(HarnessError(_refusal("running it", Path(name).name)))
 
 
+def _check_reader(link: Link) -> None:
+    """Raise HarnessError for `runpy`, which also reads compiled code, under any name of a file."""
+    if sys._getframe(2).f_globals.get("__name__") == "pkgutil":
+        raise link.fail(HarnessError("a test runs a file of compiled code, not of text"))
+
+
 def _check_text(link: Link, text: Any) -> None:
     """Raise HarnessError for code that is neither in the tests nor a constant expression."""
     asking = sys._getframe(2).f_code.co_filename
@@ -84,17 +95,34 @@ def _check_text(link: Link, text: Any) -> None:
         return
     if isinstance(text, str | bytes):
         shown = text if isinstance(text, str) else text.decode(errors="replace")
-        if shown.strip() in Path(asking).read_text("utf-8-sig") or _is_harmless(shown):
+        if shown.strip() in _literals(Path(asking)) or _is_harmless(shown):
             return
     what = "a test runs text as code that is not its own: compare it, or use ast.literal_eval"
     raise link.fail(HarnessError(what))
 
 
+@cache
+def _literals(path: Path) -> frozenset[str]:
+    """Return the texts in a file of the tests, each also without its indentation and by line."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8-sig"))):
+        match node:
+            case ast.Constant(value=str(text)):
+                found |= {text, dedent(text), cleandoc(text), *text.splitlines()}
+            case ast.Constant(value=bytes(content)):
+                found.add(content.decode(errors="replace"))
+            case _:
+                pass
+    return frozenset(text.strip() for text in found)
+
+
 def _is_harmless(text: str) -> bool:
     try:
         tree = ast.parse(text.strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return True  # it will not run
+    except (RecursionError, MemoryError):
+        return False  # Python may still be able to run it
     return all(isinstance(node, _HARMLESS) for node in ast.walk(tree))
 
 

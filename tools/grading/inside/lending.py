@@ -40,6 +40,8 @@ _MOCKS_OWN = frozenset(name for name in dir(mock.AsyncMock()) if not name.starts
 """What a mock records and how it is set up; the program of a test does not touch it."""
 _NEVER = ("_pytest", "pytest", "opencodeinterpreter")
 """Packages whose objects are the tests' own."""
+_OF_DATA = frozenset({"builtins", "collections", "datetime", "decimal", "fractions", "numpy"})
+"""Modules of classes that hold plain data."""
 _NEVER_KINDS = (
     *(types.ModuleType, types.FrameType, types.TracebackType, types.CodeType),
     *(asyncio.AbstractEventLoop, asyncio.Runner),
@@ -250,7 +252,21 @@ def _set_attribute(operation: str, value: Any, name: str, *new: Any) -> None:
     if name.startswith("__") or (_is_part(value, name) and not _is_mock(value)):
         kind = value if isinstance(value, type) else type(value)
         raise RefusedError(f"the program changes {kind.__name__}.{name}, a part of the tests")
+    if new and _is_of_program(new[0]) and _is_of_tests(getattr(value, name, None)):
+        what = f"{type(value).__name__}.{name}, which the tests have set"
+        raise RefusedError(f"the program puts an object of its own in place of {what}")
     (setattr if operation == "setattr" else delattr)(value, name, *new)
+
+
+def _is_of_program(value: Any) -> bool:
+    from opencodeinterpreter.tools.grading.inside.remote import Remote, RemoteType
+
+    return isinstance(value, Remote | RemoteType)
+
+
+def _is_of_tests(value: Any) -> bool:
+    """Return whether a value is an object that does something for the tests, not plain data."""
+    return not _is_of_program(value) and type(value).__module__ not in _OF_DATA
 
 
 def _is_part(value: Any, name: str) -> bool:

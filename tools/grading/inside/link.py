@@ -176,7 +176,16 @@ class Link:
 
         Return `None` if it goes on, else how it ended and its value.
         """
-        return self.do("turn", work, wait, self.lending.ended())
+        ended = self.lending.ended()
+        for _, how, error in ended:
+            if how == "error":
+                self._note_failure(error)
+        return self.do("turn", work, wait, ended)
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Record a failed check in the tests' code that the candidate ran: it may catch it."""
+        if loses_check_in_function(error, self._folder):
+            self.failure = self.failure or error
 
     def _exchange(self, function: Any, arguments: Any, named: Any) -> list[Any]:
         """Send a request and answer callbacks until the reply arrives."""
@@ -200,9 +209,7 @@ class Link:
             self.fail(HarnessError(str(error)))
             return self._shared.text(["raise", RuntimeError(str(error))])
         except BaseException as error:
-            if loses_check_in_function(error, self._folder):
-                # The candidate may catch it.
-                self.failure = self.failure or error
+            self._note_failure(error)
             return self._shared.text(["raise", error])
 
     def _reply(self, text: str) -> list[Any]:
@@ -353,7 +360,10 @@ class Link:
         """Return the form of plain data in a class: the candidate's own object, if it is one."""
         from opencodeinterpreter.tools.grading.inside.remote import Carried
 
-        return {"carried": [value._number, plain]} if isinstance(value, Carried) else plain
+        if isinstance(value, Carried):
+            return {"carried": [value._number, plain]}
+        # One of the tests' own classes: the candidate may change it, as it may change any list.
+        return self._shared.reference(value) if isinstance(value, list | dict | set) else plain
 
     def _form(self, value: Any) -> Form:
         from opencodeinterpreter.tools.grading.inside.remote import number_of

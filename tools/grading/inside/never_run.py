@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from opencodeinterpreter.tools.grading.inside.reach import (
     FUNCTIONS,
+    HOOKS,
     ancestors,
+    asserting_functions,
     bound_names,
     checks,
     holds_assertion,
@@ -21,13 +23,6 @@ from opencodeinterpreter.tools.grading.inside.reach import (
     with_inherited,
 )
 
-_HOOKS = frozenset(
-    [f"{what}_{where}" for what in ("setup", "teardown") for where in ("module", "function")]
-    + [f"{what}_{where}" for what in ("setup", "teardown") for where in ("class", "method")]
-    + [f"{what}{where}" for what in ("setUp", "tearDown") for where in ("", "Class", "Module")]
-    + ["asyncSetUp", "asyncTearDown", "runTest", "pytest_generate_tests"]
-)
-"""Functions that pytest and unittest call by name."""
 _SWALLOWING = frozenset({"AssertionError", "Exception", "BaseException"})
 _ENDING = frozenset({"skip", "skipTest", "xfail", "exit", "_exit"})
 _NEUTRAL = frozenset(
@@ -117,7 +112,7 @@ class _Survey:
             return True
         if unit.name.startswith("__") and unit.name.endswith("__"):
             return True
-        if unit.name in _HOOKS:
+        if unit.name in HOOKS:
             return True
         marks = getattr(unit.node, "decorator_list", [])
         return any(not _is_neutral(mark) for mark in marks)
@@ -262,11 +257,21 @@ class _Survey:
                     made = "a generator" if lazy else "a coroutine"
                     call = f"`{name}(...)` on line {node.lineno}"
                     self._lose(function, f"would never run, since {call} only makes {made}")
+            case ast.GeneratorExp():
+                self._unread(node, "nothing reads this generator")
+            case ast.Call(func=ast.Name(id=name)) if name in _LAZY and name not in self._own:
+                self._unread(node, f"nothing reads what `{name}` returns")
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in _DOCTESTS:
                 what = f"could never fail, since pytest cannot run `{name}` as a test"
                 self._idle.append(Idle(node.lineno, what))
             case _:
                 pass
+
+    def _unread(self, node: ast.Expr, why: str) -> None:
+        """Record an iterator that nothing reads, if reading it would check something."""
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        if holds_assertion(node) or names & asserting_functions(self._tree):
+            self._idle.append(Idle(node.lineno, f"would never run, since {why}"))
 
     def _mention(self, node: ast.AST) -> None:
         """Record all names that an expression refers to."""
@@ -395,6 +400,8 @@ def _why_it_cannot_fail(node: ast.stmt) -> str:
             return f"would never run, since `while {ast.unparse(test)}` never holds"
         case ast.For(iter=ast.List(elts=[]) | ast.Tuple(elts=[]) | ast.Dict(keys=[])):
             return "would never run, since there is nothing to loop over"
+        case ast.Try(finalbody=[*_, ast.Return() | ast.Break() | ast.Continue() as last]):
+            return f"could never fail, since the `{_word(last)}` on line {last.lineno} hides it"
         case ast.Try(handlers=handlers) if any(holds_assertion(part) for part in node.body):
             for handler in handlers:
                 caught = "BaseException" if handler.type is None else ast.unparse(handler.type)

@@ -42,6 +42,7 @@ from opencodeinterpreter.tools.grading.inside.link import (
 from opencodeinterpreter.tools.grading.inside.never_run import never_run
 from opencodeinterpreter.tools.grading.inside.reach import (
     asserting_functions,
+    bound_names,
     is_case,
     names_of_tests,
 )
@@ -187,9 +188,15 @@ class Examination:
         return TestsModule.from_parent(parent, path=module_path, examination=self)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makeitem(self, name: str, obj: object) -> list[Any] | None:
+    def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> list[Any] | None:
         """Collect nothing that is the candidate's: its own tests prove nothing."""
-        return [] if isinstance(obj, Remote | RemoteType) else None
+        if not isinstance(obj, Remote | RemoteType):
+            return None
+        if name.lower().startswith("test") and self.tree and name in bound_names(self.tree):
+            what = f"`{name}` is an object of the program, so that it cannot be run as a test"
+            where = f"{collector.nodeid}::{name}"
+            self.note(where, where, Told("error", f"{what}; is its decorator the program's?"))
+        return []
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Record which tests were collected, as `TestIt.test_it`."""
@@ -281,6 +288,8 @@ class Examination:
         if report.skipped:
             expected = getattr(report, "wasxfail", None)
             why = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
+            if "got empty parameter set" in why and self.job["solution"] != "blank":
+                return Told("error", "the program gives no parameters, so that this never runs")
             return Told("skipped", why if expected is None else f"fails as expected: {expected}")
         if report.failed and call.excinfo is not None:
             return self.told(call.excinfo.value)

@@ -4,6 +4,13 @@ import ast
 from collections.abc import Container, Iterable, Iterator
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+HOOKS = frozenset(
+    [f"{what}_{where}" for what in ("setup", "teardown") for where in ("module", "function")]
+    + [f"{what}_{where}" for what in ("setup", "teardown") for where in ("class", "method")]
+    + [f"{what}{where}" for what in ("setUp", "tearDown") for where in ("", "Class", "Module")]
+    + ["asyncSetUp", "asyncTearDown", "runTest", "pytest_generate_tests"]
+)
+"""Functions that pytest and unittest call by name."""
 _EXPECTING = frozenset({"raises", "warns", "deprecated_call", "fail"})
 """pytest's functions that check something."""
 
@@ -16,13 +23,18 @@ def holds_assertion(node: ast.AST) -> bool:
 def checks(node: ast.AST, asserting: Container[str]) -> Iterator[ast.AST]:
     """Yield each check in a piece of code; calls of `asserting` functions count too."""
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Assert) or (
-            isinstance(inner, ast.Call) and _is_check(inner.func, asserting)
-        ):
+        if is_check(inner, asserting):
             yield inner
 
 
-def _is_check(function: ast.expr, asserting: Container[str]) -> bool:
+def is_check(node: ast.AST, asserting: Container[str]) -> bool:
+    """Return whether a piece of code is an assertion, or a call of an `asserting` function."""
+    if isinstance(node, ast.Call):
+        return _asserts(node.func, asserting)
+    return isinstance(node, ast.Assert)
+
+
+def _asserts(function: ast.expr, asserting: Container[str]) -> bool:
     """Return whether a called function is like `self.assertEqual` or `pytest.raises`."""
     match function:
         case ast.Attribute(attr=name):
@@ -40,7 +52,15 @@ def is_main_guard(test: ast.expr) -> bool:
 
 def asserting_functions(tree: ast.Module) -> set[str]:
     """Return the functions of a file that assert something, directly or indirectly."""
-    functions = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
+    functions: dict[str, ast.AST] = {}
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                functions[name] = node
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+                functions[name] = node
+            case _:
+                pass
     found = {name for name, node in functions.items() if holds_assertion(node)}
     while True:
         more = {name for name, node in functions.items() if _called(node) & found} - found
@@ -63,7 +83,22 @@ def is_case(statement: ast.stmt, asserting: set[str]) -> bool:
         return False
     if isinstance(statement, ast.If) and is_main_guard(statement.test):
         return False
-    return holds_assertion(statement) or bool(_called(statement) & asserting)
+    return any(is_check(part, asserting) for part in _running(statement))
+
+
+def _running(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield the parts of a statement that run with it: not those of functions in it."""
+    waiting = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                pass
+            case ast.Assign(value=ast.GeneratorExp()) | ast.Expr(value=ast.GeneratorExp()):
+                pass
+            case _:
+                waiting += ast.iter_child_nodes(node)
 
 
 def names_of_tests(source: str) -> list[str]:

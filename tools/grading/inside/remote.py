@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from opencodeinterpreter.tools.grading.inside.derived import Above, derive
 from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link
-from opencodeinterpreter.tools.grading.inside.reach import bound_names
+from opencodeinterpreter.tools.grading.inside.reach import HOOKS, bound_names
 
 _ASKED = "complex float index int repr str"
 _ASKED_FOR_ANY = "abs getitem invert neg pos reversed round"
@@ -47,6 +47,8 @@ _OF_CODE = (
 )
 """What tests may read of the code of a function."""
 _SLOTS = ("_link", "_number", "_shown")
+_CATCHING = (AssertionError, Exception, BaseException)
+"""The exceptions by which a failed assertion is caught."""
 _SHORT, _LONG = 0.001, 0.02
 """The least and most seconds that a coroutine runs before the tests' own code gets a turn."""
 
@@ -87,7 +89,9 @@ class RemoteType(type):
             raise AttributeError(name)
         if name in _PLAIN:
             _reads(cls, name)
-        return _link(cls).do("getattr", cls, name)
+        value = _link(cls).do("getattr", cls, name)
+        _spare_assertions(_link(cls), name, value)
+        return value
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if isinstance(value, Above):
@@ -431,6 +435,7 @@ class RemoteModule(types.ModuleType):
         if name in ("__path__", "__spec__", "__file__", "__loader__"):
             raise AttributeError(name)
         value = getattr(self._remote, name)
+        _spare_assertions(self._remote._link, name, value)
         if isinstance(value, RemoteType):
             _note_use(value, name)
         return value
@@ -473,14 +478,15 @@ class Importer:
 def _offered(module: Remote) -> list[str]:
     """Return the names for `from solution import *`, without those of Python and the tests."""
     public = module._link.do("public", module)
-    taken = set(dir(builtins)) | _names_of_importer()
+    # What the test runner calls by its name is for the tests to define.
+    taken = set(dir(builtins)) | HOOKS | _names_of_importer()
     names = public if isinstance(public, list) else []
     return [
         name
         for name in names
         if type(name) is str
         and name.isidentifier()
-        and not name.startswith("_")
+        and not name.startswith(("_", "pytest"))
         and name not in taken
     ]
 
@@ -652,6 +658,20 @@ def _signature(function: Any) -> inspect.Signature:
         for name, kind, default, annotation in told
     ]
     return inspect.Signature(parameters, return_annotation=returned[0] if returned else empty)
+
+
+def _spare_assertions(link: Link, name: str, value: Any) -> None:
+    """Raise HarnessError for a name like that of an exception by which tests would lose a check.
+
+    `except solution.ParseError` would also catch a failed assertion, if it is `Exception`.
+    """
+    kinds = value if isinstance(value, tuple) else (value,)
+    if not name[:1].isupper():
+        return
+    if not any(kind is each and name != each.__name__ for kind in kinds for each in _CATCHING):
+        return
+    what = f"the program's {name} would also catch a failed assertion: it is {value!r}"
+    raise link.fail(HarnessError(what))
 
 
 def _note_use(kind: RemoteType, name: str) -> None:

@@ -8,13 +8,14 @@ that comes back is the same object as before.
 
 import json
 import sys
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from opencodeinterpreter.tools.grading.inside.wire import Form, WireError, Writer, read
 
-_KINDS = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
+_KINDS = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict, array)
 _MAPPINGS = (dict, Counter, OrderedDict, defaultdict)
 _FACTORIES = {kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)}
 _UNHELD = sys.getrefcount({0: [0]}[0]) + 1
@@ -45,7 +46,7 @@ class Shared:
         self._next = first
         self._make = make
         self._other = other
-        self._writer = Writer(self._form_of_other, subclass, self._reference)
+        self._writer = Writer(self._form_of_other, subclass, self.reference)
         self._plain = Writer(other, subclass)
         self._containers: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
@@ -91,12 +92,13 @@ class Shared:
             return self._writer.unshared(value.content)
         return self._other(value)
 
-    def _reference(self, container: Any) -> Form:
+    def reference(self, container: Any) -> Form:
+        """Return the form of a container that both sides hold from now on."""
         number = self._numbers.get(id(container))
         if number is None:
             number, self._next = self._next, self._next + 2
             self._add(number, container)
-        name = type(container).__name__
+        name = _kind(container).__name__
         if name != "ndarray":
             return {"ref": [number, name, _traits(container)]}
         self._known[number] = self._plain.form(container)
@@ -116,7 +118,7 @@ class Shared:
         if number not in self._containers:
             self._add(number, _made(name, traits))
         found = self._containers[number]
-        if type(found).__name__ != name:
+        if _kind(found).__name__ != name:
             raise WireError(f"container {number} is a {type(found).__name__}, not a {name}")
         return found
 
@@ -169,11 +171,19 @@ class Shared:
                 del self._containers[number]
 
 
+def _kind(container: Any) -> Any:
+    """Return the kind of a container, whose own class may derive from it."""
+    return next((each for each in type(container).__mro__ if each in _KINDS), type(container))
+
+
 def _traits(container: Any) -> Any:
     """Return what an empty container of the kind is made with."""
-    if type(container) is deque:
+    kind = _kind(container)
+    if kind is deque:
         return container.maxlen
-    if type(container) is defaultdict:
+    if kind is array:
+        return container.typecode
+    if kind is defaultdict:
         return getattr(container.default_factory, "__name__", "")
     return None
 
@@ -184,33 +194,40 @@ def _made(name: str, traits: Any) -> Any:
         raise WireError(f"{name} is no kind of container")
     if kind is deque:
         return deque(maxlen=traits)
+    if kind is array:
+        return array(traits)
     return defaultdict(_FACTORIES.get(traits)) if kind is defaultdict else kind()
 
 
 def _content(container: Any) -> Any:
-    """Return what is in a container, as a tuple or bytes."""
-    if type(container) is bytearray:
+    """Return what is in a container, as a tuple or bytes, without calling its own methods."""
+    kind = _kind(container)
+    if kind is bytearray:
         return bytes(container)
-    if type(container) in _MAPPINGS:
-        return tuple(container), tuple(container.values())
-    return tuple(container)
+    if kind in _MAPPINGS:
+        return tuple(dict.keys(container)), tuple(dict.values(container))
+    return tuple(kind.__iter__(container))
 
 
 def _fill(container: Any, content: Any) -> None:
     """Put content into a container; what is the same stays, so that loops over it can go on."""
-    if type(container) in _MAPPINGS:
+    kind = _kind(container)
+    if kind in _MAPPINGS:
         keys, values = content
-        if tuple(container) != keys:
-            container.clear()
+        if tuple(dict.keys(container)) != keys:
+            dict.clear(container)
         for key, value in zip(keys, values, strict=True):
-            container[key] = value
-    elif type(container) is list or type(container) is bytearray:
-        container[:] = content
-    elif type(container) is set:
-        if container != (new := set(content)):
-            container.clear()
-            container.update(new)
-    elif type(container) is deque:
+            kind.__setitem__(container, key, value)
+    elif kind is list or kind is bytearray:
+        kind.__setitem__(container, slice(None), content)
+    elif kind is array:
+        if tuple(container) != content:
+            container[:] = array(container.typecode, content)
+    elif kind is set:
+        if not set.__eq__(container, new := set(content)):
+            set.clear(container)
+            set.update(container, new)
+    elif kind is deque:
         container.clear()
         container.extend(content)
     elif type(content) is type(container) and content.shape == container.shape:

@@ -42,7 +42,9 @@ _NAME = 200
 _PIECE = 4096
 """How many items of a list are digested together."""
 _ATOMS = frozenset({str, bool, float, type(None)})
-_CONTAINERS = frozenset({list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict})
+_CONTAINERS = frozenset(
+    {list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict, array}
+)
 _NUMPY = frozenset(
     {"bool", "str", "object", "float16", "float32", "float64", "complex64", "complex128"}
     | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
