@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from opencodeinterpreter.nodes.entry_point import required_entry_point
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.grading.tests import PythonTests
@@ -139,6 +140,13 @@ async def test_a_fault_of_the_file_is_told_before_a_model_is_asked(
 async def test_check_needs_the_name_of_the_function(runner: SandboxRunner) -> None:
     with pytest.raises(InputError, match="--entry-point"):
         await runner.check(PythonTests(source=RAN["check(candidate)"]), None, None)
+
+
+@pytest.mark.parametrize("name", ["f(", "", "a b", "1f", "class", "a.b", "x" * 500 + "("])
+async def test_an_entry_point_that_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="is not a name") as raised:
+        required_entry_point("Write f.", PythonTests(source=IMPORT), name)
+    assert len(str(raised.value)) < 200
 
 
 NOTHING_RAN = {
