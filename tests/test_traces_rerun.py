@@ -1,5 +1,6 @@
 """Running a record again with some nodes live: what is asked, what differs, where it stops."""
 
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -15,8 +16,10 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.runner import Runner, open_runner
 from opencodeinterpreter.traces.rerun import LiveNode, Rerun, live_specs, rerun, settings_of_rerun
 from opencodeinterpreter.traces.trace import Trace, read_trace, trace_of
+from tests.chatting import EUROPE, LOAD, SALES, WORDS
+from tests.chatting import WRONG as CHAT_WRONG
 from tests.command import Command, warm
-from tests.doubling import PLUS_TWO, solved, write_script
+from tests.doubling import PLUS_TWO, solved, write, write_script
 from tests.doubling import RIGHT as DOUBLE
 from tests.doubling import draft as double_draft
 from tests.scripts import BETTER, RIGHT, TABLE, THREE_TURNS, WRONG, World
@@ -35,7 +38,7 @@ async def again(
     trace: Trace, live: Collection[LiveNode], *replies: str, table: Any = TABLE
 ) -> Rerun:
     coder = ScriptedModel(replies or THREE_TURNS)
-    return await rerun(trace, live, {"coder": coder}, ScriptedRunner(table))
+    return await rerun(trace, live, lambda _: {"coder": coder}, ScriptedRunner(table))
 
 
 @pytest.mark.parametrize("live", [["coder", "executor"], ["coder"], ["executor"], ["judge"]])
@@ -83,11 +86,11 @@ async def test_a_live_critic_without_a_model_of_its_own_is_the_coders(tmp_path: 
     world = World(coder=ScriptedModel([draft(WRONG), "Look at 2.", draft(RIGHT)]))
     async with open_store(str(tmp_path / "store.sqlite")) as store:
         trace = trace_of(await world.run(store, critic="simulated"))
-    settings = settings_of_rerun(trace)
+    (settings,) = settings_of_rerun(trace).values()
     assert live_specs(settings, ["critic"]) == settings.models
     assert live_specs(settings, ["executor"]) == {}
     critic = ScriptedModel(["Look at 3."])
-    found = await rerun(trace, ["critic"], {"coder": critic}, ScriptedRunner(TABLE))
+    found = await rerun(trace, ["critic"], lambda _: {"coder": critic}, ScriptedRunner(TABLE))
     assert len(critic.asked) == 1
     assert found.diff.turns[0].feedback is not None
     assert found.diff.turns[0].feedback.after == "Look at 3."
@@ -183,13 +186,42 @@ def test_an_unknown_node_is_named_with_those_that_there_are(command: Command) ->
     assert "there is no node 'runner'; use coder, executor, judge, critic" in done.stderr
 
 
-async def test_a_run_of_two_tasks_is_refused_with_the_reason(trace: Trace) -> None:
-    record = trace.record
-    two = record.model_copy(
-        update={"tasks": (record.task, record.task.model_copy(update={"number": 2}))}
-    )
-    with pytest.raises(InputError, match="it has 2 tasks"):
-        settings_of_rerun(trace.model_copy(update={"record": two}))
+async def test_a_run_that_no_node_has_worked_on_is_refused_with_the_reason(trace: Trace) -> None:
+    begun = trace.record.model_copy(update={"turns": ()})
+    with pytest.raises(InputError, match="no node made a turn of it yet"):
+        settings_of_rerun(trace.model_copy(update={"record": begun}))
+
+
+def chatted(command: Command, *replies: str) -> str:
+    """Store a chat of three messages, of which the second takes two turns; return its id."""
+    write(command.home / "sales.csv", SALES)
+    write_script(command.home / "script.toml", replies or REPLIES)
+    done = command("chat", "sales.csv", "--model", "scripted:script.toml", stdin=MESSAGES)
+    assert done.status == 0, done.stderr
+    return command("runs").stdout.split("\t")[0]
+
+
+MESSAGES = "Load sales.csv.\nNow only Europe.\nWhich columns?\n"
+REPLIES = (*(double_draft(f"{code}\n") for code in (LOAD, CHAT_WRONG, EUROPE)), WORDS)
+
+
+def test_a_chat_is_run_again_message_by_message(command: Command) -> None:
+    run = chatted(command)
+    for live in ("executor", "executor,coder"):
+        done = command("rerun", run, "--live", live)
+        assert (done.status, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[1:] == ["alike: 4 turns"]
+
+
+def test_messages_follow_also_where_one_before_them_took_fewer_turns(command: Command) -> None:
+    run = chatted(command)
+    write_script(command.home / "script.toml", [REPLIES[0], *REPLIES[2:]])
+    done = command("rerun", run, "--live", "coder,executor", "--json")
+    assert (done.status, done.stderr) == (1, "")
+    found = json.loads(done.stdout)
+    assert found["stopped"] == ""
+    told = [(turn["number"], turn["only"], turn["code"] != []) for turn in found["diff"]["turns"]]
+    assert told == [(2, "", True), (3, "first", True), (4, "", False)]
 
 
 def test_how_often_the_outcome_changes_is_counted(command: Command) -> None:
@@ -238,6 +270,6 @@ async def test_programs_do_the_same_in_twenty_reruns(path: Path) -> None:
     async with open_runner("full") as runner:
         trace = await recorded_anew(example, runner)
         for _ in range(REPEATED):
-            found = await rerun(trace, {"executor"}, {}, runner)
+            found = await rerun(trace, {"executor"}, lambda _: {}, runner)
             assert found.diff.empty, found
             assert not found.stopped

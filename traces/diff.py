@@ -1,7 +1,7 @@
 """Compare two runs turn by turn: the first turn that differs, and all differences after it."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from opencodeinterpreter.nodes.limits import seconds, tokens
@@ -21,6 +21,7 @@ class TurnDiff(Frozen):
     """The differences of one turn; equal fields are empty or `None`."""
 
     number: int
+    """Its number in the first run; in the second if only that has it."""
     only: str = ""
     """`first` or `second` if only that run has the turn."""
     code: tuple[str, ...] = ()
@@ -66,15 +67,24 @@ def diff(first: Record, second: Record) -> Diff:
         if _essence(first, one) != _essence(second, other):
             break
         stem += 1
-    pairs = zip_longest(first.turns[stem:], second.turns[stem:])
     return Diff(
         task=_unified(*("\n\n".join(task.prompt for task in run.tasks) for run in (first, second))),
         settings=_settings(first, second, stem),
         stem=stem,
         turns=tuple(
-            _turn(first, second, one, other, stem + at) for at, (one, other) in enumerate(pairs, 1)
+            _turn(first, second, one, other)
+            for one, other in _pairs(first.turns[stem:], second.turns[stem:])
         ),
     )
+
+
+def _pairs(
+    first: Sequence[Turn], second: Sequence[Turn]
+) -> Iterator[tuple[Turn | None, Turn | None]]:
+    """Pair the turns of each task in order."""
+    both = (first, second)
+    for task in sorted({turn.task for run in both for turn in run}):
+        yield from zip_longest(*([turn for turn in run if turn.task == task] for run in both))
 
 
 def _essence(record: Record, turn: Turn) -> tuple[object, ...]:
@@ -88,13 +98,11 @@ def _essence(record: Record, turn: Turn) -> tuple[object, ...]:
     )
 
 
-def _turn(
-    first: Record, second: Record, one: Turn | None, other: Turn | None, number: int
-) -> TurnDiff:
+def _turn(first: Record, second: Record, one: Turn | None, other: Turn | None) -> TurnDiff:
     before, after = (_statuses(turn.execution) if turn else {} for turn in (one, other))
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return TurnDiff(
-        number=number,
+        number=next(turn.number for turn in (one, other) if turn),
         only="second" if one is None else "first" if other is None else "",
         code=_unified(*((turn.code or "") if turn else "" for turn in (one, other))),
         output=_change(*(_output(turn.execution) if turn else None for turn in (one, other))),

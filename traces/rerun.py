@@ -4,13 +4,15 @@ A node that is not live answers from the record, and only requests that were rec
 or program differs, the rerun stops and says which node would have to be live to continue.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Collection, Mapping
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Literal, cast, get_args
 
-from opencodeinterpreter.graph.build import build_graph
+from opencodeinterpreter.graph.build import Seams, build_loop
 from opencodeinterpreter.nodes.records import Record, Turn
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.nodes.state import by_key, by_number, read
+from opencodeinterpreter.nodes.state import Input, by_key, by_number, read
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution
 from opencodeinterpreter.tools.frozen import Frozen
@@ -44,20 +46,21 @@ class Rerun(Frozen):
     """The comparison of the record with the rerun."""
 
 
-def settings_of_rerun(trace: Trace) -> Settings:
-    """Return the settings of a trace's rerun.
+def settings_of_rerun(trace: Trace) -> dict[str, Settings]:
+    """Return the settings under which the nodes of a trace made its turns, by digest.
 
-    Raises InputError if the run has several tasks or changes its settings.
+    Raises InputError if no node made a turn.
     """
     record = trace.record
-    made = [turn for turn in record.turns if len(turn.given) < len(_parts(turn))]
-    if len(record.tasks) != 1 or len({turn.settings for turn in made}) != 1:
+    settings = [
+        Settings.model_validate(record.settings[turns[0].settings])
+        for turns in _made(record).values()
+    ]
+    if not settings:
         raise InputError(
-            f"run {trace.header.run[:8]} cannot be rerun: it has {len(record.tasks)} tasks and "
-            f"{len({turn.settings for turn in made})} settings in the turns that its nodes made; "
-            "one of each is needed"
+            f"run {trace.header.run[:8]} cannot be rerun: no node made a turn of it yet"
         )
-    return Settings.model_validate(record.settings[made[0].settings])
+    return {each.digest: each for each in settings}
 
 
 def live_specs(settings: Settings, live: Collection[LiveNode]) -> dict[Role, str]:
@@ -71,36 +74,35 @@ def live_specs(settings: Settings, live: Collection[LiveNode]) -> dict[Role, str
 async def rerun(
     trace: Trace,
     live: Collection[LiveNode],
-    models: Mapping[Role, Model],
+    models: Callable[[Settings], Mapping[Role, Model]],
     runner: Runner,
 ) -> Rerun:
     """Run a trace's graph again with the nodes in `live` live, and compare.
 
-    `models` are those of `live_specs`, opened. Raises InputError as `settings_of_rerun` does,
-    ModelError and SandboxError.
+    Tasks of a chat follow each other as they did, whatever came out for those before them.
+    `models` returns the opened models of `live_specs` for each of `settings_of_rerun`. Raises
+    InputError as that does, ModelError and SandboxError.
     """
-    settings = settings_of_rerun(trace)
-    record = trace.record
-    answering = _answering(live, models)
-    seams = {role: _Model(spec, record, answering) for role, spec in settings.models.items()}
+    settings_of_rerun(trace)
+    record = _with_todays_fields(trace.record)
     runs = runner if "executor" in live else _RecordedPrograms(record)
-    graph = build_graph(seams, runs, RecordedPerson(record))
-    state, stopped = stem_of(record), ""
-    seed: Any = {**state}
+    seams = Seams(_Answering(record, live, models), runs, RecordedPerson(record))
+    graph, state, stopped = build_loop(seams), stem_of(record), ""
     try:
-        async for part in graph.astream(seed, context=settings, stream_mode="updates"):
-            for update in part.values():
-                if update is None or "turns" not in update:
-                    continue
-                state["turns"] = by_number(state.get("turns"), [update["turns"]])
-                for channel in ("texts", "settings"):
-                    state[channel] = by_key(state.get(channel), [update.get(channel, {})])
+        for task, turns in _made(record).items():
+            state["tasks"] = [each.model_dump(mode="json") for each in record.tasks[:task]]
+            settings = Settings.model_validate(record.settings[turns[0].settings])
+            async for part in graph.astream(
+                cast(Input, {**state}), context=settings, stream_mode="updates"
+            ):
+                for update in part.values():
+                    _add(state, update or {})
     except Diverged as error:
         why = error.how.splitlines()[0].removesuffix(":")
         stopped = f"turn {len(state['turns'])}: {error.node} is not live, and {why}"
     except NotRecorded:
         stopped = f"turn {len(state['turns'])}: the record holds no answer for what comes next"
-    again = read(state)
+    again = read(state).model_copy(update={"tasks": record.tasks})
     return Rerun(
         live=tuple(node for node in get_args(LiveNode) if node in live),
         before=_decision(record),
@@ -108,6 +110,28 @@ async def rerun(
         stopped=stopped,
         diff=diff(record, again),
     )
+
+
+def _made(record: Record) -> dict[int, list[Turn]]:
+    """Return the turns of which nodes made a part, by the number of their task."""
+    made = (turn for turn in record.turns if len(turn.given) < len(_parts(turn)))
+    return {task: list(turns) for task, turns in groupby(made, attrgetter("task"))}
+
+
+def _with_todays_fields(record: Record) -> Record:
+    """Return the record with the settings as nodes use them: older ones lack fields and prompts."""
+    settings = {
+        name: Settings.model_validate(values).model_dump(mode="json")
+        for name, values in record.settings.items()
+    }
+    return record.model_copy(update={"settings": settings})
+
+
+def _add(state: dict[str, Any], update: Mapping[str, Any]) -> None:
+    """Add a node's write to the state, as the graph's channels do."""
+    state["turns"] = by_number(state.get("turns"), [update.get("turns", [])])
+    for channel in ("texts", "settings", "artifacts"):
+        state[channel] = by_key(state.get(channel), [update.get(channel, {})])
 
 
 def _parts(turn: Turn) -> list[object]:
@@ -119,10 +143,32 @@ def _decision(record: Record) -> str:
     return record.outcome.decision if record.outcome else "none"
 
 
-def _answering(live: Collection[LiveNode], models: Mapping[Role, Model]) -> dict[Role, Model]:
-    """Return the live models by the role whose calls they answer."""
-    with_critic = {"critic": models["coder"], **models} if "coder" in models else models
-    return {role: model for role, model in with_critic.items() if role in live}
+class _Answering:
+    """Gives each role a model that is live if its node is, and recorded otherwise."""
+
+    def __init__(
+        self,
+        record: Record,
+        live: Collection[LiveNode],
+        opened: Callable[[Settings], Mapping[Role, Model]],
+    ) -> None:
+        self._record = record
+        self._live = live
+        self._opened = opened
+        self._models: dict[str, dict[Role, Model]] = {}
+
+    def settled(self, settings: Settings) -> Settings:
+        return settings
+
+    def of(self, settings: Settings) -> Mapping[Role, Model]:
+        if (name := settings.digest) not in self._models:
+            opened = self._opened(settings)
+            if "coder" in opened:
+                opened = {"critic": opened["coder"], **opened}
+            live = {role: model for role, model in opened.items() if role in self._live}
+            specs = settings.models.items()
+            self._models[name] = {role: _Model(spec, self._record, live) for role, spec in specs}
+        return self._models[name]
 
 
 class _Model:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
@@ -58,12 +59,18 @@ def rerun(options: RerunOptions, as_json: JsonOption = False) -> None:
 
 
 async def _rerun(trace: Trace, live: Collection[LiveNode], options: RerunOptions) -> list[Rerun]:
-    settings = settings_of_rerun(trace)
-    async with (
-        open_models(live_specs(settings, live), settings.client) as models,
-        open_runner(options.sandbox) as runner,
-    ):
-        return [await run_again(trace, live, models, runner) for _ in range(options.times)]
+    async with AsyncExitStack() as stack:
+        models = {
+            name: await stack.enter_async_context(
+                open_models(live_specs(settings, live), settings.client)
+            )
+            for name, settings in settings_of_rerun(trace).items()
+        }
+        runner = await stack.enter_async_context(open_runner(options.sandbox))
+        return [
+            await run_again(trace, live, lambda settings: models[settings.digest], runner)
+            for _ in range(options.times)
+        ]
 
 
 def _load(options: RerunOptions) -> Trace:
@@ -73,7 +80,8 @@ def _load(options: RerunOptions) -> Trace:
     name uses some of them.
     """
     trace, here = load_with_origin(options.store, options.target)
-    check_settings(options.target, settings_of_rerun(trace), trust=here or options.trust)
+    for settings in settings_of_rerun(trace).values():
+        check_settings(options.target, settings, trust=here or options.trust)
     return trace
 
 
