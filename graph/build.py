@@ -1,9 +1,10 @@
 """The graph: coder, executor, judge and critic, wired over three seams."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
@@ -81,12 +82,25 @@ def wire(
         built.add_edge(end, END)
     built.add_edge(START, entry)
     entries: dict[Hashable, str] = {**{name: name for name in nodes}, "end": end}
-    built.add_conditional_edges(entry, next_node, entries)
-    built.add_conditional_edges("coder", after_coder, {"code": "executor", "no code": "judge"})
+    built.add_conditional_edges(entry, _route(next_node), entries)
+    built.add_conditional_edges(
+        "coder", _route(after_coder), {"code": "executor", "no code": "judge"}
+    )
     built.add_edge("executor", "judge")
-    built.add_conditional_edges("judge", after_judge, {"revise": "critic", "solved | stopped": end})
+    built.add_conditional_edges(
+        "judge", _route(after_judge), {"revise": "critic", "solved | stopped": end}
+    )
     built.add_conditional_edges(
         "critic",
-        after_critic,
+        _route(after_critic),
         {"words": "coder", "edited code": "executor", "approved | stopped": end},
     )
+
+
+def _route(decide: Callable[[State], str]) -> Runnable[State, str]:
+    """Return a route that is called on the event loop; LangGraph starts a thread for a function."""
+
+    async def decided(state: State) -> str:
+        return decide(state)
+
+    return RunnableLambda(decide, decided, name=decide.__name__)

@@ -127,7 +127,7 @@ async def create_run(
         reason=_reason(record, status),
     )
     with store_failures(store):
-        if await stored_row(store, row.id):
+        if origin.run and await stored_row(store, row.id):
             raise InputError(f"the store already holds run {row.id}")
         with tracing_if_asked():
             await reading_graph(store).aupdate_state(

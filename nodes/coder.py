@@ -55,18 +55,19 @@ def coder(models: ModelSource) -> Node:
 
 
 def _made(record: Record, settings: Settings, number: int, answers: Sequence[Answer]) -> Update:
+    name = settings.digest
     turn = Turn(
         number=number,
         task=record.task.number,
-        settings=settings.digest,
+        settings=name,
         drafts=tuple(_draft(record.task, answer) for answer in answers),
     )
     update: Update = {
         "turns": [turn.model_dump(mode="json")],
         "texts": new_texts(record, [answer.conversation for answer in answers]),
     }
-    if settings.digest not in record.settings:
-        update["settings"] = {settings.digest: settings.model_dump(mode="json")}
+    if name not in record.settings:
+        update["settings"] = {name: settings.model_dump(mode="json")}
     return update
 
 

@@ -46,8 +46,8 @@ async def open_sqlite(path: Path) -> AsyncIterator["SqliteStore"]:
     async with AsyncExitStack() as stack:
         with _unusable(path):
             await asyncio.to_thread(_make_private, path)
-            saving = await stack.enter_async_context(_connect(path))
-            table = await stack.enter_async_context(_connect(path))
+            saving = await stack.enter_async_context(_connect(path, "DEFERRED"))
+            table = await stack.enter_async_context(_connect(path, None))
             saver = AsyncSqliteSaver(saving, serde=StrictSerializer())
             await saver.setup()
             store = SqliteStore(path, saver, table)
@@ -109,10 +109,13 @@ def _make_private(path: Path) -> None:
 
 
 @asynccontextmanager
-async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+async def _connect(path: Path, isolation: str | None) -> AsyncIterator[aiosqlite.Connection]:
+    """Open the file; with no `isolation`, each statement commits itself."""
     # If a file cannot be opened, aiosqlite leaves a thread that fails after the loop's end.
     (await asyncio.to_thread(sqlite3.connect, path, check_same_thread=False)).close()
-    async with aiosqlite.connect(path, timeout=BUSY_SECONDS) as connection:
+    async with aiosqlite.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=isolation
+    ) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
         # A turn costs seconds of model time, an fsync per commit only milliseconds.
         await connection.execute("PRAGMA synchronous=FULL")
@@ -142,7 +145,6 @@ class SqliteStore:
         self.saver: BaseCheckpointSaver[str] = ListingSaver(saver, HostRuns(self))
         self._locks = path.with_name(f"{path.name}-locks")
         self._table = table
-        self._one_at_a_time = asyncio.Lock()
 
     async def execute(
         self, sql: str, values: Sequence[Any] = (), run: str | None = None
@@ -151,17 +153,9 @@ class SqliteStore:
 
         `run` needs no check here: the kernel takes no lock from a living process.
         """
-        # A write during a half-read query would fail at once if another connection had written.
-        async with self._one_at_a_time:
-            try:
-                async with self._table.execute(sql, values) as cursor:
-                    rows = [tuple(row) for row in await cursor.fetchall()]
-                await self._table.commit()
-            except BaseException:
-                # Otherwise its transaction would stay open and block all other writers.
-                await self._table.rollback()
-                raise
-        return rows
+        # One call is one statement, which commits itself: nothing is left open by a failure, by a
+        # cancelled caller, or between two rows of a query.
+        return [tuple(row) for row in await self._table.execute_fetchall(sql, values)]
 
     async def columns(self, table: str) -> set[str]:
         """Return the names of a table's columns; none if there is no such table."""
