@@ -42,7 +42,7 @@ test-slow: $(VENV)/.dev ## run the long tests: attacks that take time, thousands
 test-vllm: ## run the tests with the real vLLM on the CPU, in a separate environment
 	@$(PYTHON) scripts/test_vllm.py .venv-vllm $(ARGS)
 
-test-formats: $(VENV)/.dev ## let Harbor, inspect_ai and Phoenix read what `export` writes
+test-formats: $(VENV)/.dev ## let other tools read what `export` and `evaluate` write
 	@$(BIN)/python scripts/test_formats.py .venv-formats $(ARGS)
 
 check: lint types ## lint and types
