@@ -133,7 +133,7 @@ async def test_an_endless_loop_is_a_timeout_and_later_tests_still_run(
 ) -> None:
     code = "def add(a, b):\n    while a == 2: pass\n    return a + b\n"
     tests = "from solution import add\nassert add(2, 3) == 5\nassert add(1, 1) == 2"
-    execution = await graded(sandbox, code, tests, SandboxLimits(wall_seconds=2))
+    execution = await graded(sandbox, code, tests, SandboxLimits(wall_seconds=4))
     assert statuses(execution) == ["timeout", "passed"]
     assert (execution.status, execution.reason) == ("timeout", "wall")
     assert not execution.passed
@@ -142,7 +142,7 @@ async def test_an_endless_loop_is_a_timeout_and_later_tests_still_run(
 @pytest.mark.parametrize(
     ("body", "limits", "status", "first"),
     [
-        ("10 ** (10 ** 8)", SandboxLimits(wall_seconds=0.6), "timeout", "timeout"),
+        ("10 ** (10 ** 8)", SandboxLimits(wall_seconds=2), "timeout", "timeout"),
         ("__import__('os')._exit(0)", SandboxLimits(), "exited", "error"),
         ("__import__('ctypes').string_at(0)", SandboxLimits(), "crashed", "error"),
         ("b'x' * (100 << 20) * 1", SandboxLimits(memory_mb=32), "limit", "error"),
