@@ -34,7 +34,10 @@ def configure_logs(level: str, as_json: bool) -> None:
             ],
         )
     )
-    log = logging.getLogger("opencodeinterpreter")
-    log.handlers = [handler]
-    log.propagate = False
-    log.setLevel(number)
+    # What psycopg warns of reaches us as exceptions, of which we tell once.
+    drivers = logging.ERROR if number >= logging.WARNING else number
+    for name, least in (("opencodeinterpreter", number), ("psycopg", drivers)):
+        log = logging.getLogger(name)
+        log.handlers = [handler]
+        log.propagate = False
+        log.setLevel(least)

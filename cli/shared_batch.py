@@ -11,8 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from opencodeinterpreter.graph.batch import Finished, Job
-from opencodeinterpreter.graph.shared import Working, ends, keep_open, stored_jobs, work_on
-from opencodeinterpreter.graph.store.jobs import Standing, add_batch, standing
+from opencodeinterpreter.graph.shared import Worker, Working, ends, stored_jobs
+from opencodeinterpreter.graph.store.jobs import (
+    Standing,
+    StoredBatch,
+    add_batch,
+    ask_again,
+    standing,
+)
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.printable import printable
@@ -24,7 +30,7 @@ _LINE_SECONDS = 30.0
 
 def tell(line: str) -> None:
     """Write a line about shared work to stderr."""
-    print(printable(line), file=sys.stderr, flush=True)
+    print(printable(" ".join(line.split())), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -36,20 +42,29 @@ class Shared:
     settings: Settings
 
     async def run(self, jobs: Iterable[Job], working: Working) -> dict[str, Finished]:
-        """Add the batch to its store, work on it until all jobs have ended, return the results."""
+        """Add the batch to its store, work on it until all jobs have ended, return the results.
+
+        Jobs that ended with a problem before are done again, once.
+        """
         rows = stored_jobs(self.name, jobs)
+        batch = StoredBatch(self.name, self.settings.model_dump_json(), working.plan.deadline)
+        worker = Worker(self.url, working, tell)
+
+        async def begin(store: Store) -> None:
+            await add_batch(store, batch, rows)
+            await ask_again(store, self.name)
 
         async def act(store: Store) -> dict[str, Finished]:
-            await add_batch(store, self.name, self.settings.model_dump_json(), rows)
             showing = asyncio.create_task(self._show(store))
             try:
-                await work_on(store, self.name, self.settings, working, lambda line: None)
+                await worker.work_on(store, batch, lambda line: None)
             finally:
                 showing.cancel()
                 await asyncio.wait([showing])
             return await ends(store, self.name)
 
-        return await keep_open(self.url, working, tell, act)
+        await worker.keep_open(begin)
+        return await worker.keep_open(act)
 
     async def _show(self, store: Store) -> None:
         console = Console(stderr=True, emoji=False, highlight=False, markup=False, soft_wrap=True)

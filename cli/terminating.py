@@ -1,4 +1,4 @@
-"""SIGTERM: the node that is running is finished and stored, then the run stops."""
+"""SIGTERM: end a run after the node that is running, or the work on many runs at once."""
 
 import asyncio
 import signal
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Terminated(Exception):
-    """The process was asked to end, and the node that was running has ended."""
+    """The process was asked to end, and its work has stopped."""
 
 
 @contextmanager
@@ -23,5 +23,29 @@ def terminating() -> Iterator[Callable[[], None]]:
 
     try:
         yield check
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+@contextmanager
+def cancelled_by_sigterm() -> Iterator[None]:
+    """Cancel what the current task does in the block at a SIGTERM; then raise Terminated."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    asked = asyncio.Event()
+
+    def cancel() -> None:
+        if not asked.is_set():
+            asked.set()
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if asked.is_set():
+            task.uncancel()
+            raise Terminated from None
+        raise
     finally:
         loop.remove_signal_handler(signal.SIGTERM)

@@ -3,17 +3,26 @@
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from opencodeinterpreter.graph.batch import Finished, Job, Plan, run_id, work_through
+from opencodeinterpreter.graph.batch import (
+    Finished,
+    Job,
+    Plan,
+    Postponed,
+    run_id,
+    work_through,
+)
 from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.runs import open_run, stored_row
 from opencodeinterpreter.graph.store.jobs import (
+    StoredBatch,
     StoredJob,
     end_job,
     jobs_left,
@@ -25,7 +34,7 @@ from opencodeinterpreter.graph.store.jobs import (
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import LEASE_SECONDS, Store
 from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.tools.errors import InputError, OutsideError, StoreError
+from opencodeinterpreter.tools.errors import InputError, StoreError
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 from opencodeinterpreter.tools.validation import first_problem
 
@@ -38,6 +47,8 @@ OUTAGE_SECONDS = 120.0
 
 Told = Callable[[str], None]
 """Called with a line about the work's progress."""
+Prepare = Callable[[Settings], Awaitable[None]]
+"""Called before work on a batch with its settings, for example to fetch its models."""
 
 
 @dataclass(frozen=True)
@@ -51,97 +62,119 @@ class Working:
     lease: float = LEASE_SECONDS
 
 
-async def work(url: str, working: Working, told: Told) -> None:
-    """Work on every open batch of a store until none is left, for as long as `working` says.
+class Worker:
+    """A process that works on shared batches, however often their store has to be opened again."""
 
-    Raises what `keep_open` raises, and OutsideError if a batch stops for a model or the sandbox.
-    """
-    await keep_open(url, working, told, lambda store: _work(store, working, told))
+    def __init__(self, url: str, working: Working, told: Told) -> None:
+        """Open nothing yet."""
+        self._url = url
+        self._working = working
+        self._told = told
+        self._mine: dict[str, set[str]] = defaultdict(set)
+        """By batch, the jobs that were taken and have neither ended nor been given back."""
 
+    async def work(self, prepare: Prepare) -> None:
+        """Work on every open batch until none is left, for as long as `working` says.
 
-async def keep_open(
-    url: str, working: Working, told: Told, act: Callable[[Store], Awaitable[T]]
-) -> T:
-    """Return what `act` returns on a store; a store that fails is opened again and acted on anew.
+        Raises what `keep_open` raises, and OutsideError if a batch stops for a model or the
+        sandbox.
+        """
+        await self.keep_open(lambda store: self._work(store, prepare))
 
-    Raises InputError if the store cannot be used at first, and StoreError or InputError if it fails
-    for longer than OUTAGE_SECONDS.
-    """
-    opened = False
-    outage = failed = -math.inf
-    while True:
+    async def keep_open(self, act: Callable[[Store], Awaitable[T]]) -> T:
+        """Return what `act` returns on the store; if that fails it is opened and acted on anew.
+
+        Raises InputError if the store cannot be used at first, and StoreError or InputError if it
+        fails for longer than OUTAGE_SECONDS.
+        """
+        opened = False
+        outage = failed = -math.inf
+        while True:
+            try:
+                async with open_store(self._url, self._working.lease) as store:
+                    opened = True
+                    await self._give_back(store)
+                    return await act(store)
+            except (InputError, StoreError) as error:
+                now = time.monotonic()
+                outage = now if now - failed > OUTAGE_SECONDS else outage
+                failed = now
+                again = isinstance(error, StoreError) or str(error).startswith("cannot use store")
+                if not (opened and again) or now - outage > OUTAGE_SECONDS:
+                    raise
+                self._told(f"{error}; trying again")
+                await asyncio.sleep(1.0)
+
+    async def work_on(self, store: Store, batch: StoredBatch, told: Told) -> None:
+        """Work on one batch until all of its jobs have ended, here or elsewhere.
+
+        Jobs that are in work when this ends are given back; if the store has failed, as soon as
+        `keep_open` has opened it again.
+        """
+        plan, name = self._working.plan, batch.name
+        deadline = batch.deadline if plan.deadline is None else plan.deadline
+        plan = replace(plan, name=name, deadline=deadline)
+        jobs = self._free_jobs(store, name)
         try:
-            async with open_store(url, working.lease) as store:
-                opened = True
-                return await act(store)
-        except (InputError, StoreError) as error:
-            now = time.monotonic()
-            outage = now if now - failed > OUTAGE_SECONDS else outage
-            failed = now
-            again = isinstance(error, StoreError) or str(error).startswith("cannot use store")
-            if not (opened and again) or now - outage > OUTAGE_SECONDS:
-                raise
-            told(f"{error}; trying again")
-            await asyncio.sleep(1.0)
+            async with (
+                open_graph(read_settings(batch), store, sandbox=self._working.sandbox) as graph,
+                aclosing(work_through(store, graph, jobs, plan)) as ends,
+            ):
+                async for ended in ends:
+                    await self._note(store, name, ended, told)
+        except BaseException as error:
+            if not isinstance(error, (StoreError, *store.failures)):
+                with suppress(*store.failures):
+                    await self._give_back(store)
+            raise
 
+    async def _work(self, store: Store, prepare: Prepare) -> None:
+        idle_since = time.monotonic()
+        while True:
+            if (found := await open_batch(store)) is not None:
+                await prepare(read_settings(found))
+                await self.work_on(store, found, self._told)
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since >= self._working.idle:
+                return
+            else:
+                await asyncio.sleep(POLL_SECONDS)
 
-async def _work(store: Store, working: Working, told: Told) -> None:
-    idle_since = time.monotonic()
-    while True:
-        if (found := await open_batch(store)) is not None:
-            name, settings = found
-            await work_on(store, name, read_settings(name, settings), working, told)
-            idle_since = time.monotonic()
-        elif time.monotonic() - idle_since >= working.idle:
-            return
+    async def _note(
+        self, store: Store, batch: str, ended: Finished | Postponed, told: Told
+    ) -> None:
+        if isinstance(ended, Finished):
+            await end_job(store, batch, ended.key, ended.problem)
+            told(f"{ended.key}: {ended.problem or ended.run.row.status}")
         else:
-            await asyncio.sleep(POLL_SECONDS)
+            await put_back(store, batch, ended.key)
+            told(f"{ended.key}: {ended.problem}")
+        self._mine[batch].discard(ended.key)
+
+    async def _give_back(self, store: Store) -> None:
+        for batch, keys in self._mine.items():
+            for key in list(keys):
+                await put_back(store, batch, key)
+                keys.discard(key)
+
+    async def _free_jobs(self, store: Store, batch: str) -> AsyncIterator[Job]:
+        """Yield jobs on which nobody works, until all have ended."""
+        while True:
+            found = await take_job(store, batch, self._mine[batch])
+            if found is not None:
+                yield Job(found.key, found.seed)
+            elif not await jobs_left(store, batch):
+                return
+            else:
+                await asyncio.sleep(POLL_SECONDS)
 
 
-def read_settings(name: str, settings: str) -> Settings:
+def read_settings(batch: StoredBatch) -> Settings:
     """Return the settings of a batch; raises InputError for those of another release."""
     try:
-        return Settings.model_validate_json(settings)
+        return Settings.model_validate_json(batch.settings)
     except ValidationError as error:
-        raise InputError(f"batch {name}: its settings: {first_problem(error)}") from None
-
-
-async def work_on(
-    store: Store, batch: str, settings: Settings, working: Working, told: Told
-) -> None:
-    """Work on one batch until all of its jobs have ended, here or elsewhere."""
-    mine: set[str] = set()
-    plan = replace(working.plan, name=batch)
-    try:
-        async with (
-            open_graph(settings, store, sandbox=working.sandbox) as graph,
-            aclosing(work_through(store, graph, _free_jobs(store, batch, mine), plan)) as ends,
-        ):
-            async for ended in ends:
-                if isinstance(ended, Finished):
-                    await end_job(store, batch, ended.key, ended.problem)
-                    told(f"{ended.key}: {ended.problem or ended.run.row.status}")
-                else:
-                    await put_back(store, batch, ended.key)
-                    told(f"{ended.key}: {ended.problem}")
-                mine.discard(ended.key)
-    except (asyncio.CancelledError, OutsideError):
-        for key in mine:
-            await put_back(store, batch, key)
-        raise
-
-
-async def _free_jobs(store: Store, batch: str, mine: set[str]) -> AsyncIterator[Job]:
-    """Yield jobs on which nobody works, until all have ended."""
-    while True:
-        found = await take_job(store, batch, mine)
-        if found is not None:
-            mine.add(found.key)
-            yield Job(found.key, found.seed)
-        elif not await jobs_left(store, batch):
-            return
-        else:
-            await asyncio.sleep(POLL_SECONDS)
+        raise InputError(f"batch {batch.name}: its settings: {first_problem(error)}") from None
 
 
 def stored_jobs(batch: str, jobs: Iterable[Job]) -> list[StoredJob]:

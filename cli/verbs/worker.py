@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
+from opencodeinterpreter.cli.fetching import fetch_named
 from opencodeinterpreter.cli.options import (
     ConcurrencyOption,
     SandboxOption,
     StoreOption,
-    TaskDeadlineOption,
 )
 from opencodeinterpreter.cli.shared_batch import tell
+from opencodeinterpreter.cli.terminating import cancelled_by_sigterm
 from opencodeinterpreter.graph.batch import Plan
-from opencodeinterpreter.graph.shared import Working, work
+from opencodeinterpreter.graph.shared import Worker, Working
 from opencodeinterpreter.graph.store.protocol import LEASE_SECONDS
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 
@@ -25,7 +26,10 @@ class WorkerOptions:
 
     store: StoreOption
     concurrency: ConcurrencyOption = 4
-    task_deadline: TaskDeadlineOption = None
+    task_deadline: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds for one task's run, instead of those of its batch."),
+    ] = None
     sandbox: SandboxOption = DEFAULT_SANDBOX
     idle: Annotated[
         float, typer.Option(min=0, help="End after so many seconds without an open batch.")
@@ -40,8 +44,13 @@ def worker(options: WorkerOptions) -> None:
     """Work on the batches of a shared store, beside others.
 
     `batch --store URL` adds a batch. Start as many workers, on as many machines, as you like; each
-    can be killed at any moment.
+    can be killed at any moment. SIGTERM and Ctrl-C give its runs back at once.
     """
     plan = Plan(concurrency=options.concurrency, deadline=options.task_deadline)
     working = Working(plan, options.sandbox, options.idle, options.lease)
-    asyncio.run(work(options.store, working, tell))
+    asyncio.run(_work(Worker(options.store, working, tell)))
+
+
+async def _work(worker: Worker) -> None:
+    with cancelled_by_sigterm():
+        await worker.work(lambda settings: fetch_named(settings.models.values()))

@@ -5,7 +5,7 @@ alone, so that no second truth can differ from the first.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opencodeinterpreter.graph.store.protocol import Store
@@ -28,6 +28,17 @@ class StoredJob:
 
 
 @dataclass(frozen=True)
+class StoredBatch:
+    """What all jobs of a batch share."""
+
+    name: str
+    settings: str
+    """The JSON of `Settings`."""
+    deadline: float | None = None
+    """Seconds after which a job's run is stopped."""
+
+
+@dataclass(frozen=True)
 class Standing:
     """How far a batch is."""
 
@@ -42,41 +53,48 @@ class Standing:
     """When that run was last written to: UTC, ISO 8601."""
 
 
-async def add_batch(store: Store, name: str, settings: str, jobs: Sequence[StoredJob]) -> None:
-    """Add a batch, or go on with one of that name: jobs with a problem are done again."""
+async def add_batch(store: Store, batch: StoredBatch, jobs: Sequence[StoredJob]) -> None:
+    """Add a batch; of one that is there only the deadline is changed, and no job."""
     for job in jobs:
         await store.execute(
             "INSERT INTO opencodeinterpreter_jobs (batch, key, run, seed, problem, deaths) "
             "VALUES (?, ?, ?, ?, '', 0) ON CONFLICT (batch, key) DO NOTHING",
-            [name, job.key, job.run, json.dumps(job.seed)],
+            [batch.name, job.key, job.run, json.dumps(job.seed)],
         )
-    await store.execute(
-        "UPDATE opencodeinterpreter_jobs SET ended = NULL, problem = '', deaths = 0 "
-        "WHERE batch = ? AND problem <> ''",
-        [name],
-    )
     # Last, so that nobody takes a half-written batch for a whole one.
     await store.execute(
-        "INSERT INTO opencodeinterpreter_batches (name, settings, created) VALUES (?, ?, ?) "
-        "ON CONFLICT (name) DO NOTHING",
-        [name, settings, now()],
+        "INSERT INTO opencodeinterpreter_batches (name, settings, deadline, created) "
+        "VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET deadline = excluded.deadline",
+        [batch.name, batch.settings, batch.deadline, now()],
     )
 
 
-async def open_batch(store: Store) -> tuple[str, str] | None:
-    """Return the name and settings of the oldest batch with jobs that have not ended."""
+async def ask_again(store: Store, batch: str) -> None:
+    """Open those jobs of a batch again that ended with a problem, or whose run was removed."""
+    await store.execute(
+        "UPDATE opencodeinterpreter_jobs SET ended = NULL, problem = '', deaths = 0 "
+        "WHERE batch = ? AND ended IS NOT NULL AND (problem <> '' OR NOT EXISTS "
+        "(SELECT id FROM opencodeinterpreter_runs WHERE id = run))",
+        [batch],
+    )
+
+
+async def open_batch(store: Store) -> StoredBatch | None:
+    """Return the oldest batch with jobs that have not ended."""
     found = await store.execute(
-        "SELECT name, settings FROM opencodeinterpreter_batches WHERE EXISTS "
+        "SELECT name, settings, deadline FROM opencodeinterpreter_batches WHERE EXISTS "
         "(SELECT key FROM opencodeinterpreter_jobs WHERE batch = name AND ended IS NULL) "
         "ORDER BY created LIMIT 1"
     )
-    return (found[0][0], found[0][1]) if found else None
+    return StoredBatch(*found[0]) if found else None
 
 
-async def take_job(store: Store, batch: str, mine: Collection[str]) -> StoredJob | None:
+async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None:
     """Return a job on whose run nobody works; `mine` are the keys on which this process does.
 
-    It is chosen at random, so that many processes seldom choose the same.
+    The job's key is added to `mine` first, so that `put_back` is due for it even if the store
+    fails and it is not known whether it was taken. It is chosen at random, so that many processes
+    seldom choose the same.
     """
     found = await store.execute(
         "SELECT key, run, seed, deaths FROM opencodeinterpreter_jobs "
@@ -89,6 +107,7 @@ async def take_job(store: Store, batch: str, mine: Collection[str]) -> StoredJob
         if deaths >= MOST_DEATHS:
             await end_job(store, batch, key, f"given up: {deaths} processes died working on it")
             continue
+        mine.add(key)
         await store.execute(
             "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 WHERE batch = ? AND key = ?",
             [batch, key],
@@ -100,7 +119,8 @@ async def take_job(store: Store, batch: str, mine: Collection[str]) -> StoredJob
 async def put_back(store: Store, batch: str, key: str) -> None:
     """Note that a job was left by a process that lives."""
     await store.execute(
-        "UPDATE opencodeinterpreter_jobs SET deaths = deaths - 1 WHERE batch = ? AND key = ?",
+        "UPDATE opencodeinterpreter_jobs SET deaths = deaths - 1 "
+        "WHERE batch = ? AND key = ? AND deaths > 0",
         [batch, key],
     )
 

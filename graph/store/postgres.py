@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import psycopg
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import dict_row, tuple_row
@@ -33,7 +35,7 @@ from opencodeinterpreter.graph.store.protocol import (
 from opencodeinterpreter.graph.store.saver import ListingSaver
 from opencodeinterpreter.tools.errors import BusyError, InputError
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS, CONNECT_PAUSE = 5.0, 0.2
 CONNECTIONS = 4
 """The most connections of one open store, for any number of runs."""
 SET_UP_SECONDS = 30.0
@@ -74,7 +76,8 @@ async def open_postgres(url: str, lease: float = LEASE_SECONDS) -> AsyncIterator
     claims = Claims(pool, holder)
     try:
         with _unusable(name):
-            await pool.open(wait=True, timeout=CONNECT_SECONDS)
+            await _await_server(url)
+            await pool.open()
             store = PostgresStore(name, pool, claims)
             async with pool.connection() as connection, _set_up_alone(connection, name):
                 await AsyncPostgresSaver(connection).setup()
@@ -83,8 +86,26 @@ async def open_postgres(url: str, lease: float = LEASE_SECONDS) -> AsyncIterator
                 await prepare(store, name, lambda: _upgrade(connection))
         yield store
     finally:
-        await claims.close()
+        # In this order: an open pool warns of each closed connection that it gets back.
         await pool.close()
+        await claims.close()
+
+
+async def _await_server(url: str) -> None:
+    """Wait for a server that may be starting; raises why the last attempt to connect failed.
+
+    A pool would log why, and raise that it took too long.
+    """
+    until = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            connection = await Connection.connect(url, connect_timeout=round(CONNECT_SECONDS))
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(CONNECT_PAUSE)
+        else:
+            return await connection.close()
 
 
 async def _notice_cut_off_hosts(connection: Connection) -> None:
@@ -98,7 +119,8 @@ def _unusable(name: str) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        raise InputError(f"cannot use store {name}: {error}") from error
+        told = " ".join(str(error).split())
+        raise InputError(f"cannot use store {name}: {told}") from error
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ _JOBS = (
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_jobs (batch TEXT, key TEXT, run TEXT, "
     "seed TEXT, ended TEXT, problem TEXT, deaths BIGINT, PRIMARY KEY (batch, key))",
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_batches (name TEXT PRIMARY KEY, "
-    "settings TEXT, created TEXT)",
+    "settings TEXT, deadline DOUBLE PRECISION, created TEXT)",
 )
 """The tables of shared batches; see `graph.shared`."""
 
