@@ -1,5 +1,6 @@
 """`view`: runs, trace files and folders as pages."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,10 @@ def test_a_stored_run_comes_with_its_family_and_each_pair_is_compared(command: C
 
 def test_a_trace_file_needs_no_store_and_the_page_is_named_after_its_run(tmp_path: Path) -> None:
     command = Command(tmp_path, warm)
-    done = command("view", str(EXAMPLES / "person.jsonl"))
-    assert (done.status, done.stdout) == (0, "fe73ee12.html\n"), done.stderr
+    person = EXAMPLES / "person.jsonl"
+    run = json.loads(person.read_text("utf-8").partition("\n")[0])["run"]
+    done = command("view", str(person))
+    assert (done.status, done.stdout) == (0, f"{run[:8]}.html\n"), done.stderr
     assert not command.store.exists()
 
 

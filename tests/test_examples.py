@@ -1,4 +1,4 @@
-"""Every release can read and replay the traces that come with the package."""
+"""Every release can read and replay the traces that come with the package, and older ones."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from opencodeinterpreter.traces.trace import Trace, read_trace
 
 FOLDER = Path(__file__).parent.parent / "traces" / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.jsonl"))
+OLD = sorted((Path(__file__).parent / "traces_of_version_1").glob("*.jsonl"))
 
 
 def example(path: Path) -> Trace:
@@ -25,7 +26,9 @@ def test_there_are_examples_of_every_kind() -> None:
     assert any(len(turn.drafts or ()) > 1 for t in traces for turn in t.record.turns)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*EXAMPLES, *OLD], ids=lambda path: f"{path.parent.name} {path.stem}"
+)
 async def test_an_example_replays_identically(path: Path) -> None:
     found = await replay(example(path))
     assert found.identical, found.divergence
@@ -42,7 +45,7 @@ def without(table: object, key: str) -> object:
     return {name: value for name, value in table.items() if name != key}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
 async def test_settings_that_a_version_did_not_have_yet_do_not_matter(path: Path) -> None:
     """A later version fills them in with their defaults, and replays what it made before them."""
     record = example(path).record

@@ -16,6 +16,9 @@ from tests.hostile_pages import TEXTS, hostile_record
 from tests.pages import trace_from
 from tests.test_page import EXAMPLES, example
 
+SHORT = example("simulated_user").header.run[:8]
+"""The beginning of the name of the run on the page `run`."""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(chromium_path() is None, reason="Chromium is not installed"),
@@ -66,7 +69,7 @@ def test_the_timeline_and_the_keys_lead_through_the_turns(chromium: Chromium, pa
 def test_a_link_opens_its_turn_with_the_change_and_the_failing_test(
     chromium: Chromium, pages: Path
 ) -> None:
-    with chromium.tab(url(pages, "run", "#run/1dbb5dbf/2")) as tab:
+    with chromium.tab(url(pages, "run", f"#run/{SHORT}/2")) as tab:
         assert tab.text("#turn-name") == "Turn 2"
         assert "if item in left:" in tab.text("tr.added")
         assert "{'bolts': 5, 'hinges': -2}" in tab.text(".test.bad .expected")
@@ -135,8 +138,8 @@ async def test_a_hostile_text_does_nothing(chromium: Chromium, tmp_path: Path, n
     (tmp_path / "run.html").write_text(html(runs_page([one], [other])), "utf-8")
     index = index_page(TEXTS[name], [Entry(one, TEXTS[name], setting=TEXTS[name])])
     (tmp_path / "index.html").write_text(html(index), "utf-8")
-    short = one.header.run[:8]
-    for address in (f"run.html#run/{short}/2", f"run.html#compare/{short}/9840c59a", "index.html"):
+    first, second = one.header.run[:8], other.header.run[:8]
+    for address in (f"run.html#run/{first}/2", f"run.html#compare/{first}/{second}", "index.html"):
         page = (tmp_path / "run.html").parent.as_uri() + "/" + address
         with chromium.tab(page) as tab:
             for _ in range(3):  # What is folded holds more that is folded.
@@ -166,8 +169,8 @@ def axe() -> str:
 @pytest.mark.parametrize(
     ("name", "address", "width"),
     [
-        ("run", "#run/1dbb5dbf/2", 1280),
-        ("run", "#run/1dbb5dbf/3", 390),
+        ("run", f"#run/{SHORT}/2", 1280),
+        ("run", f"#run/{SHORT}/3", 390),
         ("family", "", 1280),
         ("two", "", 1280),
         ("index", "#index", 1280),
