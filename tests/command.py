@@ -66,9 +66,12 @@ class Process(Protocol):
 def installed(plan: Plan, prefix: Sequence[str] = ()) -> Process:
     """Start the installed executable, by way of the program `prefix` where there is one."""
     stdin, stdout, stderr = plan.files
+    environment = dict(plan.environment)
+    if plan.file_bytes is not None:  # Python would keep what it could write of a module
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
     process = subprocess.Popen(
         [*prefix, str(INSTALLED), *plan.arguments],
-        env=dict(plan.environment),
+        env=environment,
         cwd=plan.folder,
         stdin=stdin,
         stdout=stdout,
@@ -113,7 +116,9 @@ class _Copy:
         while not text.endswith(b"\n"):
             if not select.select([self._told], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("opencodeinterpreter", timeout)
-            text += os.read(self._told, 1)
+            if not (read := os.read(self._told, 1)):
+                raise RuntimeError("the keeper of a copied command ended without a word")
+            text += read
         return int(text)
 
 

@@ -168,7 +168,7 @@ def test_a_prefix_of_several_runs_names_them(command: Command) -> None:
 
 def test_an_empty_prefix_names_no_run(command: Command) -> None:
     solve(command)
-    refused(command("show", ""), "no run ''")
+    refused(command("show", ""), "the name of the run is empty")
 
 
 @pytest.mark.parametrize("store", ["mysql://me:secret@host/db", "postgresql://me:secret@[x/db"])

@@ -42,7 +42,7 @@ def failed(command: Command, done: Done) -> None:
 
 
 def test_committed_turns_stay_and_the_run_resumes_when_there_is_room(tmp_path: Path) -> None:
-    command = Command(tmp_path, installed, file_bytes=200_000)
+    command = Command(tmp_path, installed, file_bytes=240_000)
     lay_out(command)
     failed(command, solve(command))
     roomy = Command(tmp_path, warm)
@@ -56,7 +56,7 @@ def test_committed_turns_stay_and_the_run_resumes_when_there_is_room(tmp_path: P
     assert roomy("replay", run).status == 0
 
 
-@pytest.mark.parametrize("pages", range(16, 48, 4))
+@pytest.mark.parametrize("pages", range(8, 52, 4))
 def test_wherever_the_store_is_full_it_is_told_in_one_line(tmp_path: Path, pages: int) -> None:
     roomy = Command(tmp_path, warm)
     lay_out(roomy)

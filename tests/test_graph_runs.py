@@ -162,7 +162,7 @@ async def test_an_unknown_run_names_the_nearest(store: Store) -> None:
     with pytest.raises(InputError) as refused:
         await find_run(store, "aaaabaaa")
     assert str(refused.value) == "no run 'aaaabaaa'; nearest: aaaaaaaa (Task a)"
-    with pytest.raises(InputError, match="no run ''; nearest: "):
+    with pytest.raises(InputError, match="the name of the run is empty"):
         await find_run(store, "")
 
 

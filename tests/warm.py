@@ -103,6 +103,7 @@ def _become(request: dict[str, Any], standard: Sequence[int]) -> None:
     sys.argv = ["opencodeinterpreter", *request["arguments"]]
     if (length := request["file_bytes"]) is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (length, length))
+        sys.dont_write_bytecode = True  # Python would keep what it could write of a module
     if (user := request["user"]) is not None:
         os.setgroups([])
         os.setgid(user)

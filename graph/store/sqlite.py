@@ -40,9 +40,13 @@ _CURES = {
 }
 
 
+_OF_DISK = ("disk I/O error", "disk is full")
+"""What SQLite says where the disk is full, or a limit on the size of files is reached."""
+
+
 @asynccontextmanager
 async def open_sqlite(path: Path) -> AsyncIterator["SqliteStore"]:
-    """Open or create the file; raises InputError if it cannot be used."""
+    """Open or create the file; raises InputError or StoreError if it cannot be used."""
     async with AsyncExitStack() as stack:
         with _unusable(path):
             await asyncio.to_thread(_make_private, path)
@@ -124,12 +128,14 @@ async def _connect(path: Path, isolation: str | None) -> AsyncIterator[aiosqlite
 
 @contextmanager
 def _unusable(path: Path) -> Iterator[None]:
-    """Raise InputError, with one line, if opening fails."""
+    """Raise InputError if the file cannot be opened, StoreError if its disk is full or fails."""
     try:
         yield
     except OSError as error:
         raise InputError(f"cannot use store {path}: {error.strerror}") from error
     except sqlite3.Error as error:
+        if any(sign in str(error) for sign in _OF_DISK):
+            raise StoreError(f"{path}: {error}; what it held before is safe") from error
         cures = (cure for sign, cure in _CURES.items() if sign in str(error))
         raise InputError(f"cannot use store {path}: {next(cures, error)}") from error
 
