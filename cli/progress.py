@@ -51,6 +51,15 @@ class RunsProgress:
 @contextmanager
 def runs_progress(total: int) -> Iterator[RunsProgress]:
     """Yield progress over so many tasks, shown on stderr."""
+    with tasks_bar() as bar:
+        progress = RunsProgress(bar.console, bar, total)
+        yield progress
+        if not bar.console.is_terminal:
+            progress.tell()
+
+
+def tasks_bar() -> Progress:
+    """Return a bar of tasks for stderr; its field `counts` tells more. Only a terminal shows it."""
     console = Console(stderr=True, emoji=False, highlight=False, markup=False, soft_wrap=True)
     columns = (
         BarColumn(),
@@ -58,11 +67,7 @@ def runs_progress(total: int) -> Iterator[RunsProgress]:
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        progress = RunsProgress(console, bar, total)
-        yield progress
-        if not console.is_terminal:
-            progress.tell()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _written(run: Run) -> int:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from opencodeinterpreter.cli.progress import tasks_bar
 from opencodeinterpreter.graph.batch import Finished, Job
 from opencodeinterpreter.graph.shared import Worker, Working, ends, stored_jobs
 from opencodeinterpreter.graph.store.jobs import (
@@ -67,20 +65,13 @@ class Shared:
         return await worker.keep_open(act)
 
     async def _show(self, store: Store) -> None:
-        console = Console(stderr=True, emoji=False, highlight=False, markup=False, soft_wrap=True)
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            line, told = bar.add_task("", total=None, told=""), time.monotonic()
+        with tasks_bar() as bar:
+            line, told = bar.add_task("", total=None, counts=""), time.monotonic()
             while True:
                 with suppress(*store.failures):  # The work itself tells of them.
                     now = await standing(store, self.name)
-                    bar.update(line, total=now.total, completed=now.ended, told=_words(now))
-                    if not console.is_terminal and time.monotonic() - told > _LINE_SECONDS:
+                    bar.update(line, total=now.total, completed=now.ended, counts=_words(now))
+                    if not bar.console.is_terminal and time.monotonic() - told > _LINE_SECONDS:
                         told = time.monotonic()
                         tell(f"{now.ended} of {now.total} tasks, {_words(now)}")
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -66,7 +66,7 @@ class Postponed:
     key: str
     run: str
     """The run's id."""
-    problem: str
+    failure: BusyError | StoreError
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ async def batch(
 
 async def _as_stored(store: Store, postponed: Postponed) -> Finished:
     if await stored_row(store, postponed.run) is None:
-        raise BusyError(postponed.problem)
-    return Finished(postponed.key, await open_run(store, postponed.run), postponed.problem)
+        raise postponed.failure
+    return Finished(postponed.key, await open_run(store, postponed.run), str(postponed.failure))
 
 
 async def work_through(
@@ -182,11 +182,11 @@ class _Work:
         run = run_id(self._plan.name, job)
         try:
             return await self._end_of(job, await self._row(job, run))
-        except (BusyError, ClaimLostError) as error:
-            return Postponed(job.key, run, str(error))
+        except (BusyError, ClaimLostError) as failure:
+            return Postponed(job.key, run, failure)
         except StoreError as failure:
             self._count(failure)
-            return Postponed(job.key, run, str(failure))
+            return Postponed(job.key, run, failure)
 
     async def _end_of(self, job: Job, row: Row) -> Finished:
         run = await open_run(self._store, row.id)

@@ -87,20 +87,21 @@ class Worker:
         Raises InputError if the store cannot be used at first, and StoreError or InputError if it
         fails for longer than OUTAGE_SECONDS.
         """
-        opened = False
         outage = failed = -math.inf
+        ever = False
         while True:
+            opened = False
             try:
                 async with open_store(self._url, self._working.lease) as store:
-                    opened = True
+                    ever = opened = True
                     await self._give_back(store)
                     return await act(store)
             except (InputError, StoreError) as error:
                 now = time.monotonic()
                 outage = now if now - failed > OUTAGE_SECONDS else outage
                 failed = now
-                again = isinstance(error, StoreError) or str(error).startswith("cannot use store")
-                if not (opened and again) or now - outage > OUTAGE_SECONDS:
+                wrong = opened and isinstance(error, InputError)  # not of opening it again
+                if not ever or wrong or now - outage > OUTAGE_SECONDS:
                     raise
                 self._told(f"{error}; trying again")
                 await asyncio.sleep(1.0)
@@ -148,7 +149,7 @@ class Worker:
             told(f"{ended.key}: {ended.problem or ended.run.row.status}")
         else:
             await put_back(store, batch, ended.key)
-            told(f"{ended.key}: {ended.problem}")
+            told(f"{ended.key}: {ended.failure}")
         self._mine[batch].discard(ended.key)
 
     async def _give_back(self, store: Store) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opencodeinterpreter.traces.dialogues.format import read_dialogues
+from opencodeinterpreter.traces.dialogues.format import Dialogue
 from tests.command import Command, Done, warm
 from tests.doubling import TASK, TESTS, draft, solved, write, write_script
 from tests.test_page import EXAMPLES
@@ -73,7 +73,7 @@ def test_each_line_has_what_trainers_and_readers_of_columns_take(
             assert list(message) == ["role", "content"]
             assert message["role"] in ("user", "assistant", "system")
             assert isinstance(message["content"], str)
-    assert len(read_dialogues(path)) == len(found)
+        Dialogue.model_validate({name: row[name] for name in Dialogue.model_fields})
 
 
 def test_a_task_of_a_benchmark_that_was_planted_is_caught(tmp_path: Path) -> None:
@@ -113,6 +113,7 @@ def refused(done: Done, *says: str) -> None:
         (("no.sqlite", "-o", "new.jsonl"), "no.sqlite: there is no such store"),
         (("output", "-o", "new.jsonl"), "output: no batch here"),
         (("latest", "-o", "no/new.jsonl"), "there is no folder no"),
+        (("latest", "-o", "-"), "name a file"),
         (("latest", "-o", "new.jsonl", "--against", "no.jsonl"), "no.jsonl: no such benchmark"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from opencodeinterpreter.cli.files import check_file, write_text
+from opencodeinterpreter.cli.files import STDOUT, check_file, write_text
 from opencodeinterpreter.cli.grouping import flattened
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import load_trace
@@ -75,6 +75,8 @@ class FileOptions:
     def check(self) -> None:
         """Raise InputError if nothing could be written or filtered; called before the work."""
         check_installed()
+        if self.output == STDOUT:
+            raise InputError("-o -: the dialogues have a report beside them; name a file")
         check_file(self.output)
         check_file(self.report)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import typer
 
@@ -16,6 +15,7 @@ from opencodeinterpreter.cli.files import check_file, write_text
 from opencodeinterpreter.cli.options import StoreOption
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace, names_file
 from opencodeinterpreter.tools.errors import InputError, OutputError
+from opencodeinterpreter.tools.http_url import is_http_url
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces.exporting.atif import atif
 from opencodeinterpreter.traces.exporting.chat import chat
@@ -99,12 +99,7 @@ def _endpoint() -> str:
     if name is None:
         raise InputError(f"set {_ENDPOINTS[-1]} to the collector's address, such as {_EXAMPLE}")
     address = os.environ[name]
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_http_url(address):
         raise InputError(f"{name} is {address!r}; write an address such as {_EXAMPLE}")
     return address
 

@@ -15,6 +15,7 @@ from opencodeinterpreter.nodes.state import Input
 MOST_DEATHS = 10
 """A job that so many processes died of is given up."""
 _LOOKED_AT = 100
+_ADDED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class Standing:
 
 async def add_batch(store: Store, batch: StoredBatch, jobs: Sequence[StoredJob]) -> None:
     """Add a batch; of one that is there only the deadline is changed, and no job."""
-    for job in jobs:
+    for at in range(0, len(jobs), _ADDED_AT_ONCE):
+        some = jobs[at : at + _ADDED_AT_ONCE]
+        rows = ", ".join(["(?, ?, ?, ?, '', 0)"] * len(some))
         await store.execute(
             "INSERT INTO opencodeinterpreter_jobs (batch, key, run, seed, problem, deaths) "
-            "VALUES (?, ?, ?, ?, '', 0) ON CONFLICT (batch, key) DO NOTHING",
-            [batch.name, job.key, job.run, json.dumps(job.seed)],
+            f"VALUES {rows} ON CONFLICT (batch, key) DO NOTHING",
+            [each for job in some for each in (batch.name, job.key, job.run, json.dumps(job.seed))],
         )
     # Last, so that nobody takes a half-written batch for a whole one.
     await store.execute(
@@ -97,19 +100,20 @@ async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None
     seldom choose the same.
     """
     found = await store.execute(
-        "SELECT key, run, seed, deaths FROM opencodeinterpreter_jobs "
+        "SELECT key, run, deaths FROM opencodeinterpreter_jobs "
         f"WHERE batch = ? AND ended IS NULL ORDER BY random() LIMIT {_LOOKED_AT + len(mine)}",
         [batch],
     )
-    for key, run, seed, deaths in found:
+    for key, run, deaths in found:
         if key in mine or await store.claimed(run):
             continue
         if deaths >= MOST_DEATHS:
             await end_job(store, batch, key, f"given up: {deaths} processes died working on it")
             continue
         mine.add(key)
-        await store.execute(
-            "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 WHERE batch = ? AND key = ?",
+        ((seed,),) = await store.execute(
+            "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 "
+            "WHERE batch = ? AND key = ? RETURNING seed",
             [batch, key],
         )
         return StoredJob(key, run, json.loads(seed))

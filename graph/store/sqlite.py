@@ -1,6 +1,7 @@
 """The default store: one SQLite file."""
 
 import asyncio
+import errno
 import json
 import os
 import sqlite3
@@ -42,6 +43,8 @@ _CURES = {
 
 _OF_DISK = ("disk I/O error", "disk is full")
 """What SQLite says where the disk is full, or a limit on the size of files is reached."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""The same of the system, before SQLite is asked."""
 
 
 @asynccontextmanager
@@ -132,6 +135,8 @@ def _unusable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _FULL:
+            raise StoreError(f"{path}: {error.strerror}; what it held before is safe") from error
         raise InputError(f"cannot use store {path}: {error.strerror}") from error
     except sqlite3.Error as error:
         if any(sign in str(error) for sign in _OF_DISK):

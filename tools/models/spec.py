@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.http_url import is_http_url
 
 _NAME_AND_HOST = re.compile(
     r".*@(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[0-9a-fA-F:]+\]|[\w-]+(?=:\d))(?::\d+)?(?:/.*)?"
@@ -46,16 +47,12 @@ def parse_name_and_url(text: str, rest: str, default_url: str) -> Spec:
 
 
 def _base_url(text: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_http_url(url):
         raise InputError(
             f"model {_redacted(text)!r}: the text after @ is not a valid URL; "
             "write one such as http://127.0.0.1:8000/v1"
         )
+    parts = urlsplit(url)
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise InputError(
             f"model {_redacted(text)!r}: the URL contains a password, query or fragment, and "

@@ -8,19 +8,15 @@ columns (pyarrow, `datasets`) take the types from the first lines.
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
-from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Message
-from opencodeinterpreter.tools.strict_json import loads
-from opencodeinterpreter.tools.validation import first_problem
 
-Way = Literal["interaction", "correction", "similar", "follow-up", "packed", "published"]
-"""How a dialogue came about: by one of the paper's five ways, or it was published before."""
+Way = Literal["interaction"]
+"""How a dialogue came about: one of the paper's five ways."""
 
 
 class Provenance(Frozen):
@@ -97,26 +93,3 @@ def lines(dialogues: Iterable[Dialogue]) -> str:
     """Return the text of a file of dialogues, numbered from 0."""
     rows = ({"id": at, **each.model_dump(mode="json")} for at, each in enumerate(dialogues))
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-
-
-def read_dialogues(path: Path) -> list[Dialogue]:
-    """Return the dialogues of a file that was written here; raises InputError for a wrong line."""
-    try:
-        rows = path.read_text("utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
-    return [_dialogue(row, f"{path}, line {at}") for at, row in enumerate(rows, 1) if row.strip()]
-
-
-def _dialogue(row: str, where: str) -> Dialogue:
-    try:
-        value = loads(row)
-        return Dialogue.model_validate({name: value[name] for name in Dialogue.model_fields})
-    except ValidationError as error:
-        raise InputError(f"{where}: {first_problem(error)}") from None
-    except KeyError as error:
-        raise InputError(f"{where}: no dialogue: it has no {error}") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{where}: not a JSON object: {error}") from None

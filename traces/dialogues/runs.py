@@ -5,6 +5,7 @@ repair. It is taken as the coder saw it: where the coder was asked again without
 draft is not in the dialogue.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from opencodeinterpreter.graph.runs import open_run
@@ -12,11 +13,11 @@ from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.nodes.records import Draft, Record, Turn
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.models.protocol import Message
 from opencodeinterpreter.traces.dialogues.format import (
     Dialogue,
     Dropped,
     Provenance,
-    Way,
     problem_of,
 )
 from opencodeinterpreter.traces.trace import Trace, trace_of
@@ -24,9 +25,9 @@ from opencodeinterpreter.traces.trace import Trace, trace_of
 Packed = Dialogue | Dropped
 
 
-def dialogue_of(trace: Trace, way: Way = "interaction") -> Packed:
+def dialogue_of(trace: Trace) -> Packed:
     """Return a run as a dialogue that ends with the last draft that solved a task of it."""
-    record, origin = trace.record, f"run {trace.header.run}"
+    record, origin = trace.record, _origin(trace.header.run)
     if trace.changed is not None:
         return Dropped(origin=origin, reason="changed after it was written")
     turn = next((turn for turn in reversed(record.turns) if _solved(turn)), None)
@@ -35,19 +36,19 @@ def dialogue_of(trace: Trace, way: Way = "interaction") -> Packed:
     messages = record.conversation(turn.draft.message)
     if problem := problem_of(messages):
         return Dropped(origin=origin, reason=problem)
-    return Dialogue(messages=messages, provenance=_provenance(trace, turn, way, origin))
+    return Dialogue(messages=messages, provenance=_provenance(trace, turn, messages))
 
 
-async def dialogues_of(store_url: str, way: Way = "interaction") -> list[Packed]:
+async def dialogues_of(store_url: str) -> list[Packed]:
     """Return all runs of a store as dialogues, the oldest first; raises InputError, StoreError."""
     found: list[Packed] = []
     async with open_store(store_url) as store:
         for row in reversed(await list_runs(store)):
             try:
-                found.append(dialogue_of(trace_of(await open_run(store, row.id)), way))
+                found.append(dialogue_of(trace_of(await open_run(store, row.id))))
             except InputError as error:
-                origin = f"run {row.id}"
-                found.append(Dropped(origin=origin, reason="unreadable", detail=str(error)))
+                problem = Dropped(origin=_origin(row.id), reason="unreadable", detail=str(error))
+                found.append(problem)
     return found
 
 
@@ -73,10 +74,13 @@ def _why(record: Record) -> str:
     return record.outcome.reason if record.outcome else ""
 
 
-def _provenance(trace: Trace, turn: Turn, way: Way, origin: str) -> Provenance:
+def _origin(run: str) -> str:
+    return f"run {run}"
+
+
+def _provenance(trace: Trace, turn: Turn, messages: Sequence[Message]) -> Provenance:
     record = trace.record
     assert turn.draft is not None
-    messages = record.conversation(turn.draft.message)
     said = {(message.role, message.content) for message in messages}
     turns = record.turns[: turn.number]
     kinds = {
@@ -92,8 +96,8 @@ def _provenance(trace: Trace, turn: Turn, way: Way, origin: str) -> Provenance:
         if each.draft and ("assistant", record.text(each.draft.message)) in said
     ]
     return Provenance(
-        way=way,
-        origin=origin,
+        way="interaction",
+        origin=_origin(trace.header.run),
         run=trace.header.run,
         turn=turn.number,
         model=_model(turn.draft),
