@@ -153,3 +153,9 @@ def test_a_killed_run_is_listed_with_the_turns_that_it_made(tmp_path: Path) -> N
         )
     (row,) = json.loads(command("runs", "--json").stdout)
     assert (row["status"], row["turns"]) == ("interrupted", 3)
+
+
+def test_the_folder_of_a_shared_batch_says_where_its_runs_are(command: Command) -> None:
+    (command.home / "july").mkdir()
+    (command.home / "july" / "given.jsonl").write_text("{}\n", "utf-8")
+    assert "in a shared store; view one with --store URL" in refused(command, "view", "july")

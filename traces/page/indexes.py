@@ -104,6 +104,10 @@ def folder_page(folder: Path, tell: Callable[[str], None]) -> Page:
         names = _task_names(folder)
         traces = asyncio.run(_stored(folder / "runs.sqlite", tell))
         entries = [Entry(each, names.get(each.record.task.prompt, "")) for each in traces]
+    elif (folder / GIVEN_TASKS).is_file():
+        raise InputError(
+            f"{folder}: the runs of this batch are in a shared store; view one with --store URL"
+        )
     elif files := sorted(folder.glob("*.jsonl")):
         entries = _of_files(files, tell)
     else:
