@@ -112,7 +112,7 @@ def pass_at_1(results: Results, tests: Tests, turn: int | None = None) -> Interv
     flags = [float(_attempt(result, turn).passed(tests)) for result in results.values()]
     if not flags:
         raise InputError("no task has a result, so there is nothing to compute")
-    return _mean_interval(flags)
+    return mean_interval(flags)
 
 
 def pass_at_k(results: Results, tests: Tests) -> dict[int, Interval]:
@@ -125,7 +125,7 @@ def pass_at_k(results: Results, tests: Tests) -> dict[int, Interval]:
         return {}
     counts = {2**power for power in range(most.bit_length())} | {most}
     return {
-        k: _mean_interval([_at_k(result.samples, tests, k) for result in results.values()])
+        k: mean_interval([_at_k(result.samples, tests, k) for result in results.values()])
         for k in sorted(counts)
     }
 
@@ -148,7 +148,7 @@ def gain(baseline: Results, setting: Results, tests: Tests) -> Gain:
     failed = sum(not passed for passed in before.values())
     return Gain(
         tasks=len(shared),
-        difference=_mean_interval([float(after[task]) - float(before[task]) for task in shared]),
+        difference=mean_interval([float(after[task]) - float(before[task]) for task in shared]),
         gained=gained,
         broken=broken,
         p_value=_mcnemar(len(gained), len(broken)),
@@ -201,14 +201,14 @@ def _mcnemar(gained: int, broken: int) -> float:
     return float(binomtest(gained, gained + broken).pvalue)
 
 
-def _mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean with its 95 % percentile bootstrap interval."""
-    import numpy
-    from scipy.stats import bootstrap
-
     mean = sum(values) / len(values)
     if len(set(values)) == 1:
         return Interval(value=mean, low=mean, high=mean)
+    import numpy
+    from scipy.stats import bootstrap
+
     found = bootstrap(
         (numpy.asarray(values),),
         numpy.mean,

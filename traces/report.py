@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from opencodeinterpreter.graph.arms import DRAFT
 from opencodeinterpreter.traces.evaluation.folder import Protocol
 from opencodeinterpreter.traces.evaluation.published import PUBLISHED
+from opencodeinterpreter.traces.evaluation.regressions import Moved, Since, counted
 from opencodeinterpreter.traces.evaluation.results import ArmResults, Results
 from opencodeinterpreter.traces.metrics import Gain, Interval, Tests
 
@@ -64,14 +65,30 @@ def about(results: Results) -> list[str]:
 
 
 def _warnings(results: Results) -> Iterable[str]:
-    drafts = next(arm for arm in results.arms if arm.name == DRAFT.name)
     for arm in results.arms:
-        lacking = [why for task, why in arm.failed.items() if task not in drafts.failed]
-        if lacking:
+        if lacking := unfinished(results, arm):
             yield (
                 f"{arm.name} lacks {len(lacking)} tasks whose first draft failed "
-                f"({_most_common(lacking)}), so its pass@1 is too high: compare gains"
+                f"({_most_common(lacking.values())}), so its pass@1 is too high and its gain too "
+                "small; run `evaluate` on"
             )
+
+
+def unfinished(results: Results, arm: ArmResults) -> dict[str, str]:
+    """Return the tasks that an arm lacks, and why, if all are tasks whose first draft failed.
+
+    An arm that continues from drafts has each task whose draft passed from the start, so what it
+    has of the others decides nothing yet.
+    """
+    drafts = results.tasks[DRAFT.name]
+    lacking = {task: why for task, why in arm.failed.items() if task in drafts}
+    return lacking if all(drafts[task].went_on for task in lacking) else {}
+
+
+def label(results: Results, arm: ArmResults) -> str:
+    """Return an arm's name, with how much of it there is if its share of passed tasks misleads."""
+    lacking = len(unfinished(results, arm))
+    return f"{arm.name} ({arm.tasks} of {arm.tasks + lacking})" if lacking else arm.name
 
 
 def _most_common(reasons: Iterable[str]) -> str:
@@ -80,7 +97,7 @@ def _most_common(reasons: Iterable[str]) -> str:
 
 def as_text(results: Results) -> str:
     """Return the report for a terminal."""
-    blocks = ["\n".join(about(results)), *(_text(table) for table in tables(results))]
+    blocks = ["\n".join(about(results)), *(as_lines(table) for table in tables(results))]
     return "\n\n".join([*blocks, "\n".join(notes(results))])
 
 
@@ -104,7 +121,7 @@ def compared(every: Mapping[str, Results]) -> str:
             each.benchmark,
             each.protocol,
             each.models["coder"],
-            arm.name,
+            label(each, arm),
             str(arm.tasks),
             heading(each, each.tests),
             _percent(arm.pass_at_1[each.tests], len(arm.pass_at_1[each.tests])),
@@ -116,7 +133,26 @@ def compared(every: Mapping[str, Results]) -> str:
         for arm in each.arms
     ]
     headings = (*about, "pass@1", "gain in points", "p", "repaired")
-    return _text(Table("Evaluations compared", headings, tuple(rows)))
+    return as_lines(Table("Evaluations compared", headings, tuple(rows)))
+
+
+def since_table(found: Since) -> Table:
+    """Return what became of tasks since a baseline, with a row for each setting."""
+    shown = list(counted(found.changes))
+    headings = ("setting", *shown, "tasks on both sides", "before", "now", "difference in points")
+    counts = Counter((arm, change) for (arm, _), change in found.changes.items())
+    rows = [
+        (arm, *(str(counts[arm, change] or "") for change in shown), *_moved(found.moved.get(arm)))
+        for arm in dict.fromkeys([*found.moved, *(arm for arm, _ in counts)])
+    ]
+    return Table("Since the baseline, pass@1 in percent", headings, tuple(rows))
+
+
+def _moved(found: Moved | None) -> tuple[str, str, str, str]:
+    if found is None:
+        return ("", "", "", "")
+    before, now = _percent([found.before], 1), _percent([found.now], 1)
+    return (str(found.tasks), before, now, _points(found.difference))
 
 
 def notes(results: Results) -> list[str]:
@@ -153,7 +189,7 @@ def _scores(results: Results) -> Table:
     ]
     rows = [
         (
-            arm.name,
+            label(results, arm),
             *(
                 _percent(arm.pass_at_1[tests], turn)
                 for tests in shown
@@ -190,7 +226,7 @@ def _gains(results: Results) -> Table:
     )
     rows = tuple(
         (
-            arm.name,
+            label(results, arm),
             _points(arm.gain[results.tests].difference),
             f"{arm.gain[results.tests].p_value:.3g}",
             str(len(arm.gain[results.tests].gained)),
@@ -278,8 +314,9 @@ def _costs(results: Results) -> Table:
 
 
 def _published(results: Results) -> Table:
-    names = [arm.name for arm in results.arms if arm.name in _PAPERS]
-    headings = ("model", *names)
+    shown = [arm for arm in results.arms if arm.name in _PAPERS]
+    names = [arm.name for arm in shown]
+    headings = ("model", *(label(results, arm) for arm in shown))
     ours = {arm.name: _base_and_plus(arm) for arm in results.arms}
     rows = [(results.models["coder"], *(ours[name] for name in names))]
     for each in PUBLISHED[results.benchmark]:
@@ -313,7 +350,8 @@ def _points(each: Interval) -> str:
     return f"{100 * each.value:+.1f} [{100 * each.low:+.1f}, {100 * each.high:+.1f}]"
 
 
-def _text(table: Table) -> str:
+def as_lines(table: Table) -> str:
+    """Return a table for a terminal."""
     lines = [table.headings, *table.rows]
     widths = [max(len(row[at]) for row in lines) for at in range(len(table.headings))]
     shown = [

@@ -10,15 +10,15 @@ import typer
 
 from opencodeinterpreter.cli.files import check_file, write_text
 from opencodeinterpreter.cli.options import JsonOption
-from opencodeinterpreter.cli.statuses import NOT_SOLVED
+from opencodeinterpreter.cli.statuses import NOT_SOLVED, OUTSIDE_FAILURE, SOLVED
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces.evaluation.evaluate import rebuild
 from opencodeinterpreter.traces.evaluation.folder import Folder
-from opencodeinterpreter.traces.evaluation.regressions import Changes, changes, counted
+from opencodeinterpreter.traces.evaluation.regressions import Since, counted, since
 from opencodeinterpreter.traces.evaluation.results import Results
 from opencodeinterpreter.traces.page.document import html
 from opencodeinterpreter.traces.page.evaluations import Evaluated, evaluations_page
-from opencodeinterpreter.traces.report import as_text, compared
+from opencodeinterpreter.traces.report import as_lines, as_text, compared, since_table
 
 
 def report(
@@ -35,25 +35,26 @@ def report(
     """Write the reports of evaluations again, and compare several.
 
     Nothing runs and no model is called. Each folder's results and reports are computed again.
-    With --baseline, each task is told as newly failing, flaky, still failing, fixed, new or still
-    passing, and the exit status is 1 if any fails newly.
+    With --baseline, each task is told as newly failing, flaky, without a result, still failing,
+    fixed, new or still passing. The exit status is then 1 if any fails newly, and 3 if none does
+    but any that the baseline has is without a result.
     """
     check_file(output)
     found = asyncio.run(_rebuilt(folder))
     before = asyncio.run(_rebuilt(baseline or []))
-    since = changes(_results(before), _results(found)) if before else None
+    changed = since(_results(before), _results(found)) if before else None
     if output is not None:
-        write_text(output, html(evaluations_page(found, since)))
+        write_text(output, html(evaluations_page(found, changed)))
     if as_json:
-        print(json.dumps(_told(found, since)))
-    elif since is not None:
-        print(printable("\n".join(_lines(since))))
+        print(json.dumps(_told(found, changed)))
+    elif changed is not None:
+        print(printable("\n".join(_lines(changed))))
     elif len(found) > 1:
         print(compared(_results(found)))
     else:
         print(*(as_text(each.results) for each in found.values()))
-    if since and "newly failing" in since.values():
-        raise typer.Exit(NOT_SOLVED)
+    if changed is not None and (status := _status(changed)) != SOLVED:
+        raise typer.Exit(status)
 
 
 async def _rebuilt(folders: Sequence[Path]) -> dict[str, Evaluated]:
@@ -64,15 +65,27 @@ def _results(every: Mapping[str, Evaluated]) -> dict[str, Results]:
     return {name: each.results for name, each in every.items()}
 
 
-def _told(found: Mapping[str, Evaluated], since: Changes | None) -> object:
-    if since is not None:
-        rows = [{"setting": arm, "task": task, "change": how} for (arm, task), how in since.items()]
-        return {"counts": counted(since), "changes": rows}
-    return {name: each.results.model_dump(mode="json") for name, each in found.items()}
+def _told(found: Mapping[str, Evaluated], changed: Since | None) -> object:
+    if changed is None:
+        return {name: each.results.model_dump(mode="json") for name, each in found.items()}
+    every = changed.changes.items()
+    return {
+        "counts": counted(changed.changes),
+        "settings": {arm: each.model_dump(mode="json") for arm, each in changed.moved.items()},
+        "changes": [{"setting": arm, "task": task, "change": how} for (arm, task), how in every],
+    }
 
 
-def _lines(since: Changes) -> Iterator[str]:
-    yield ", ".join(f"{number} {change}" for change, number in counted(since).items())
-    for (arm, task), change in since.items():
-        if change != "still passing":
+def _lines(changed: Since) -> Iterator[str]:
+    yield as_lines(since_table(changed))
+    yield ""
+    for (arm, task), change in changed.changes.items():
+        if change not in ("new", "still passing"):
             yield f"{change:14} {arm:12} {task}"
+
+
+def _status(changed: Since) -> int:
+    found = set(changed.changes.values())
+    if "newly failing" in found:
+        return NOT_SOLVED
+    return OUTSIDE_FAILURE if "no result" in found else SOLVED

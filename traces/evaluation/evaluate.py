@@ -24,6 +24,7 @@ from opencodeinterpreter.traces.evaluation.folder import Folder, Header
 from opencodeinterpreter.traces.evaluation.outcomes import (
     Outcomes,
     all_samples,
+    problem,
     read_outcomes,
     results_of,
     samples_after,
@@ -126,7 +127,9 @@ def rebuilt(folder: Folder, outcomes: Outcomes) -> Evaluated:
     found = results(header, len(outcomes.tasks), tasks, failed, folder.audit())
     folder.write_text("results.json", found.model_dump_json(indent=1))
     folder.write_text("report.md", as_markdown(found))
-    evaluated = Evaluated(found, {run.row.id: run for run in outcomes.runs.values()})
+    evaluated = Evaluated(
+        found, {run.row.id: run for run in outcomes.runs.values()}, outcomes.unended
+    )
     folder.write_text("report.html", html(evaluations_page({str(folder.path): evaluated})))
     return evaluated
 
@@ -140,8 +143,8 @@ def _failed(outcomes: Outcomes, arm: Arm, done: Mapping[str, object]) -> dict[st
         if task not in done
     }
     return missing | {
-        place.task: problem
-        for place, problem in outcomes.problems.items()
+        place.task: problem(run)
+        for place, run in outcomes.unended.items()
         if place.arm == arm.name or (place.arm == DRAFT.name and arm.start != "alone")
     }
 

@@ -22,7 +22,7 @@ class Outcomes:
     tasks: tuple[str, ...]
     """All that are to be run and scored."""
     runs: Mapping[Place, Run]
-    problems: Mapping[Place, str]
+    unended: Mapping[Place, Run]
     """Runs that failed outside, or that were not finished."""
 
     def under(self, arm: Arm) -> Iterator[tuple[str, tuple[Run, ...]]]:
@@ -50,15 +50,17 @@ async def read_outcomes(
 ) -> Outcomes:
     """Read all runs of an evaluation from its store; those of `unscored` tasks give no result."""
     runs: dict[Place, Run] = {}
-    problems: dict[Place, str] = {}
+    unended: dict[Place, Run] = {}
     async for place, run in read_arms(store, evaluation):
-        if run.next == "end":
-            runs[place] = run
-        else:
-            failure = run.failure
-            problems[place] = f"{failure.owner}: {failure.message}" if failure else "not finished"
+        (runs if run.next == "end" else unended)[place] = run
     scored = tuple(task for task in evaluation.tasks if task not in unscored)
-    return Outcomes(scored, runs, problems)
+    return Outcomes(scored, runs, unended)
+
+
+def problem(run: Run) -> str:
+    """Return why a run has not ended."""
+    failure = run.failure
+    return f"{failure.owner}: {failure.message}" if failure else "not finished"
 
 
 def samples_after(

@@ -1,17 +1,33 @@
 """The index of evaluations: tables and plots, and a row for each task under each setting."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from opencodeinterpreter.graph.evaluation import Place
 from opencodeinterpreter.graph.runs import Run
-from opencodeinterpreter.traces.evaluation.regressions import Changes
-from opencodeinterpreter.traces.evaluation.results import Results
+from opencodeinterpreter.traces.evaluation.regressions import Changes, Since
+from opencodeinterpreter.traces.evaluation.results import ArmResults, Results
+from opencodeinterpreter.traces.metrics import Interval
 from opencodeinterpreter.traces.page.document import Page
 from opencodeinterpreter.traces.page.indexes import Entry, index_page
 from opencodeinterpreter.traces.page.plots import Mark, Point, interval_plot, scatter_plot
-from opencodeinterpreter.traces.report import Table, about, heading, notes, tables
+from opencodeinterpreter.traces.report import (
+    Table,
+    about,
+    heading,
+    label,
+    notes,
+    since_table,
+    tables,
+    unfinished,
+)
 from opencodeinterpreter.traces.trace import trace_of
+
+_HOLLOW = (
+    "Hollow: this setting lacks tasks whose first draft failed; its share is too high, its gain "
+    "too small."
+)
 
 
 @dataclass(frozen=True)
@@ -20,26 +36,31 @@ class Evaluated:
 
     results: Results
     runs: Mapping[str, Run]
+    unended: Mapping[Place, Run]
+    """Runs that failed outside, or that were not finished: of tasks without a result."""
 
 
-def evaluations_page(every: Mapping[str, Evaluated], changes: Changes | None = None) -> Page:
+def evaluations_page(every: Mapping[str, Evaluated], since: Since | None = None) -> Page:
     """Return the index of evaluations by the names of their folders.
 
-    `changes`, since a baseline, are those of the last one; they come first then.
+    What changed since a baseline comes first.
     """
-    found = list(every.values())
-    title = ", ".join(dict.fromkeys(_title(each.results) for each in found))
-    outline = "".join(_section(each.results) for each in found)
+    title = ", ".join(dict.fromkeys(_title(each.results) for each in every.values()))
+    changes = since.changes if since else {}
     entries = [
         entry
         for name, each in every.items()
-        for entry in _entries(each, f"{name}: " if len(every) > 1 else "", changes or {})
+        for entry in _entries(each, f"{name}: " if len(every) > 1 else "", changes)
     ]
-    return index_page(title, entries, outline, ("change", False) if changes else None)
+    parts = [f"<h1>{escape(title)}</h1>", _table(since_table(since), 2) if since else ""]
+    for name, each in every.items():
+        parts += _section(each.results, name if len(every) > 1 else "Results")
+    return index_page(title, entries, "".join(parts), ("change", False) if since else None)
 
 
-def _entries(evaluated: Evaluated, prefix: str, changes: Changes) -> Iterable[Entry]:
-    for arm, tasks in evaluated.results.tasks.items():
+def _entries(evaluated: Evaluated, prefix: str, changes: Changes) -> Iterator[Entry]:
+    results = evaluated.results
+    for arm, tasks in results.tasks.items():
         for task, result in tasks.items():
             run = evaluated.runs.get(result.runs[-1]) if result.runs else None
             if run is not None:
@@ -47,34 +68,47 @@ def _entries(evaluated: Evaluated, prefix: str, changes: Changes) -> Iterable[En
                     trace_of(run),
                     name=task,
                     setting=prefix + arm,
-                    scored=result.last.passed(evaluated.results.tests),
+                    scored=result.last.passed(results.tests),
                     change=changes.get((arm, task), ""),
                 )
+    for place, run in evaluated.unended.items():
+        yield Entry(
+            trace_of(run),
+            name=place.task,
+            setting=prefix + place.arm,
+            change=changes.get((place.arm, place.task), ""),
+        )
 
 
 def _title(results: Results) -> str:
     return f"{results.benchmark}, protocol {results.protocol}"
 
 
-def _section(results: Results) -> str:
-    parts = [f"<h2>{escape(_title(results))}</h2>", _list(about(results))]
-    parts += [f"<h3>{escape(name)}</h3>{plot}" for name, plot in _plots(results)]
-    parts += [_table(table) for table in tables(results)]
-    return "".join([*parts, _list(notes(results))])
+def _section(results: Results, name: str) -> Iterator[str]:
+    yield f"<h2>{escape(name)}</h2>{_list(about(results))}"
+    plots = (f"<div><h3>{escape(title)}</h3>{plot}</div>" for title, plot in _plots(results))
+    yield f'<div class="plots">{"".join(plots)}</div>'
+    if any(unfinished(results, arm) for arm in results.arms):
+        yield f"<p>{_HOLLOW}</p>"
+    yield from (_table(table, 3) for table in tables(results))
+    yield _list(notes(results))
 
 
 def _plots(results: Results) -> Iterable[tuple[str, str]]:
     tests = results.tests
     name = heading(results, tests)
-    scores = [(arm.name, arm.pass_at_1[tests][-1]) for arm in results.arms]
-    marks = [Mark(arm, 100 * each.value, 100 * each.low, 100 * each.high) for arm, each in scores]
+    marks = [_mark(results, arm, arm.pass_at_1[tests][-1]) for arm in results.arms]
     yield f"pass@1 after the last turn, {name}", interval_plot(marks, "percent")
-    gains = [(arm.name, arm.gain[tests].difference) for arm in results.arms if arm.gain]
-    marks = [Mark(arm, 100 * each.value, 100 * each.low, 100 * each.high) for arm, each in gains]
-    if marks:
+    gains = [arm for arm in results.arms if arm.gain]
+    if marks := [_mark(results, arm, arm.gain[tests].difference) for arm in gains]:
         yield f"gain over none, {name}", interval_plot(marks, "points", zero=True)
     points = [
-        Point(arm.name, arm.output_tokens, 100 * arm.pass_at_1[tests][-1].value)
+        Point(
+            label(results, arm),
+            arm.output_tokens,
+            100 * arm.pass_at_1[tests][-1].value,
+            bool(unfinished(results, arm)),
+        )
         for arm in results.arms
         if arm.output_tokens
     ]
@@ -82,18 +116,24 @@ def _plots(results: Results) -> Iterable[tuple[str, str]]:
         yield "what it costs", scatter_plot(points, "output tokens", "percent")
 
 
+def _mark(results: Results, arm: ArmResults, found: Interval) -> Mark:
+    value, low, high = (100 * each for each in (found.value, found.low, found.high))
+    return Mark(label(results, arm), value, low, high, bool(unfinished(results, arm)))
+
+
 def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, level: int) -> str:
     kinds = [_kind(column) for column in zip(*table.rows, strict=True)]
     kinds = kinds or [""] * len(table.headings)
     head = _cells("th", table.headings, kinds)
     rows = "".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
     return (
-        f'<h3>{escape(table.title)}</h3><div class="scroll" tabindex="0" role="region" '
+        f"<h{level}>{escape(table.title)}</h{level}>"
+        '<div class="scroll" tabindex="0" role="region" '
         f'aria-label="{escape(table.title)}"><table class="plain"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}"
     )

@@ -18,6 +18,8 @@ class Mark:
     value: float
     low: float
     high: float
+    hollow: bool = False
+    """Drawn hollow: to be read with care."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Point:
     label: str
     x: float
     y: float
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,7 @@ def interval_plot(marks: Sequence[Mark], unit: str, *, zero: bool = False) -> st
         parts += [
             _text(_LABELS - 12, y + 4, mark.label, "end"),
             _line(axis.at(mark.low), y, axis.at(mark.high), y, "interval"),
-            f'<circle cx="{axis.at(mark.value):.1f}" cy="{y:.1f}" r="4.5">'
-            f"<title>{escape(mark.label)}: {mark.value:.1f} {escape(unit)} "
-            f"[{mark.low:.1f}, {mark.high:.1f}]</title></circle>",
+            _dot(axis.at(mark.value), y, _told(mark, unit), hollow=mark.hollow),
         ]
     parts.append(_text((_LABELS + _WIDTH) / 2, height - 4, unit, "middle"))
     return _svg(height, parts, f"{unit} by setting, with 95 % intervals")
@@ -88,12 +89,27 @@ def scatter_plot(points: Sequence[Point], x_unit: str, y_unit: str) -> str:
     for point in points:
         left, top = x.at(point.x), y.at(point.y)
         parts += [
-            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4.5"><title>{escape(point.label)}: '
-            f"{point.x:.0f} {escape(x_unit)}, {point.y:.1f} {escape(y_unit)}</title></circle>",
+            _dot(
+                left,
+                top,
+                f"{point.label}: {point.x:.0f} {x_unit}, {point.y:.1f} {y_unit}",
+                hollow=point.hollow,
+            ),
             _text(left + 9, top + 4, point.label, "start"),
         ]
     parts.append(_text(_WIDTH / 2, _HEIGHT - 4, x_unit, "middle"))
     return _svg(_HEIGHT, parts, f"{y_unit} over {x_unit}")
+
+
+def _told(mark: Mark, unit: str) -> str:
+    return f"{mark.label}: {mark.value:.1f} {unit} [{mark.low:.1f}, {mark.high:.1f}]"
+
+
+def _dot(x: float, y: float, title: str, *, hollow: bool) -> str:
+    kind = ' class="hollow"' if hollow else ""
+    return (
+        f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{escape(title)}</title></circle>'
+    )
 
 
 def _axis(values: Sequence[float], start: float, end: float) -> _Axis:

@@ -17,7 +17,7 @@ const COLUMNS = [
   { key: "created", label: "started (UTC)", of: (row) => row.created, text: true },
 ];
 const ORDER = ["failed", "unfinished", "running", "waiting", "interrupted", "unsolved", "solved"];
-const CHANGES = ["newly failing", "flaky", "still failing", "fixed", "new", "still passing", ""];
+const CHANGES = ["newly failing", "flaky", "no result", "still failing", "fixed", "new", "still passing", ""];
 const chosen = { sort: null, down: false, words: "", status: "", setting: "", change: "" };
 
 function showIndex() {
@@ -47,7 +47,7 @@ function showIndex() {
     heads.forEach(([head, column]) => head.setAttribute("aria-sort", chosen.sort !== column.key ? "none" : chosen.down ? "descending" : "ascending"));
   };
   main.replaceChildren(
-    el("header.run-head", {}, el("h1", {}, contents.title)),
+    document.getElementById("outline") ? el("h2", {}, "Tasks") : el("h1", {}, contents.title),
     filters(rows, draw), told,
     el("div.scroll.index", { tabindex: "0", role: "region", "aria-label": "Runs" }, el("table.plain.runs", {}, el("thead", {}, el("tr", {}, ...heads.map(([head]) => head))), body)), more);
   draw();
