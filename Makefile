@@ -20,7 +20,7 @@ COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo studio test test-slow test-vllm check lint types format docs constraints bench build clean
+.PHONY: help setup demo studio test test-slow test-vllm test-formats test-train check lint types format docs constraints bench build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -44,6 +44,9 @@ test-vllm: ## run the tests with the real vLLM on the CPU, in a separate environ
 
 test-formats: $(VENV)/.dev ## let other tools read what `export` and `evaluate` write
 	@$(BIN)/python scripts/test_formats.py .venv-formats $(ARGS)
+
+test-train: ## train tiny models on the CPU, in a separate environment
+	@$(PYTHON) scripts/with_train.py .venv-train -m pytest -m train -n 0 tests/train $(ARGS)
 
 check: lint types ## lint and types
 
@@ -78,7 +81,7 @@ constraints: ## update the pinned versions (needs uv)
 		--output-file constraints.txt pyproject.toml
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) .venv-vllm .venv-formats build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) .venv-vllm .venv-formats .venv-train build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
 	rm -rf opencodeinterpreter.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

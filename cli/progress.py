@@ -1,7 +1,7 @@
 """Progress of many runs: a live line with a bar on a terminal, now and then a line elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -88,3 +88,26 @@ def grading_progress(total: int | None = None, done: int = 0) -> Iterator[Watch]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("grading", total=total, completed=done)
         yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+@contextmanager
+def steps_progress() -> Iterator[Callable[[int, int, float | None], None]]:
+    """Yield what shows a training's steps and losses on stderr.
+
+    A terminal has a bar with the time that is left; elsewhere there is a line now and then.
+    """
+    with tasks_bar() as bar:
+        task = bar.add_task("", total=None, counts="")
+        told = time.monotonic()
+
+        def watch(step: int, steps: int, loss: float | None) -> None:
+            nonlocal told
+            bar.update(task, completed=step, total=steps)
+            if loss is None:
+                return
+            bar.update(task, counts=f"loss {loss:.3f}")
+            if not bar.console.is_terminal and time.monotonic() - told > _LINE_SECONDS:
+                told = time.monotonic()
+                bar.console.print(f"step {step} of {steps}, loss {loss:.3f}")
+
+        yield watch

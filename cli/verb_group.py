@@ -33,6 +33,7 @@ VERBS = (
     "evaluate",
     "report",
     "dialogues",
+    "train",
     "mcp",
     "demo",
     "doctor",
@@ -40,7 +41,7 @@ VERBS = (
     "models",
 )
 """In the order of the help text; each is a function in the module of its name in `cli/verbs/`."""
-_GROUPS = frozenset({"dialogues", "models", "runs"})
+_GROUPS = frozenset({"dialogues", "models", "runs", "train"})
 """Verbs with verbs of their own: their module's `app`."""
 
 
