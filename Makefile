@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 DOCS := $(wildcard README.md docs/*.md)
+SCHEMAS := trace results
 
 ifdef UV
 MAKE_VENV := uv venv --quiet --allow-existing --seed --no-python-downloads --python $(PYTHON) $(VENV)
@@ -55,6 +56,8 @@ lint: $(VENV)/.dev ## check style, imports between rooms, generated parts of the
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(if $(DOCS),$(COG) --check --diff --check-fail-msg "run: make docs" $(DOCS))
+	@for name in $(SCHEMAS); do $(BIN)/python scripts/schema.py $$name | \
+		cmp - docs/schemas/$$name.schema.json || { echo "run: make docs"; exit 1; }; done
 
 types: $(VENV)/.dev ## check types, tests included
 	$(BIN)/mypy
@@ -66,6 +69,8 @@ format: $(VENV)/.dev ## fix imports and layout
 
 docs: $(VENV)/.dev ## regenerate parts of the documentation
 	$(if $(DOCS),$(COG) -r $(DOCS))
+	@for name in $(SCHEMAS); do \
+		$(BIN)/python scripts/schema.py $$name > docs/schemas/$$name.schema.json; done
 
 bench: $(VENV)/.dev ## measure speed, as ratios within one run
 	@set -e; for file in $(wildcard bench/*.py); do echo "== $$file"; $(BIN)/python $$file; done

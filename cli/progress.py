@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.graph.batch import Finished
 from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.tools.benchmarks.grading import Watch
@@ -43,8 +44,7 @@ class RunsProgress:
 
     def _counts(self) -> str:
         rate = self._tokens / max(time.monotonic() - self._began, 1e-9)
-        runs = "1 run" if self._failed == 1 else f"{self._failed} runs"
-        failed = f", {runs} failed" if self._failed else ""
+        failed = f", {counted(self._failed, 'run')} failed" if self._failed else ""
         return f"{self._solved} pass their feedback tests{failed}, {rate:.1f} tokens/s"
 
 

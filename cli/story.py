@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from opencodeinterpreter.cli.paint import colours_shown, paint
-from opencodeinterpreter.cli.words import answered, cut_of, outcome_of, verdict_of, where_of
+from opencodeinterpreter.cli.words import (
+    answered,
+    counted,
+    cut_of,
+    outcome_of,
+    verdict_of,
+    where_of,
+)
 from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.records import PARTS, Draft, Record, Turn
 from opencodeinterpreter.tools.execution import Execution, TestOutcome
@@ -119,7 +126,7 @@ def _draft(record: Record, turn: Turn, index: int, draft: Draft) -> Iterator[Pie
 
 
 def _folded(draft: Draft, execution: Execution | None) -> str:
-    size = f"{len(draft.code.splitlines())} lines" if draft.code else "no code"
+    size = counted(len(draft.code.splitlines()), "line") if draft.code else "no code"
     return f"{size}, {outcome_of(execution)}" if execution else size
 
 

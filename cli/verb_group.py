@@ -6,6 +6,7 @@ All of them together take over a second of processor time to import; help needs 
 import ast
 from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from types import ModuleType
 from typing import Any
 
@@ -64,7 +65,8 @@ class VerbGroup(TyperGroup):
 
 
 def module_of(name: str) -> ModuleType:
-    """Import the module of a verb."""
+    """Import the module of a verb; raises LookupError if it is missing."""
+    _source(name)
     return import_module(f"opencodeinterpreter.cli.verbs.{_identifier(name)}")
 
 
@@ -83,15 +85,19 @@ def description(name: str) -> str:
     Raises LookupError if the module, the function or the docstring is missing.
     """
     function = _identifier(name)
-    source = files("opencodeinterpreter.cli.verbs") / f"{function}.py"
-    if not source.is_file():
-        raise LookupError(f"VERBS names {name!r}, but cli/verbs/{function}.py is missing")
-    for node in ast.parse(source.read_text("utf-8")).body:
+    for node in ast.parse(_source(name).read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             if found := ast.get_docstring(node):
                 return found
             raise LookupError(f"{function} in cli/verbs/{function}.py needs a docstring")
     raise LookupError(f"cli/verbs/{function}.py needs a function {function!r}, the verb's own")
+
+
+def _source(name: str) -> Traversable:
+    file = files("opencodeinterpreter.cli.verbs") / f"{_identifier(name)}.py"
+    if not file.is_file():
+        raise LookupError(f"VERBS names {name!r}, but cli/verbs/{file.name} is missing")
+    return file
 
 
 def _identifier(name: str) -> str:

@@ -20,6 +20,11 @@ def program() -> str:
     return NAME if shutil.which(NAME) else shlex.quote(os.path.relpath(sys.argv[0]))
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: "1 run", "2 runs"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def node_line(node: str, turn: Turn) -> str:
     """Return one line about a node's result."""
     made = {
@@ -35,13 +40,13 @@ def _drafted(turn: Turn) -> str:
     drafts = turn.drafts or ()
     lines = [len(draft.code.splitlines()) for draft in drafts if draft.code]
     model = next((draft.call.model for draft in drafts if draft.call), "given")
-    what = "no code" if not lines else f"{lines[turn.chosen] if len(drafts) == 1 else ''} lines"
+    what = counted(lines[0], "line") if lines else "no code"
     if len(drafts) > 1:
         what = f"{len(drafts)} drafts, {len(lines)} with code"
     dropped = max((draft.call.dropped for draft in drafts if draft.call), default=0)
     short = f", {dropped} old exchanges left out to fit the context" if dropped else ""
     cut = f", {words}" if (words := cut_of(turn.draft)) else ""
-    return f"{what.strip()} from {model}{cut}{short}"
+    return f"{what} from {model}{cut}{short}"
 
 
 def cut_of(draft: Draft | None) -> str:
@@ -110,7 +115,9 @@ def summary(run: Run, resume: str) -> str:
         lines[0] += f" at {run.failure.node}: {run.failure.owner}: {run.failure.message}"
     spent = cost(turns)
     price = f", cost {spent:g}" if spent is not None else ""
-    lines.append(f"{len(turns)} turns, {tokens(turns)} tokens, {seconds(turns):.1f} s{price}")
+    lines.append(
+        f"{counted(len(turns), 'turn')}, {tokens(turns)} tokens, {seconds(turns):.1f} s{price}"
+    )
     if run.question:
         lines.append(
             f"it waits for a person: {resume} --approve | --feedback TEXT | --code FILE | --stop"

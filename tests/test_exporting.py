@@ -24,8 +24,7 @@ SCHEMA = Path(__file__).parent.parent / "docs" / "schemas" / "trace.schema.json"
 
 
 def test_the_schema_of_traces_is_published_and_every_line_of_the_examples_fits_it() -> None:
-    """A change of the schema: write `line_schema()` into docs/schemas/trace.schema.json."""
-    assert json.loads(SCHEMA.read_text("utf-8")) == line_schema()
+    assert json.loads(SCHEMA.read_text("utf-8")) == line_schema(), "run: make docs"
     check = jsonschema.Draft202012Validator(line_schema())
     for path in EXAMPLES:
         for line in example(path.stem).lines():

@@ -1,5 +1,7 @@
 """Prompts: text files that settings can replace, and errors for invalid ones."""
 
+from importlib.resources import files
+
 import pytest
 
 from opencodeinterpreter.nodes.prompts import (
@@ -31,6 +33,12 @@ def test_each_installed_prompt_shows_every_value_that_it_may_use(name: str) -> N
     text = fill(installed_prompts(), name, **values)
     shown = {value for value, filled in values.items() if filled in text}
     assert PLACEHOLDERS[name] - shown == ({"examples"} if name == "task_examples" else set())
+
+
+def test_every_file_of_a_prompt_is_named_in_the_table() -> None:
+    folder = files("opencodeinterpreter.nodes") / "prompts"
+    texts = {each.name for each in folder.iterdir() if each.name.endswith(".txt")}
+    assert texts == {f"{name}.txt" for name in PLACEHOLDERS}, "PLACEHOLDERS names every prompt"
 
 
 def test_the_installed_prompts_are_all_accepted() -> None:

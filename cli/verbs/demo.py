@@ -18,7 +18,7 @@ from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
 from opencodeinterpreter.cli.options import JsonOption, SandboxOption
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
-from opencodeinterpreter.cli.words import node_line, program
+from opencodeinterpreter.cli.words import counted, node_line, program
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run
 from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed
@@ -260,4 +260,4 @@ async def _without_sandbox(console: Console, refusal: SandboxError) -> None:
         for path in sorted(folder.glob("*.jsonl")):
             found = await replay(read_trace_file(path))
             word = "identical" if found.identical else f"diverged: {found.divergence}"
-            console.print(f"{path.stem}: {found.turns} turns, {word}")
+            console.print(f"{path.stem}: {counted(found.turns, 'turn')}, {word}")

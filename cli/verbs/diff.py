@@ -9,6 +9,7 @@ from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.paging import print_paged
 from opencodeinterpreter.cli.paint import paint
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces import diff as comparing
 
@@ -42,7 +43,7 @@ def diff(
 def lines_of(found: comparing.Diff) -> Iterator[str]:
     """Yield a comparison as text for a terminal."""
     if found.empty:
-        yield f"alike: {_turns(found.stem)}"
+        yield f"alike: {counted(found.stem, 'turn')}"
         return
     if found.task:
         yield "== task"
@@ -67,12 +68,8 @@ def lines_of(found: comparing.Diff) -> Iterator[str]:
 
 def _parting(found: comparing.Diff) -> str:
     if not found.turns:
-        return f"{_turns(found.stem)} alike"
+        return f"{counted(found.stem, 'turn')} alike"
     return f"alike up to turn {found.stem}" if found.stem else "different from turn 1 on"
-
-
-def _turns(number: int) -> str:
-    return "1 turn" if number == 1 else f"{number} turns"
 
 
 def _sides(what: str, change: comparing.Change | None) -> Iterator[str]:

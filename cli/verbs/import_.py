@@ -10,6 +10,7 @@ import typer
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import read_trace_file
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.tools.printable import printable
@@ -27,7 +28,7 @@ def import_(
     if as_json:
         print(json.dumps(asdict(row)))
     else:
-        print(printable(f"{row.short}  {row.status}, {row.turns} turns: {row.title}"))
+        print(printable(f"{row.short}  {row.status}, {counted(row.turns, 'turn')}: {row.title}"))
 
 
 async def _import(url: str, trace: Trace) -> Row:

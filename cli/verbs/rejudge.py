@@ -14,6 +14,7 @@ from opencodeinterpreter.cli.options import JsonOption, SandboxOption, StoreOpti
 from opencodeinterpreter.cli.running import check_settings
 from opencodeinterpreter.cli.statuses import NOT_SOLVED
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_with_origin
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.tests import Tests, read_tests
 from opencodeinterpreter.tools.models.opening import open_models
@@ -114,5 +115,4 @@ def _lines(found: list[Rejudged]) -> Iterator[str]:
         why = f"{by.decided_by}: {by.reason}"
         yield f"{mark} {each.run[:8]} turn {each.turn}: {before} -> {now} ({why})"
     ends = Counter(each.changed for each in found)
-    drafts = "1 draft" if len(found) == 1 else f"{len(found)} drafts"
-    yield f"{drafts}: {ends[False]} decided as before, {ends[True]} not"
+    yield f"{counted(len(found), 'draft')}: {ends[False]} decided as before, {ends[True]} not"

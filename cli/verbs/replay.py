@@ -10,6 +10,7 @@ from rich.console import Console
 
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces import replay as replaying
@@ -38,7 +39,9 @@ def replay(
     if as_json:
         print(found.model_dump_json())
     elif found.divergence is None:
-        print(f"identical: {found.turns} turns, {found.replayed} parts replayed")
+        print(
+            f"identical: {counted(found.turns, 'turn')}, {counted(found.replayed, 'part')} replayed"
+        )
     else:
         at = found.divergence
         print(printable(f"diverged at turn {at.turn}, {at.node}: {at.how}"))

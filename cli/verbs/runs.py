@@ -15,6 +15,7 @@ from opencodeinterpreter.cli.grouping import flattened
 from opencodeinterpreter.cli.options import RUN_HELP, JsonOption, StoreOption
 from opencodeinterpreter.cli.paging import columns, print_paged
 from opencodeinterpreter.cli.run_table import piped, table, tree
+from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.graph.families import Families
 from opencodeinterpreter.graph.removing import check_branches, prunable, remove
 from opencodeinterpreter.graph.runs import rebuild as rebuild_rows
@@ -190,22 +191,18 @@ async def _remove(store: Store, rows: Sequence[Row], yes: bool) -> None:
         except InputError as error:
             left += 1
             print(printable(str(error)), file=sys.stderr)
-    print(f"removed {_counted(len(rows) - left)}", file=sys.stderr)
+    print(f"removed {counted(len(rows) - left, 'run')}", file=sys.stderr)
     if left:
-        raise InputError(f"{_counted(left)} could not be removed")
+        raise InputError(f"{counted(left, 'run')} could not be removed")
 
 
 def _confirm(rows: Sequence[Row], yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"to remove {_counted(len(rows))} without a question, add --yes")
+        raise InputError(f"to remove {counted(len(rows), 'run')} without a question, add --yes")
     for row in rows[:_SHOWN]:
         print(printable(f"{row.short}  {row.status}  {row.title}"), file=sys.stderr)
     if len(rows) > _SHOWN:
-        print(f"and {_counted(len(rows) - _SHOWN)} more", file=sys.stderr)
-    typer.confirm(f"Remove {_counted(len(rows))}?", abort=True, err=True)
-
-
-def _counted(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
+        print(f"and {counted(len(rows) - _SHOWN, 'run')} more", file=sys.stderr)
+    typer.confirm(f"Remove {counted(len(rows), 'run')}?", abort=True, err=True)

@@ -194,7 +194,7 @@ def _repaired(own: Mapping[str, TaskResult], went_on: Sequence[str], tests: Test
 def _only_by_critic(
     arm: Arm, tasks: Mapping[str, Mapping[str, TaskResult]], tests: Tests
 ) -> tuple[str, ...]:
-    if arm.changes.get("critic") not in ("simulated", "oracle"):
+    if arm.changes.get("critic") in (None, "none", "execution"):
         return ()
     others = [tasks[name] for name in (DRAFT.name, "execution") if name in tasks]
     return tuple(
