@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,20 @@ _MIDDLE = """
   return [box.x + box.width / 2, box.y + box.height / 2];
 })()
 """
+
+
+def serious(tab: "Tab") -> list[str]:
+    """Return what axe finds in a page that is serious for somebody."""
+    found = find_spec("axe_core_python")
+    assert found is not None and found.origin is not None
+    tab.value((Path(found.origin).parent / "axe.min.js").read_text("utf-8"))
+    report: dict[str, Any] = json.loads(tab.value("axe.run().then(JSON.stringify)"))
+    return [
+        f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for each in report["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 def chromium_path() -> str | None:
@@ -149,6 +164,10 @@ class Tab:
     def text(self, selector: str = "body") -> str:
         """Return the text of an element as it is shown."""
         return str(self.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+
+    def printed(self) -> None:
+        """Show the page as it is printed."""
+        self.call("Emulation.setEmulatedMedia", media="print")
 
     def screenshot(self, path: Path) -> None:
         """Write a PNG of the view."""

@@ -1,17 +1,23 @@
 """Pages in Debian's Chromium: what a person sees and can do, and what a trace cannot."""
 
-import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from opencodeinterpreter.traces.page.document import html
+from opencodeinterpreter.graph.arms import ARMS, DRAFT
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.traces.evaluation.audit import Audit
+from opencodeinterpreter.traces.evaluation.folder import Header
+from opencodeinterpreter.traces.evaluation.regressions import ORDER, since
+from opencodeinterpreter.traces.evaluation.results import results
+from opencodeinterpreter.traces.metrics import Attempt, TaskResult
+from opencodeinterpreter.traces.page.document import Page, html
+from opencodeinterpreter.traces.page.evaluations import Evaluated, evaluations_page
 from opencodeinterpreter.traces.page.indexes import Entry, folder_page, index_page
 from opencodeinterpreter.traces.page.runs import runs_page
-from tests.browser import Chromium, Tab, browser, chromium_path
+from opencodeinterpreter.traces.trace import Trace
+from tests.browser import Chromium, Tab, browser, chromium_path, serious
 from tests.hostile_pages import TEXTS, hostile_record
 from tests.pages import trace_from
 from tests.test_page import EXAMPLES, example
@@ -33,17 +39,48 @@ def chromium() -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run's page, that of a family, that of two runs, and an index."""
+    """A folder with a page of each kind."""
     folder = tmp_path_factory.mktemp("pages")
     made = {
         "run": runs_page([example("simulated_user")]),
         "family": runs_page([example("branch_by_code")], [example("never_solved")]),
         "two": runs_page([example("never_solved"), example("branch_by_code")]),
         "index": folder_page(EXAMPLES[0].parent, print),
+        "report": report(),
+        "chat": runs_page([chat(example("simulated_user"))]),
     }
     for name, page in made.items():
         (folder / f"{name}.html").write_text(html(page), "utf-8")
     return folder
+
+
+def chat(trace: Trace) -> Trace:
+    """Return a run in which the third turn answers another message."""
+    first = trace.record.task
+    second = first.model_copy(update={"number": 2, "prompt": "Now count the orders."})
+    turns = [turn.model_copy(update={"task": 1 + turn.number // 3}) for turn in trace.record.turns]
+    update = {"tasks": (first, second), "turns": tuple(turns)}
+    return trace.model_copy(update={"record": trace.record.model_copy(update=update)})
+
+
+def report() -> Page:
+    """Return the page of an evaluation that lacks a retry, beside one before."""
+    arms = (DRAFT, ARMS["execution"])
+    settings = Settings(models={"coder": "scripted:x.toml"})
+    header = Header(
+        benchmark="humaneval+", sha256="0", protocol="held-out", settings=settings, arms=arms
+    )
+    good, bad = (Attempt(base=flag, further=flag) for flag in (True, False))
+    done = {"a": TaskResult(attempts=(good,)), "b": TaskResult(attempts=(bad,), went_on=True)}
+    tasks = {"none": done, "execution": {"a": done["a"]}}
+    now = results(header, 2, tasks, {"execution": {"b": "model: refused"}}, Audit())
+    before = results(header, 2, {"none": done, "execution": done}, {}, Audit())
+    page = evaluations_page({"new": Evaluated(now, {}, {})}, since({"old": before}, {"new": now}))
+    entries = [
+        Entry(example("simulated_user"), name="a", setting="none", scored=False, change=change)
+        for change in ORDER
+    ]
+    return index_page("An evaluation", entries, page.outline, ("change", False))
 
 
 def url(pages: Path, name: str, address: str = "") -> str:
@@ -92,6 +129,53 @@ def test_the_family_leads_to_two_branches_side_by_side(chromium: Chromium, pages
         assert "They part at turn 2" in tab.text("#parted")
         assert "from calendar import leapdays" in tab.text(".sides")
         assert not tab.problems
+
+
+def test_a_branch_stands_right_of_the_run_that_it_comes_from(
+    chromium: Chromium, pages: Path
+) -> None:
+    branch, parent = example("branch_by_code").header, example("never_solved").header
+    assert branch.parent == parent.run
+    for own in (branch, parent):
+        with chromium.tab(url(pages, "family", f"#run/{own.run[:8]}")) as tab:
+            tab.click("a.compare")
+            tab.wait(f"location.hash === '#compare/{parent.run[:8]}/{branch.run[:8]}'")
+
+
+def test_a_chat_shows_each_message_above_its_turns(chromium: Chromium, pages: Path) -> None:
+    with chromium.tab(url(pages, "chat", f"#run/{SHORT}/3")) as tab:
+        asked = tab.value("[...document.querySelectorAll('.asked')].map(p => p.innerText)")
+        assert len(asked) == 2
+        assert asked[1] == "Now count the orders."
+        assert tab.text("#message-name") == "Message 2 of 2"
+        assert tab.text(".message-part pre") == "Now count the orders."
+        assert tab.value("document.querySelector('.edge.taken[data-edge=\"judge>coder\"]')") is None
+        tab.key("Home")
+        tab.wait("document.querySelector('#message-name').innerText === 'Message 1 of 2'")
+        assert "remaining(stock" in tab.text(".message-part pre")
+        assert not tab.problems
+
+
+@pytest.mark.parametrize("name", ["run", "two", "report", "chat"])
+def test_a_printed_page_is_light_and_cuts_nothing_off(
+    chromium: Chromium, pages: Path, name: str
+) -> None:
+    with chromium.tab(url(pages, name), width=720) as tab:
+        tab.key("t")
+        if tab.value("document.documentElement.dataset.theme") != "dark":
+            tab.key("t")
+        tab.printed()
+        assert tab.value("document.documentElement.scrollWidth") <= 720
+        assert tab.value("getComputedStyle(document.body).colorScheme") == "light"
+        assert tab.value("getComputedStyle(document.querySelector('#bar')).display") == "none"
+        assert tab.value(CUT) == []
+
+
+CUT = """
+[...document.querySelectorAll('.wide *')].filter(each =>
+  getComputedStyle(each).overflowY !== 'visible' && !each.closest('.visually-hidden, svg')
+  && each.scrollHeight > each.clientHeight + 2).map(each => each.outerHTML.slice(0, 100))
+"""
 
 
 def test_runs_alike_under_other_settings_are_neither_said_to_part_nor_to_be_alike(
@@ -159,12 +243,6 @@ def unhurt(tab: Tab) -> None:
     assert tab.value("getComputedStyle(document.querySelector('#main')).display") != "none"
 
 
-def axe() -> str:
-    found = find_spec("axe_core_python")
-    assert found is not None and found.origin is not None
-    return (Path(found.origin).parent / "axe.min.js").read_text("utf-8")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("name", "address", "width"),
@@ -173,7 +251,11 @@ def axe() -> str:
         ("run", f"#run/{SHORT}/3", 390),
         ("family", "", 1280),
         ("two", "", 1280),
+        ("two", "", 390),
         ("index", "#index", 1280),
+        ("report", "", 1280),
+        ("report", "", 390),
+        ("chat", "", 1280),
     ],
 )
 def test_axe_finds_nothing_serious(
@@ -181,21 +263,19 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     with chromium.tab(url(pages, name, address), width=width) as tab:
         tab.scheme(scheme)
-        if name != "index":
+        if name not in ("index", "report"):
             tab.key("e")
         tab.value("new Promise(done => setTimeout(done, 100))")
-        tab.value(axe())
-        found: dict[str, Any] = json.loads(tab.value("axe.run().then(JSON.stringify)"))
-        told = [
-            f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}"
-            for each in found["violations"]
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
-        assert told == []
+        assert serious(tab) == []
 
 
-@pytest.mark.parametrize("name", ["run", "two", "index"])
+def test_axe_finds_nothing_serious_in_the_list_of_keys(chromium: Chromium, pages: Path) -> None:
+    with chromium.tab(url(pages, "run")) as tab:
+        tab.key("?")
+        assert serious(tab) == []
+
+
+@pytest.mark.parametrize("name", ["run", "two", "index", "report", "chat"])
 def test_a_page_fits_a_phone(chromium: Chromium, pages: Path, name: str) -> None:
     with chromium.tab(url(pages, name), width=320, height=700) as tab:
         tab.size(320, 700, phone=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Chromium, browser, chromium_path
+from tests.browser import Chromium, browser, chromium_path, serious
 from tests.command import Command, warm
 from tests.test_cli_view_serve import asking, served
 
@@ -27,6 +27,11 @@ def test_a_person_answers_in_the_page_and_sees_the_run_go_on(
     command = Command(tmp_path, warm)
     with served(command, asking(command)) as site, chromium.tab(site.address) as tab:
         assert "Your decision on turn 1" in tab.text(".answer")
+        # The draft and the decision on it are seen at once.
+        for place in (".draft", ".answer"):
+            box = f"document.querySelector('{place}').getBoundingClientRect()"
+            assert tab.value(f"{box}.top > 0 && {box}.bottom <= innerHeight")
+        assert serious(tab) == []
         tab.click("#answer-words")
         tab.type("Twice, not plus two.")
         tab.click(".answer .act.first")
@@ -52,4 +57,19 @@ def test_a_person_branches_in_the_page_with_edited_code(chromium: Chromium, tmp_
         tab.wait("document.querySelector('.answer')")
         assert "return 2 * n" in tab.text(".draft")
         assert len(site.runs()) == 2
+        tab.click("a.compare")
+        tab.wait("document.querySelector('#first-difference')")
+        assert "waiting" in tab.text(".sides-head")
         assert not tab.problems
+
+
+def test_on_a_phone_the_page_leads_to_the_decision(chromium: Chromium, tmp_path: Path) -> None:
+    command = Command(tmp_path, warm)
+    with served(command, asking(command)) as site, chromium.tab(site.address, width=390) as tab:
+        tab.size(390, 700, phone=True)
+        tab.click(".jump button")
+        tab.wait("document.activeElement.id === 'answer-words'")
+        tab.click("section[aria-label=Branch] summary")
+        tab.wait("document.querySelector('#branch-code')")
+        assert tab.value("document.documentElement.scrollWidth") <= 390
+        assert serious(tab) == []

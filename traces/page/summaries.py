@@ -131,14 +131,20 @@ def _turn(turn: Turn) -> dict[str, Any]:
 
 
 def _steps(trace: Trace) -> Iterator[tuple[int, str, str]]:
-    """Yield each step that a run took, with the turn that it led to or ended in."""
-    before = "start"
+    """Yield each step that a run took, with the turn that it led to or ended in.
+
+    Each message of a chat goes from the start to the end.
+    """
+    before: tuple[Turn, str] | None = None
     for turn, route in zip(trace.record.turns, trace.routes, strict=True):
         if not route and set(turn.given) >= {part for part in NODE_OF if getattr(turn, part)}:
             continue  # A branch's stem: it was walked in another run.
+        if before and before[0].task != turn.task:
+            yield before[0].number, before[1], "end"
+            before = None
         for node in route:
-            yield turn.number, before, node
-            before = node
+            yield turn.number, before[1] if before else "start", node
+            before = turn, node
     outcome = trace.record.outcome
-    if outcome and outcome.decision != "revise" and before != "start":
-        yield trace.record.turns[-1].number, before, "end"
+    if outcome and outcome.decision != "revise" and before:
+        yield before[0].number, before[1], "end"

@@ -28,7 +28,7 @@ function compareHead(view, runs) {
   return el("header.run-head", {},
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null),
     el("h1", {}, "Two runs side by side"),
-    el("div.sides-head", {}, ...runs.map((run, at) => el("div.card", {}, el("p.side-name", {}, at ? "second " : "first ", runLink(run.id), " ", badge(run.status)), el("p.note", {}, run.title), run.reason ? el("p.note", {}, run.reason) : null))),
+    el("div.sides-head", {}, ...runs.map((run, at) => el("div.card", {}, el("p.side-name", {}, at ? "second " : "first ", runLink(run.id), " ", badge(statusNow(run))), el("p.note", {}, run.title), run.reason ? el("p.note", {}, run.reason) : null))),
     totals(runs),
     onlyDifference(view),
     view.task.length ? folded("Their tasks differ", () => longText(view.task.join("\n")), true) : null,
@@ -78,7 +78,7 @@ async function comparedTurn(turn, runs, first) {
   if (turn.rows && turn.rows.some(([a, b]) => !a || !b)) made.push(el("h3", {}, "Code"), sideBySide(turn.rows, drafts[0].code, drafts[1].code));
   else if (turn.rows) made.push(el("p.note", {}, "The code is the same."));
   else made.push(el("div.two", {}, ...drafts.map((draft, at) => (draft?.code ? wholeCode(draft.code, at ? "second program" : "first program") : el("p.none", {}, "no code")))));
-  if (turn.tests.length) made.push(el("h3", {}, "Tests that changed"), el("div.scroll", { tabindex: "0", role: "region", "aria-label": `Tests of turn ${turn.number}` }, el("table.plain", {}, el("tbody", {}, ...turn.tests.map(([name, before, after]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name.slice(0, 500))), ...[before, after].map((status) => el("td", {}, badge(status ?? "", status ?? "not there")))))))));
+  if (turn.tests.length) made.push(el("h3", {}, "Tests that changed"), el("div.scroll", { tabindex: "0", role: "region", "aria-label": `Tests of turn ${turn.number}` }, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["test", "first", "second"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...turn.tests.map(([name, before, after]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name.slice(0, 500))), ...[before, after].map((status) => el("td", {}, badge(status ?? "", status ?? "not there")))))))));
   if (turn.output) made.push(el("h3", {}, "Output"), pairOfTexts(events.map((event) => outputOf(event?.executions[event.chosen]))));
   if (turn.feedback) made.push(el("h3", {}, "The critic's words"), pairOfTexts(events.map((event) => event?.feedback?.words)));
   return el("section.part.compared-turn", { id: first ? "first-difference" : null }, ...made);

@@ -61,9 +61,15 @@ function decorateLive(run, brief) {
   const place = document.getElementById("place");
   if (state.problem) place.prepend(el("p.alert", {}, state.problem));
   const last = run.turns[run.turns.length - 1];
-  if (state.asks && brief === last) place.prepend(answerForm(run, brief));
-  else if (state.asks) place.prepend(el("p.parted", {}, "The run waits for a person: ", el("a", { href: turnLink(run.id, last.number) }, `answer at turn ${last.number}`)));
   place.append(branchForm(run, brief));
+  if (state.asks && brief === last) {
+    const form = answerForm(run, brief);
+    const jump = el("button.more", { type: "button" }, "Decide");
+    jump.addEventListener("click", () => form.querySelector("textarea").focus());
+    place.prepend(el("p.parted.jump", {}, "The run waits for you. ", jump));
+    place.append(form);
+  }
+  if (state.asks && brief !== last) place.prepend(el("p.parted", {}, "The run waits for a person: ", el("a", { href: turnLink(run.id, last.number) }, `answer at turn ${last.number}`)));
 }
 
 function decorateEmpty(run) {
@@ -87,14 +93,14 @@ function button(label, act, kind = "act") {
   return made;
 }
 
-const area = (id, text, label) => {
-  const box = el("textarea", { id, spellcheck: "false", rows: text ? Math.min(text.split("\n").length + 1, 24) : 4 });
+const area = (id, text, label, rows = 4) => {
+  const box = el("textarea", { id, spellcheck: "false", rows: text ? Math.min(text.split("\n").length + 1, 24) : rows });
   box.defaultValue = text;
   return [el("label", { for: id }, label), box];
 };
 
 function answerForm(run, brief) {
-  const words = area("answer-words", "", "Words for the coder");
+  const words = area("answer-words", "", "Words for the coder", 2);
   const code = area("answer-code", "", "The code, edited");
   load(`turn:${run.id}:${brief.number}`).then((event) => (code[1].defaultValue = codeOf(event)));
   const send = (action, text = "") => async () => {
@@ -103,7 +109,6 @@ function answerForm(run, brief) {
     location.hash = `run/${shortId(run.id)}`;
   };
   return el("section.part.answer", { "aria-labelledby": "answer-name" }, el("h3", { id: "answer-name" }, `Your decision on turn ${brief.number}`),
-    el("p.reason", {}, "The run waits for you. Look at the draft and what it did below."),
     ...words,
     el("div.buttons", {}, button("Send words", send("words", words[1]), "act.first"), button("Approve the draft", send("approve")), button("Stop the run", send("stop"))),
     folded("Edit the code instead", () => [...code, el("div.buttons", {}, button("Go on with this code", send("edit", code[1])))]));

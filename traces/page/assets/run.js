@@ -23,7 +23,7 @@ const turnLink = (id, number) => `#run/${shortId(id)}/${number}`;
 async function openTurn(run, brief) {
   const place = document.getElementById("place");
   const event = await load(`turn:${run.id}:${brief.number}`);
-  place.replaceChildren(turnView(run, brief, event));
+  place.replaceChildren(run.tasks.length > 1 ? messagePart(run, brief.task) : "", turnView(run, brief, event));
   const drawing = document.querySelector("svg.loop");
   if (drawing) markTurn(drawing, brief.path);
   for (const link of document.querySelectorAll("#timeline a")) {
@@ -39,32 +39,44 @@ async function openTurn(run, brief) {
 
 function runShell(run) {
   return [runHead(run), el("div.columns", {},
-    el("aside.side", {}, el("div.card", {}, loopDrawing(run.path)), timeline(run), family(run)),
+    el("aside.side", {}, el("div.card.drawn", {}, loopDrawing(run.path)), timeline(run), family(run)),
     el("div.place", { id: "place" }, run.turns.length ? null : el("p.none", {}, "No turn was made yet.")))];
 }
 
 function runHead(run) {
-  const status = live ? contents.runs.find((other) => other.id === run.id).status : run.status;
-  const last = run.tasks[run.tasks.length - 1];
+  const status = statusNow(run);
   const stats = [["turns", count(run.turns.length)], ["tokens", counted(run.tokens)], ["active time", spent(run.seconds)]];
+  if (run.tasks.length > 1) stats.unshift(["messages", count(run.tasks.length)]);
   if (run.cost !== null) stats.push(["cost", price(run.cost)]);
+  const settings = folded("Settings", () => settingsTables(run));
   return el("header.run-head", {},
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null, contents.index ? " / " : null, el("span.mono", {}, shortId(run.id)), run.parent ? el("span", {}, ", a branch of ", runLink(run.parent), ` at turn ${run.parent_turn}`) : null),
-    el("h1", {}, run.title || "A run"),
-    el("p.verdict", {}, badge(status), " ", [run.reason, run.by && status !== "waiting" && `decided by ${BY[run.by] ?? run.by}`].filter(Boolean).join(" · ")),
+    el("div.summary", {},
+      el("div", {}, el("h1", {}, run.title || "A run"), el("p.verdict", {}, badge(status), " ", [run.reason, run.by && status !== "waiting" && `decided by ${BY[run.by] ?? run.by}`].filter(Boolean).join(" · "))),
+      el("dl.stats", {}, ...stats.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))))),
     run.failure ? el("p.alert", {}, `It failed at the ${run.failure[0]}: ${run.failure[1]}: ${run.failure[2]}`) : null,
     run.changed !== null ? el("p.alert", {}, run.changed ? `The trace was changed after it was written, in turn ${run.changed}.` : "The trace was changed after it was written.") : null,
-    el("dl.stats", {}, ...stats.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-    ...run.tasks.map((task) => taskBox(task, run.tasks.length > 1, task === last)),
-    folded("Settings", () => settingsTables(run)));
+    el("div.abouts", {}, ...(run.tasks.length === 1 ? taskBoxes(run.tasks[0]) : []), settings));
 }
 
-function taskBox(task, numbered, open) {
-  const made = [longText(task.prompt, "pre.text.prompt")];
+function taskBoxes(task) {
+  return [folded("Task", () => prompt(task), true), ...taskParts(task)];
+}
+
+// A chat has a task for each message; it stands above its turns.
+function messagePart(run, number) {
+  const task = run.tasks.find((other) => other.number === number);
+  return el("section.part.message-part", { "aria-labelledby": "message-name" }, el("h2", { id: "message-name" }, `Message ${number} of ${run.tasks.length}`), prompt(task), el("div.abouts", {}, ...taskParts(task)));
+}
+
+const prompt = (task) => longText(task.prompt, "pre.text.prompt");
+
+function taskParts(task) {
+  const made = [];
   if (task.tests) made.push(folded(`Feedback tests: ${plain(task.tests.file)}`, () => [longText(task.tests.source), ...task.tests.files.map(([path, text]) => folded(plain(path), () => longText(text)))]));
   for (const [path, text] of task.files) made.push(folded(`File ${plain(path)}`, () => longText(text)));
   if (task.reference) made.push(folded("Reference solution", () => longText(task.reference)));
-  return folded(numbered ? `Task ${task.number}` : "Task", () => made, open);
+  return made;
 }
 
 function settingsTables(run) {
@@ -77,12 +89,13 @@ function timeline(run) {
   const used = (turn) => (turn.input === null ? null : turn.input + turn.output);
   const tokens = Math.max(...run.turns.map(used), 1);
   const seconds = Math.max(...run.turns.map((turn) => turn.seconds), 0.001);
-  const items = run.turns.map((turn) => el("li", {}, el("a", { href: turnLink(run.id, turn.number), "data-turn": turn.number },
+  const asked = (turn, at) => (run.tasks.length > 1 && turn.task !== run.turns[at - 1]?.task ? el("p.asked", {}, run.tasks.find((task) => task.number === turn.task).prompt.trim().slice(0, 200)) : null);
+  const items = run.turns.map((turn, at) => el("li", {}, asked(turn, at), el("a", { href: turnLink(run.id, turn.number), "data-turn": turn.number },
     el("span.turn-no", {}, turn.number),
-    el("span.turn-what", {}, turn.decision ? badge(turn.decision) : el("span.note", {}, turn.status || "under way"), turn.tests !== null ? el("span.note", {}, ` ${turn.passed} of ${turn.tests} tests`) : null, turn.path.length ? null : el("span.note", {}, " given")),
+    el("span.turn-what", {}, turn.decision ? badge(turn.decision) : el("span.note", {}, turn.status || "under way"), turn.tests !== null ? el("span.note", {}, ` ${turn.passed}/${turn.tests} tests`) : null, turn.path.length ? null : el("span.note", {}, " given")),
     el("span.bars", {}, used(turn) === null ? null : bar(used(turn) / tokens, "tokens"), bar(turn.seconds / seconds, "seconds")),
     el("span.turn-cost", {}, used(turn) === null ? null : [`${count(used(turn))} tokens`, el("br")], spent(turn.seconds)))));
-  return el("nav.card", { "aria-labelledby": "timeline-name" }, el("h2", { id: "timeline-name" }, "Turns"), el("p.note", {}, "The time is that of model calls and executions; of drafts made at once, the longest counts."), el("ol.timeline", { id: "timeline" }, ...items));
+  return el("nav.card", { "aria-labelledby": "timeline-name" }, el("h2", { id: "timeline-name" }, "Turns"), el("ol.timeline", { id: "timeline" }, ...items), el("p.fine", {}, "Time: model calls and executions; of drafts made at once, the longest."));
 }
 
 function family(run) {
@@ -108,8 +121,18 @@ function runEntry(run, other) {
   const own = other.id === run.id;
   return el("span.entry", {}, own ? el("strong.mono", {}, shortId(other.id)) : runLink(other.id),
     " ", badge(other.status), " ", el("span.note", {}, `${many(other.turns, "turn")}${other.parent ? `, from turn ${other.parent_turn}` : ""}`),
-    own || !pairOf(run.id, other.id) ? null : el("a.compare", { href: `#compare/${shortId(run.id)}/${shortId(other.id)}` }, "compare"));
+    own || !pairOf(run.id, other.id) ? null : el("a.compare", { href: `#compare/${pairInOrder(run.id, other.id).map(shortId).join("/")}` }, "compare"));
 }
+
+// A branch stands on the right of the run that it comes from, as what was changed.
+function pairInOrder(own, other) {
+  const parentOf = new Map(contents.runs.map((run) => [run.id, run.parent]));
+  for (let at = parentOf.get(own), left = parentOf.size; at && left > 0; at = parentOf.get(at), left -= 1) if (at === other) return [other, own];
+  return [own, other];
+}
+
+// While a run is followed, the server knows more of its state than the record.
+const statusNow = (run) => (live ? contents.runs.find((other) => other.id === run.id) : run).status;
 
 function runLink(id) {
   return packedEvents.has(`run:${id}`) ? el("a.mono", { href: `#run/${shortId(id)}` }, shortId(id)) : el("span.mono", { title: id }, id.slice(0, 8));
