@@ -275,6 +275,15 @@ def test_axe_finds_nothing_serious_in_the_list_of_keys(chromium: Chromium, pages
         assert serious(tab) == []
 
 
+def test_on_a_phone_two_programs_are_one_change(chromium: Chromium, pages: Path) -> None:
+    with chromium.tab(url(pages, "two"), width=390) as tab:
+        tab.wait("document.querySelector('#first-difference')")
+        assert tab.value("document.querySelector('.sides')") is None
+        assert "from calendar import leapdays" in tab.text("tr.added")
+        assert "def leap_birthdays" in tab.text("tr.removed")
+        assert not tab.problems
+
+
 @pytest.mark.parametrize("name", ["run", "two", "index", "report", "chat"])
 def test_a_page_fits_a_phone(chromium: Chromium, pages: Path, name: str) -> None:
     with chromium.tab(url(pages, name), width=320, height=700) as tab:

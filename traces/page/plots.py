@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _ROW, _LABELS, _MARGIN = 720, 26, 210, 16
+_WIDTH, _ROW, _LABELS, _MARGIN = 720, 26, 240, 16
 _HEIGHT = 300
 _TICKS = 5
 
@@ -78,12 +78,12 @@ def interval_plot(marks: Sequence[Mark], unit: str, *, zero: bool = False) -> st
 
 def scatter_plot(points: Sequence[Point], x_unit: str, y_unit: str) -> str:
     """Return points with their names."""
-    x = _axis([point.x for point in points], 60, _WIDTH - 130)
+    x = _axis([point.x for point in points], 60, _WIDTH - _MARGIN)
     y = _axis([point.y for point in points], _HEIGHT - 50, 16)
     parts = [_grid(x, _HEIGHT - 44)]
     for tick in y.ticks():
         parts += [
-            _line(60, y.at(tick), _WIDTH - 130, y.at(tick), "grid"),
+            _line(60, y.at(tick), _WIDTH - _MARGIN, y.at(tick), "grid"),
             _text(52, y.at(tick) + 4, f"{tick:.5g}", "end"),
         ]
     for point in points:
@@ -95,7 +95,7 @@ def scatter_plot(points: Sequence[Point], x_unit: str, y_unit: str) -> str:
                 f"{point.label}: {point.x:.0f} {x_unit}, {point.y:.1f} {y_unit}",
                 hollow=point.hollow,
             ),
-            _text(left + 9, top + 4, point.label, "start"),
+            _beside(left, top + 4, point.label),
         ]
     parts.append(_text(_WIDTH / 2, _HEIGHT - 4, x_unit, "middle"))
     return _svg(_HEIGHT, parts, f"{y_unit} over {x_unit}")
@@ -103,6 +103,11 @@ def scatter_plot(points: Sequence[Point], x_unit: str, y_unit: str) -> str:
 
 def _told(mark: Mark, unit: str) -> str:
     return f"{mark.label}: {mark.value:.1f} {unit} [{mark.low:.1f}, {mark.high:.1f}]"
+
+
+def _beside(x: float, y: float, label: str) -> str:
+    """Return a point's name on the side where there is room for it."""
+    return _text(x + 9, y, label, "start") if x < _WIDTH / 2 else _text(x - 9, y, label, "end")
 
 
 def _dot(x: float, y: float, title: str, *, hollow: bool) -> str:

@@ -51,14 +51,18 @@ function withFolds(rows, columns) {
 
 function changedCode(draft) {
   const removed = new Map(draft.removed);
-  const rows = draft.rows.map(([before, after]) => {
+  return unified(draft.rows, (at) => removed.get(at), (at) => draft.code[at - 1], "change since the last draft");
+}
+
+// One program as a change of another, by functions that give their lines.
+function unified(pairs, old, now, label) {
+  const rows = pairs.map(([before, after]) => {
     const kind = before && after ? "same" : after ? "added" : "removed";
     const mark = { same: " ", added: "+", removed: "−" }[kind];
-    const line = after ? draft.code[after - 1] : removed.get(before);
     const words = { same: "", added: "added: ", removed: "removed: " }[kind];
-    return [el(`tr.${kind}`, {}, number(before), number(after), el("td.mark", {}, el("span.visually-hidden", {}, words), el("span", { "aria-hidden": "true" }, mark)), el("td", {}, codeLine(line))), kind !== "same"];
+    return [el(`tr.${kind}`, {}, number(before), number(after), el("td.mark", {}, el("span.visually-hidden", {}, words), el("span", { "aria-hidden": "true" }, mark)), el("td", {}, codeLine(after ? now(after) : old(before)))), kind !== "same"];
   });
-  return codeTable(withFolds(rows, 4), "change since the last draft");
+  return codeTable(withFolds(rows, 4), label);
 }
 
 function sideBySide(rows, left, right) {

@@ -75,13 +75,19 @@ async function comparedTurn(turn, runs, first) {
     if (code) made.push(wholeCode(code, "program"));
     return el("section.part.compared-turn", { id: first ? "first-difference" : null }, ...made);
   }
-  if (turn.rows && turn.rows.some(([a, b]) => !a || !b)) made.push(el("h3", {}, "Code"), sideBySide(turn.rows, drafts[0].code, drafts[1].code));
+  if (turn.rows && turn.rows.some(([a, b]) => !a || !b)) made.push(el("h3", {}, "Code"), bothPrograms(turn.rows, drafts[0].code, drafts[1].code));
   else if (turn.rows) made.push(el("p.note", {}, "The code is the same."));
   else made.push(el("div.two", {}, ...drafts.map((draft, at) => (draft?.code ? wholeCode(draft.code, at ? "second program" : "first program") : el("p.none", {}, "no code")))));
   if (turn.tests.length) made.push(el("h3", {}, "Tests that changed"), el("div.scroll", { tabindex: "0", role: "region", "aria-label": `Tests of turn ${turn.number}` }, el("table.plain", {}, el("thead", {}, el("tr", {}, ...["test", "first", "second"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...turn.tests.map(([name, before, after]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name.slice(0, 500))), ...[before, after].map((status) => el("td", {}, badge(status ?? "", status ?? "not there")))))))));
   if (turn.output) made.push(el("h3", {}, "Output"), pairOfTexts(events.map((event) => outputOf(event?.executions[event.chosen]))));
   if (turn.feedback) made.push(el("h3", {}, "The critic's words"), pairOfTexts(events.map((event) => event?.feedback?.words)));
   return el("section.part.compared-turn", { id: first ? "first-difference" : null }, ...made);
+}
+
+// Two programs of which each has half a phone's width cannot be read.
+function bothPrograms(rows, first, second) {
+  if (!matchMedia("(max-width: 700px)").matches) return sideBySide(rows, first, second);
+  return unified(rows, (at) => first[at - 1], (at) => second[at - 1], "the second program as a change of the first");
 }
 
 function comparedSide(brief, turn, at) {
