@@ -41,6 +41,9 @@ class Arm(Frozen):
         return settings.model_copy(update={"sampling": {**settings.sampling, "coder": reseeded}})
 
 
+DIALOGUE = {"form": "dialogue"}
+"""The paper's form of a retry."""
+
 DRAFT = Arm(name="none", changes={"critic": "none"}, start="draft")
 """A single turn; every other arm is compared with it."""
 
@@ -57,14 +60,15 @@ RESAMPLE = Arm(
 
 _TABLE = (
     DRAFT,
-    Arm(name="execution", changes={"critic": "execution"}),
-    Arm(name="simulated", changes={"critic": "simulated"}),
-    Arm(name="oracle", changes={"critic": "oracle"}),
+    Arm(name="execution", changes={"critic": "execution", "retry": DIALOGUE}),
+    Arm(name="simulated", changes={"critic": "simulated", "retry": DIALOGUE}),
+    Arm(name="oracle", changes={"critic": "oracle", "retry": DIALOGUE}),
     # The further attempt without its feedback: what of a gain is due to trying again?
     Arm(
         name="notice",
         changes={
             "critic": "execution",
+            "retry": DIALOGUE,
             "prompts": {"execution_result": "Your program is not right yet. Try again."},
         },
     ),

@@ -55,7 +55,7 @@ def conversation(
 def retry_form(record: Record, settings: Settings) -> RetryForm:
     """Return the form in which the coder is asked for the current task's next draft."""
     human = record.current and _by_person(record.current)[-1]
-    return "dialogue" if human else settings.retry.form
+    return "dialogue" if human else settings.retry_form
 
 
 def droppable(record: Record, before: int, form: RetryForm = "dialogue") -> int:

@@ -174,7 +174,7 @@ def _within_limits(record: Record, settings: Settings, verdict: Verdict) -> Verd
     turn = record.turns[-1].model_copy(update={"verdict": verdict})
     limits = settings.limits
     by_person = settings.critic == "human"
-    if by_person or settings.retry.form != "dialogue":
+    if by_person or settings.retry_form != "dialogue":
         # A coder that is not shown its draft may write it again by chance, and a better one next;
         # and a person may know what to say.
         limits = limits.model_copy(update={"stuck": False})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -69,8 +69,9 @@ class Retry(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    form: RetryForm = "dialogue"
-    """`dialogue`: every draft and its feedback follow the task, as in the paper (section 4).
+    form: RetryForm | None = None
+    """`None`: `without_draft` for a `local:` coder with the critic `execution`, else `dialogue`.
+    `dialogue`: every draft and its feedback follow the task, as in the paper (section 4).
     `fresh`: the task alone, as for the first draft. `without_draft`: the task and the last
     feedback. `by_error`: after an error in the program, the task, the draft and its feedback;
     after a wrong answer as in `fresh`.
@@ -80,6 +81,10 @@ class Retry(Frozen):
     temperature: float = Field(default=0.8, gt=0)
     """For a greedy coder whose drafts are left out or that samples several: greedy drafts would
     all be the same."""
+
+
+_DIALOGUE = Retry(form="dialogue")
+"""What settings mean that were recorded before retries had forms."""
 
 
 class Settings(Frozen):
@@ -113,7 +118,7 @@ class Settings(Frozen):
         title="Retry",
         description="How the coder is asked again after a draft that failed.",
         json_schema_extra={"langgraph_nodes": ["coder"]},
-        exclude_if=lambda retry: retry == Retry(),
+        exclude_if=lambda retry: retry == _DIALOGUE,
     )
     limits: Limits = Field(
         default=Limits(), title="Limits", description="When a run stops unsolved."
@@ -135,6 +140,14 @@ class Settings(Frozen):
         title="Versions",
         description="Of packages, for the record.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recorded(cls, values: Any) -> Any:
+        """Add the retry of recorded settings without one; recorded ones always have versions."""
+        if isinstance(values, dict) and "versions" in values and "retry" not in values:
+            return {**values, "retry": _DIALOGUE}
+        return values
 
     @field_validator("prompts")
     @classmethod
@@ -172,6 +185,16 @@ class Settings(Frozen):
                 "the command line takes one with --reference FILE"
             )
 
+    @property
+    def retry_form(self) -> RetryForm:
+        """The form of a retry; without one, that which repairs most (docs/evaluation.md).
+
+        Small models repeat a draft that they see. A critic's words speak of the draft, so they
+        need the dialogue.
+        """
+        small = self.models["coder"].startswith("local:") and self.critic == "execution"
+        return self.retry.form or ("without_draft" if small else "dialogue")
+
     def sampled(self, role: Role, number: int = 1, turn: int = 1) -> Sampling:
         """Return the sampling of a role's `number`-th call in a task's `turn`-th turn.
 
@@ -181,9 +204,10 @@ class Settings(Frozen):
         greedy = Sampling(temperature=0.0)
         default = _SPREAD if role == "coder" and self.drafts > 1 else greedy
         sampling = self.sampling.get(role, default)
-        if role != "coder" or turn == 1 or self.retry == Retry():
+        dialogue = self.retry_form == "dialogue"
+        if role != "coder" or turn == 1 or (dialogue and self.retry.drafts is None):
             return _counted(sampling, number - 1)
-        if not sampling.temperature and (self.retry.form != "dialogue" or self.drafts_of(turn) > 1):
+        if not sampling.temperature and (not dialogue or self.drafts_of(turn) > 1):
             spread = {"temperature": self.retry.temperature, "top_p": 0.95, "seed": 0}
             sampling = sampling.model_copy(update=spread)
         # The request may equal that of an earlier turn, so each draft needs a different seed.

@@ -72,6 +72,13 @@ async def test_after_an_edit_the_turn_decides(model: Model) -> None:
     assert await say(model, "task", "edited", "words", turn=30) == "three a"
 
 
+async def test_where_no_draft_is_shown_the_turn_decides(model: Model) -> None:
+    assert await say(model, "task") == "one"
+    assert await say(model, "task, Execution result: no", turn=2) == "two"
+    assert await say(model, "task", turn=2) == "one"
+    assert await say(model, "task", turn=3) == "three a"
+
+
 async def test_between_equal_replies_the_turn_decides(tmp_path: Path) -> None:
     model = load(tmp_path, "".join(f'[[coder]]\nreply = "{text}"\n' for text in ("a", "a", "b")))
     assert await say(model, "task", "a", "more", turn=2) == "a"

@@ -106,11 +106,42 @@ def test_a_coders_own_temperature_is_kept_in_a_retry() -> None:
 
 
 def test_a_dialogue_with_one_draft_stays_greedy() -> None:
-    assert Settings(retry=Retry(drafts=1)).sampled("coder", 1, turn=2).temperature == 0.0
+    retry = Retry(form="dialogue", drafts=1)
+    assert Settings(retry=retry).sampled("coder", 1, turn=2).temperature == 0.0
 
 
-def test_settings_with_the_default_form_do_not_record_it() -> None:
-    assert "retry" not in Settings().model_dump(mode="json")
+@pytest.mark.parametrize(
+    ("coder", "critic", "form"),
+    [
+        ("local:qwen2.5-coder-0.5b", "execution", "without_draft"),
+        ("local:model.gguf", "execution", "without_draft"),
+        ("local:qwen2.5-coder-0.5b", "simulated", "dialogue"),
+        ("local:qwen2.5-coder-0.5b", "oracle", "dialogue"),
+        ("local:qwen2.5-coder-0.5b", "human", "dialogue"),
+        ("openai:big@http://localhost:8000/v1", "execution", "dialogue"),
+        ("scripted:local:replies.toml", "execution", "dialogue"),
+    ],
+)
+def test_a_small_coder_is_not_shown_the_draft_whose_execution_failed(
+    coder: str, critic: str, form: str
+) -> None:
+    settings = Settings.model_validate({"models": {"coder": coder}, "critic": critic})
+    assert settings.retry_form == form
+    chosen = settings.model_copy(update={"retry": Retry(form="by_error")})
+    assert chosen.retry_form == "by_error"
+
+
+def test_settings_recorded_before_retries_had_forms_mean_the_dialogue() -> None:
+    settings = Settings(retry=Retry(form="dialogue"))
+    recorded = settings.model_dump(mode="json")
+    assert "retry" not in recorded
+    read = Settings.model_validate(recorded)
+    assert (read, read.digest) == (settings, settings.digest)
+    assert Settings.model_validate(Settings().model_dump(mode="json")) == Settings()
+
+
+def test_a_callers_partial_settings_have_the_default_retry() -> None:
+    assert Settings.model_validate({"critic": "execution"}).retry == Retry()
 
 
 @pytest.mark.parametrize("form", ["dialogue", "fresh", "without_draft", "by_error"])

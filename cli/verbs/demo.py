@@ -127,7 +127,7 @@ class _Stage:
         settings = Settings(
             models={"coder": DEFAULT_MODEL},
             sampling={"coder": Sampling(max_tokens=256, seed=SEED)},
-            retry=Retry(form="without_draft", drafts=RETRY_DRAFTS),
+            retry=Retry(drafts=RETRY_DRAFTS),
             limits=Limits(turns=LIVE_TURNS),
             sandbox=SANDBOX,
         )

@@ -12,10 +12,10 @@
 The model keeps no state between calls, so a resumed run gets the same replies as an uninterrupted
 one. The conversation determines the coder's next reply: entry j + 1 follows entry j if the last
 message contains its `when` text; otherwise entry j is repeated. The last entry is repeated from
-then on. If the last assistant message is not in the file (a person edited it), the number of the
-turn decides. Critic and judge reply by the number of the turn. If an entry has several `replies`,
-the n-th call of a turn (the n-th draft, or a repeated question) gets the n-th, and later calls get
-the last.
+then on. If the last assistant message is not in the file (a person edited it), or a later turn is
+asked for without one (`retry.form`), the number of the turn decides. Critic and judge reply by the
+number of the turn. If an entry has several `replies`, the n-th call of a turn (the n-th draft, or a
+repeated question) gets the n-th, and later calls get the last.
 """
 
 import asyncio
@@ -144,10 +144,10 @@ def _complaint(error: ValidationError) -> str:
 def _coder_index(entries: tuple[_Entry, ...], request: Request) -> int:
     """Return the index of the entry for a coder's request."""
     said = _last_assistant(request.messages)
-    if said is None:
-        return 0
     before = request.at.turn - 2
-    spoken = [index for index, entry in enumerate(entries) if entry.said(said)]
+    if said is None and before < 0:
+        return 0
+    spoken = [index for index, entry in enumerate(entries) if said and entry.said(said)]
     # If the same reply occurs more than once, the turn decides.
     current = min(spoken, key=lambda index: abs(index - before)) if spoken else before
     current = min(max(current, 0), len(entries) - 1)
