@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from opencodeinterpreter.cli.words import counted
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.graph.batch import Finished
 from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.tools.benchmarks.grading import Watch

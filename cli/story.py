@@ -8,10 +8,10 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.paint import colours_shown, paint
 from opencodeinterpreter.cli.words import (
     answered,
-    counted,
     cut_of,
     outcome_of,
     verdict_of,

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.graph.runs import Run
 from opencodeinterpreter.nodes.limits import cost, seconds, tokens
 from opencodeinterpreter.nodes.records import Draft, Turn, Verdict
@@ -18,11 +19,6 @@ NAME = "opencodeinterpreter"
 def program() -> str:
     """Return how to call this command: its name, or its path if the name is not found."""
     return NAME if shutil.which(NAME) else shlex.quote(os.path.relpath(sys.argv[0]))
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words: "1 run", "2 runs"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def node_line(node: str, turn: Turn) -> str:

@@ -88,3 +88,13 @@ def test_help_names_every_verb_with_its_whole_summary() -> None:
 def test_a_verb_without_its_module_or_function_is_named(name: str, words: str) -> None:
     with pytest.raises(LookupError, match=re.escape(words)):
         description(name)
+
+
+def test_a_list_of_ended_runs_does_not_load_the_graph() -> None:
+    """The graph's import would take longer than to list ten thousand runs."""
+    source = (
+        "import sys; from opencodeinterpreter.cli.verb_group import module_of; module_of('runs'); "
+        "assert not {'langgraph.graph', 'langgraph.pregel'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.demo_task import DemoTask, demo_tasks
 from opencodeinterpreter.cli.options import JsonOption, SandboxOption
 from opencodeinterpreter.cli.running import final_code
 from opencodeinterpreter.cli.traces import read_trace_file
-from opencodeinterpreter.cli.words import counted, node_line, program
+from opencodeinterpreter.cli.words import node_line, program
 from opencodeinterpreter.graph.build import build_graph
 from opencodeinterpreter.graph.runs import Origin, Run, advance, create_run
 from opencodeinterpreter.graph.seeds import Edit, branch_seed, task_seed

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.paging import print_paged
 from opencodeinterpreter.cli.paint import paint
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
-from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces import diff as comparing
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import read_trace_file
-from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.tools.printable import printable

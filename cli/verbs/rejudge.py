@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.files import check_file, write_text
 from opencodeinterpreter.cli.options import JsonOption, SandboxOption, StoreOption, TrustOption
 from opencodeinterpreter.cli.running import check_settings
 from opencodeinterpreter.cli.statuses import NOT_SOLVED
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_with_origin
-from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.grading.tests import Tests, read_tests
 from opencodeinterpreter.tools.models.opening import open_models

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.options import JsonOption, StoreOption
 from opencodeinterpreter.cli.traces import TARGET_HELP, load_trace
-from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.traces import replay as replaying

@@ -11,15 +11,13 @@ from typing import Annotated
 
 import typer
 
+from opencodeinterpreter.cli.counting import counted
 from opencodeinterpreter.cli.grouping import flattened
 from opencodeinterpreter.cli.options import RUN_HELP, JsonOption, StoreOption
 from opencodeinterpreter.cli.paging import columns, print_paged
 from opencodeinterpreter.cli.run_table import piped, table, tree
-from opencodeinterpreter.cli.words import counted
 from opencodeinterpreter.graph.families import Families
 from opencodeinterpreter.graph.removing import check_branches, prunable, remove
-from opencodeinterpreter.graph.runs import rebuild as rebuild_rows
-from opencodeinterpreter.graph.runs import so_far
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import Row, Status, find_run, list_runs, now
@@ -27,6 +25,8 @@ from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.printable import printable
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+_UNDER_WAY = ("running", "interrupted")
+"""The graph tells how far these are. Its import takes longer than a list of thousands of runs."""
 _SHOWN = 10
 """How many runs are named before they are removed."""
 
@@ -112,11 +112,20 @@ def _list(rows: Sequence[Row], chosen: RowFilter, listing: Listing) -> None:
 async def _rows(url: str, rebuild: bool) -> list[Row]:
     async with open_store(url) as store:
         if rebuild:
-            for problem in (await rebuild_rows(store)).problems:
-                print(printable(problem), file=sys.stderr)
+            await _rebuild(store)
         rows = await list_runs(store)
-        under_way = ("running", "interrupted")
-        return [await so_far(store, row) if row.status in under_way else row for row in rows]
+        if not any(row.status in _UNDER_WAY for row in rows):
+            return rows
+        from opencodeinterpreter.graph.runs import so_far
+
+        return [await so_far(store, row) if row.status in _UNDER_WAY else row for row in rows]
+
+
+async def _rebuild(store: Store) -> None:
+    from opencodeinterpreter.graph.runs import rebuild
+
+    for problem in (await rebuild(store)).problems:
+        print(printable(problem), file=sys.stderr)
 
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
