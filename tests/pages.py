@@ -7,7 +7,16 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from opencodeinterpreter.graph.arms import ARMS, DRAFT
 from opencodeinterpreter.nodes.records import Record
+from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.traces.evaluation.audit import Audit
+from opencodeinterpreter.traces.evaluation.folder import Header as Asked
+from opencodeinterpreter.traces.evaluation.regressions import since
+from opencodeinterpreter.traces.evaluation.results import results
+from opencodeinterpreter.traces.metrics import Attempt, TaskResult
+from opencodeinterpreter.traces.page.document import Page
+from opencodeinterpreter.traces.page.evaluations import Evaluated, evaluations_page
 from opencodeinterpreter.traces.trace import Header, Trace, route_of
 
 LOADS = frozenset({"src", "srcset", "href", "data", "action", "formaction", "poster", "style"})
@@ -73,3 +82,17 @@ def trace_from(record: Record, run: str = "00000000-0000-4000-8000-000000000001"
     """Return a record as the trace of a run with this id."""
     header = Header(run=run, created="2026-11-01T00:00:00+00:00")
     return Trace(header=header, record=record, routes=tuple(map(route_of, record.turns)))
+
+
+def report_page(name: str = "new", why: str = "model: refused") -> Page:
+    """Return the page of an evaluation that lacks a retry, beside one before."""
+    arms = (DRAFT, ARMS["execution"])
+    settings = Settings(models={"coder": "scripted:x.toml"})
+    header = Asked(benchmark=name, sha256="0", protocol="held-out", settings=settings, arms=arms)
+    good, bad = (Attempt(base=flag, further=flag) for flag in (True, False))
+    done = {"a": TaskResult(attempts=(good,)), "b": TaskResult(attempts=(bad,), went_on=True)}
+    tasks = {"none": done, "execution": {"a": done["a"]}}
+    now = results(header, 2, tasks, {"execution": {"b": why}}, Audit())
+    before = results(header, 2, {"none": done, "execution": done}, {}, Audit())
+    every = {name: Evaluated(now, {}, {}), f"{name} again": Evaluated(now, {}, {})}
+    return evaluations_page(every, since({"old": before}, {name: now}))

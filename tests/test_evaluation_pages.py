@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def test_an_evaluation_by_a_worse_model_beside_one_before(tmp_path: Path) -> Non
             assert made.evaluate(out, "--tasks", str(names)).status == 0
     what_fails_newly_comes_first_and_is_the_exit_status(made)
     a_missing_result_is_an_outside_failure_where_nothing_fails_newly(made)
+    a_folder_s_name_steers_no_terminal(made)
     the_page_says_what_the_shares_of_an_unfinished_setting_leave_out(made)
 
 
@@ -62,6 +64,14 @@ def a_missing_result_is_an_outside_failure_where_nothing_fails_newly(made: World
     assert done.status == 3, done.stderr
     assert json.loads(done.stdout)["counts"]["flaky"] == 2
     assert made.command("report", "old", "--baseline", "old").status == 0
+
+
+def a_folder_s_name_steers_no_terminal(made: World) -> None:
+    hostile = "old\x1b[2J"
+    shutil.copytree(made.command.home / "old", made.command.home / hostile)
+    done = made.command("report", "old", hostile)
+    assert "old\\x1b[2J" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 def the_page_says_what_the_shares_of_an_unfinished_setting_leave_out(made: World) -> None:

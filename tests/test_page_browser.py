@@ -5,21 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.graph.arms import ARMS, DRAFT
-from opencodeinterpreter.nodes.settings import Settings
-from opencodeinterpreter.traces.evaluation.audit import Audit
-from opencodeinterpreter.traces.evaluation.folder import Header
-from opencodeinterpreter.traces.evaluation.regressions import ORDER, since
-from opencodeinterpreter.traces.evaluation.results import results
-from opencodeinterpreter.traces.metrics import Attempt, TaskResult
+from opencodeinterpreter.traces.evaluation.regressions import ORDER
 from opencodeinterpreter.traces.page.document import Page, html
-from opencodeinterpreter.traces.page.evaluations import Evaluated, evaluations_page
 from opencodeinterpreter.traces.page.indexes import Entry, folder_page, index_page
 from opencodeinterpreter.traces.page.runs import runs_page
 from opencodeinterpreter.traces.trace import Trace
 from tests.browser import Chromium, Tab, browser, chromium_path, serious
 from tests.hostile_pages import TEXTS, hostile_record
-from tests.pages import trace_from
+from tests.pages import report_page, trace_from
 from tests.test_page import EXAMPLES, example
 
 SHORT = example("simulated_user").header.run[:8]
@@ -64,18 +57,8 @@ def chat(trace: Trace) -> Trace:
 
 
 def report() -> Page:
-    """Return the page of an evaluation that lacks a retry, beside one before."""
-    arms = (DRAFT, ARMS["execution"])
-    settings = Settings(models={"coder": "scripted:x.toml"})
-    header = Header(
-        benchmark="humaneval+", sha256="0", protocol="held-out", settings=settings, arms=arms
-    )
-    good, bad = (Attempt(base=flag, further=flag) for flag in (True, False))
-    done = {"a": TaskResult(attempts=(good,)), "b": TaskResult(attempts=(bad,), went_on=True)}
-    tasks = {"none": done, "execution": {"a": done["a"]}}
-    now = results(header, 2, tasks, {"execution": {"b": "model: refused"}}, Audit())
-    before = results(header, 2, {"none": done, "execution": done}, {}, Audit())
-    page = evaluations_page({"new": Evaluated(now, {}, {})}, since({"old": before}, {"new": now}))
+    """Return the page of an evaluation, with a row for each change since one before."""
+    page = report_page()
     entries = [
         Entry(example("simulated_user"), name="a", setting="none", scored=False, change=change)
         for change in ORDER

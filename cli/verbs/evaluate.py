@@ -25,6 +25,7 @@ from opencodeinterpreter.graph.evaluation import Ended
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, load_benchmark
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, SandboxName
 from opencodeinterpreter.traces.evaluation.audit import new_canary
 from opencodeinterpreter.traces.evaluation.evaluate import Work, prepare, run, score
@@ -156,7 +157,7 @@ def evaluate(
     """
     work = Work(where.concurrency, where.task_deadline, where.sandbox)
     found = asyncio.run(_evaluate(Folder(where.out), options, arms, work))
-    print(found.model_dump_json() if as_json else as_text(found))
+    print(found.model_dump_json() if as_json else printable(as_text(found)))
 
 
 async def _evaluate(

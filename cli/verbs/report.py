@@ -50,9 +50,9 @@ def report(
     elif changed is not None:
         print(printable("\n".join(_lines(changed))))
     elif len(found) > 1:
-        print(compared(_results(found)))
+        print(printable(compared(_results(found))))
     else:
-        print(*(as_text(each.results) for each in found.values()))
+        print(*(printable(as_text(each.results)) for each in found.values()))
     if changed is not None and (status := _status(changed)) != SOLVED:
         raise typer.Exit(status)
 

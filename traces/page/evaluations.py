@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 
 from opencodeinterpreter.graph.evaluation import Place
 from opencodeinterpreter.graph.runs import Run
@@ -11,6 +10,7 @@ from opencodeinterpreter.traces.evaluation.results import ArmResults, Results
 from opencodeinterpreter.traces.metrics import Interval
 from opencodeinterpreter.traces.page.document import Page
 from opencodeinterpreter.traces.page.indexes import Entry, index_page
+from opencodeinterpreter.traces.page.markup import as_html
 from opencodeinterpreter.traces.page.plots import Mark, Point, interval_plot, scatter_plot
 from opencodeinterpreter.traces.report import (
     Table,
@@ -52,7 +52,7 @@ def evaluations_page(every: Mapping[str, Evaluated], since: Since | None = None)
         for name, each in every.items()
         for entry in _entries(each, f"{name}: " if len(every) > 1 else "", changes)
     ]
-    parts = [f"<h1>{escape(title)}</h1>", _table(since_table(since), 2) if since else ""]
+    parts = [f"<h1>{as_html(title)}</h1>", _table(since_table(since), 2) if since else ""]
     for name, each in every.items():
         parts += _section(each.results, name if len(every) > 1 else "Results")
     return index_page(title, entries, "".join(parts), ("change", False) if since else None)
@@ -85,8 +85,8 @@ def _title(results: Results) -> str:
 
 
 def _section(results: Results, name: str) -> Iterator[str]:
-    yield f"<h2>{escape(name)}</h2>{_list(about(results))}"
-    plots = (f"<div><h3>{escape(title)}</h3>{plot}</div>" for title, plot in _plots(results))
+    yield f"<h2>{as_html(name)}</h2>{_list(about(results))}"
+    plots = (f"<div><h3>{as_html(title)}</h3>{plot}</div>" for title, plot in _plots(results))
     yield f'<div class="plots">{"".join(plots)}</div>'
     if any(unfinished(results, arm) for arm in results.arms):
         yield f"<p>{_HOLLOW}</p>"
@@ -122,7 +122,7 @@ def _mark(results: Results, arm: ArmResults, found: Interval) -> Mark:
 
 
 def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+    return f"<ul>{''.join(f'<li>{as_html(line)}</li>' for line in lines)}</ul>"
 
 
 def _table(table: Table, level: int) -> str:
@@ -130,11 +130,11 @@ def _table(table: Table, level: int) -> str:
     kinds = kinds or [""] * len(table.headings)
     head = _cells("th", table.headings, kinds)
     rows = "".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in table.rows)
-    note = f"<p>{escape(table.note)}</p>" if table.note else ""
+    note = f"<p>{as_html(table.note)}</p>" if table.note else ""
     return (
-        f"<h{level}>{escape(table.title)}</h{level}>"
+        f"<h{level}>{as_html(table.title)}</h{level}>"
         '<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(table.title)}"><table class="plain"><thead><tr>{head}</tr></thead>'
+        f'aria-label="{as_html(table.title)}"><table class="plain"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}"
     )
 
@@ -146,4 +146,4 @@ def _kind(column: Iterable[str]) -> str:
 
 def _cells(tag: str, texts: Iterable[str], kinds: Iterable[str]) -> str:
     pairs = zip(texts, kinds, strict=False)
-    return "".join(f"<{tag}{kind}>{escape(text)}</{tag}>" for text, kind in pairs)
+    return "".join(f"<{tag}{kind}>{as_html(text)}</{tag}>" for text, kind in pairs)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from opencodeinterpreter.traces.page.markup import as_html
 
 _WIDTH, _ROW, _LABELS, _MARGIN = 720, 26, 240, 16
 _HEIGHT = 300
@@ -113,7 +114,7 @@ def _beside(x: float, y: float, label: str) -> str:
 def _dot(x: float, y: float, title: str, *, hollow: bool) -> str:
     kind = ' class="hollow"' if hollow else ""
     return (
-        f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{escape(title)}</title></circle>'
+        f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{as_html(title)}</title></circle>'
     )
 
 
@@ -138,11 +139,11 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{as_html(text)}</text>'
 
 
 def _svg(height: float, parts: Sequence[str], title: str) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{as_html(title)}">'
         f"{''.join(parts)}</svg>"
     )

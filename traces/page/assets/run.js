@@ -4,13 +4,15 @@ const remembered = { code: "change", shown: null };
 async function showRun(id, wanted) {
   const run = await load(`run:${id}`);
   if (!run) return missing(id);
+  const known = run.turns.map((turn) => turn.number);
+  const number = known.includes(wanted) ? wanted : firstShown(run);
+  const brief = run.turns.find((turn) => turn.number === number);
+  // Unpacked before anything is replaced, so that news of a run makes the page not flicker.
+  if (brief) await load(`turn:${run.id}:${number}`);
   if (remembered.shown !== id || !document.getElementById("timeline")) {
     main.replaceChildren(...runShell(run));
     remembered.shown = id;
   }
-  const known = run.turns.map((turn) => turn.number);
-  const number = known.includes(wanted) ? wanted : firstShown(run);
-  const brief = run.turns.find((turn) => turn.number === number);
   if (brief) await openTurn(run, brief);
   else decorateEmpty(run);
   document.title = `${plain(run.title)}${brief ? ` · turn ${brief.number}` : ""}`;
