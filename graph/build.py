@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
@@ -82,25 +82,33 @@ def wire(
         built.add_edge(end, END)
     built.add_edge(START, entry)
     entries: dict[Hashable, str] = {**{name: name for name in nodes}, "end": end}
-    built.add_conditional_edges(entry, _route(next_node), entries)
+    built.add_conditional_edges(entry, _Route(next_node), entries)
     built.add_conditional_edges(
-        "coder", _route(after_coder), {"code": "executor", "no code": "judge"}
+        "coder", _Route(after_coder), {"code": "executor", "no code": "judge"}
     )
     built.add_edge("executor", "judge")
     built.add_conditional_edges(
-        "judge", _route(after_judge), {"revise": "critic", "solved | stopped": end}
+        "judge", _Route(after_judge), {"revise": "critic", "solved | stopped": end}
     )
     built.add_conditional_edges(
         "critic",
-        _route(after_critic),
+        _Route(after_critic),
         {"words": "coder", "edited code": "executor", "approved | stopped": end},
     )
 
 
-def _route(decide: Callable[[State], str]) -> Runnable[State, str]:
-    """Return a route that is called on the event loop; LangGraph starts a thread for a function."""
+class _Route(Runnable[State, str]):
+    """A route that is called directly, on the event loop.
 
-    async def decided(state: State) -> str:
-        return decide(state)
+    LangGraph starts a thread for a function, and RunnableLambda inspects one at each call.
+    """
 
-    return RunnableLambda(decide, decided, name=decide.__name__)
+    def __init__(self, decide: Callable[[State], str]) -> None:
+        self.name = decide.__name__
+        self._decide = decide
+
+    def invoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> str:
+        return self._decide(input)
+
+    async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> str:
+        return self._decide(input)

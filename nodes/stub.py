@@ -2,12 +2,14 @@
 
 import ast
 import textwrap
+from functools import lru_cache
 
 from opencodeinterpreter.tools.python_syntax import parsed
 
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
+@lru_cache(maxsize=32)  # Each node of each turn asks about the same prompt.
 def is_stub(prompt: str) -> bool:
     """Return whether a prompt is Python code with a function to complete."""
     return any(_is_open(node) for node in _statements(prompt))
