@@ -21,7 +21,7 @@ COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo studio test test-slow test-vllm test-formats test-train check lint types format docs constraints bench build clean
+.PHONY: help setup demo studio test test-slow test-vllm test-formats test-train learn check lint types format docs constraints bench build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,9 @@ test-formats: $(VENV)/.dev ## let other tools read what `export` and `evaluate` 
 
 test-train: ## train tiny models on the CPU, in a separate environment
 	@$(PYTHON) scripts/with_train.py .venv-train -m pytest -m train -n 0 tests/train $(ARGS)
+
+learn: ## teach tiny models from scratch to use feedback, on the CPU (ARGS=small for a minute of it)
+	@$(PYTHON) scripts/with_train.py .venv-train -m learn $(or $(ARGS),full)
 
 check: lint types ## lint and types
 

@@ -131,3 +131,37 @@ def test_an_evaluation_s_runs_are_refused(command: Command, tmp_path: Path) -> N
     for arguments in ((str(tmp_path),), (store,), ("latest", "--store", store)):
         done = command("dialogues", "build", *arguments, "-o", str(tmp_path / "new.jsonl"))
         refused(done, "holds an evaluation", "cannot be measured by them")
+
+
+def test_published_dialogues_are_read_and_filtered_alike(tmp_path: Path) -> None:
+    """Both published forms; what is no dialogue and what repeats a benchmark is left out."""
+    task = "Count the ponds of a park that no goose has visited this spring."
+    pond = write(tmp_path / "pond.jsonl", json.dumps({"id": "Pond/1", "prompt": task}))
+    said = [
+        {"id": 7, "messages": _said("Sum a list.", "sum(xs)")},
+        {"query": "Reverse a text.", "answer": "text[::-1]", "resource": "evol", "lang": "python"},
+        {"query": f"Please: {task}", "answer": "ponds"},
+        {"messages": _said("Only asked.")},
+        {"text": "x"},
+    ]
+    source = write(tmp_path / "said.jsonl", "".join(f"{json.dumps(each)}\n" for each in said))
+    path = tmp_path / "data.jsonl"
+    command = Command(tmp_path, warm)
+    arguments = ("dialogues", "read", source, "-o", str(path), "--answers", "1")
+    done = command(*arguments, "--against", pond, "--json")
+    assert done.status == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["reasons"] == {"contaminated": 1, "no dialogue": 2}
+    assert [each["origin"] for each in report["dropped"]] == [
+        f"{source}, line {number}" for number in (3, 4, 5)
+    ]
+    assert [row["messages"] for row in rows(path)] == [
+        _said("Sum a list.", "sum(xs)"),
+        _said("Reverse a text.", "text[::-1]"),
+    ]
+    assert {row["provenance"]["way"] for row in rows(path)} == {"published"}
+
+
+def _said(*contents: str) -> list[dict[str, str]]:
+    roles = ("user", "assistant")
+    return [{"role": roles[at % 2], "content": content} for at, content in enumerate(contents)]

@@ -1,4 +1,4 @@
-"""`dialogues`: make dialogues for fine-tuning of stored runs."""
+"""`dialogues`: make dialogues for fine-tuning of stored runs or published files."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ from opencodeinterpreter.traces.dialogues.filters import (
     sifted,
 )
 from opencodeinterpreter.traces.dialogues.format import Dialogue, Dropped, lines
+from opencodeinterpreter.traces.dialogues.reading import published
 from opencodeinterpreter.traces.dialogues.runs import (
     check_not_evaluated,
     dialogue_of,
@@ -37,7 +38,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=T
 
 @app.callback()
 def dialogues() -> None:
-    """Make dialogues for fine-tuning of stored runs."""
+    """Make dialogues for fine-tuning of stored runs or published files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,23 @@ def build(
     options.write([each for source in sources for each in _packed(store, source)])
 
 
+def read(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE.jsonl…", help="Files of Code-Feedback, or in its form."),
+    ],
+    options: FileOptions,
+) -> None:
+    """Take dialogues from published files, with the same filters.
+
+    Lines have messages, or query and answer; for those, lower --answers to 1.
+    """
+    options.check()
+    options.write([each for source in sources for each in published(source)])
+
+
 app.command()(flattened(build))
+app.command()(flattened(read))
 
 
 def _packed(store: str, source: str) -> list[Dialogue | Dropped]:

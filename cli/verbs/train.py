@@ -17,9 +17,10 @@ from opencodeinterpreter.cli.progress import steps_progress
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.printable import printable
 from opencodeinterpreter.tools.validation import first_problem
+from opencodeinterpreter.traces.dialogues.reading import Messages
 from opencodeinterpreter.traces.training import sft as training
 from opencodeinterpreter.traces.training.folder import Folder, Header
-from opencodeinterpreter.traces.training.rows import Messages, of_stage, read_dialogues
+from opencodeinterpreter.traces.training.rows import of_stage, read_dialogues
 from opencodeinterpreter.traces.training.settings import Learned, SftSettings, check_installed
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)

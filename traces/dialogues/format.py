@@ -15,8 +15,8 @@ from pydantic import model_validator
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.models.protocol import Message
 
-Way = Literal["interaction"]
-"""How a dialogue came about: one of the paper's five ways."""
+Way = Literal["interaction", "published"]
+"""How a dialogue came about: as a run of the graph, or read from a file that others published."""
 
 
 class Provenance(Frozen):

@@ -1,37 +1,24 @@
 """Dialogues as TRL takes them: a file's lines, of which a stage uses some."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.models.protocol import Message
-from opencodeinterpreter.tools.validation import first_problem
-from opencodeinterpreter.traces.dialogues.format import problem_of
+from opencodeinterpreter.traces.dialogues.reading import Messages, messages_of, numbered_lines
 from opencodeinterpreter.traces.training.settings import Learned
 
-Messages = tuple[Message, ...]
 Row = dict[str, Any]
 
 
 def read_dialogues(path: Path) -> list[Messages]:
-    """Return the dialogues of a file with a JSON object per line.
-
-    An object has `messages`, as Code-Feedback has, or `query` and `answer`, as the paper's single
-    instructions have. Raises InputError that names the line.
-    """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the dialogues {path}: {error}") from None
-    found = [
-        _dialogue(line, f"{path}, line {number}")
-        for number, line in enumerate(text.split("\n"), 1)
-        if line.strip()
-    ]
+    """Return the dialogues of a file; raises InputError that names the line that is none."""
+    found: list[Messages] = []
+    for number, line in numbered_lines(path):
+        try:
+            found.append(messages_of(line))
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
     if not found:
         raise InputError(f"{path}: no dialogue")
     return found
@@ -56,29 +43,6 @@ def rows(dialogues: Iterable[Messages], loss: Learned) -> list[Row]:
     if loss == "all":
         return [{"messages": each} for each in plain]
     return [{"prompt": each[:-1], "completion": each[-1:]} for each in plain]
-
-
-def _dialogue(line: str, where: str) -> Messages:
-    try:
-        messages = tuple(map(Message.model_validate, _messages(json.loads(line))))
-    except ValidationError as error:
-        raise InputError(f"{where}: {first_problem(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: {error}") from None
-    if problem := problem_of(messages):
-        raise InputError(f"{where}: {problem}")
-    return messages
-
-
-def _messages(row: object) -> Iterator[object]:
-    match row:
-        case {"messages": [*messages]}:
-            yield from messages
-        case {"query": query, "answer": answer}:
-            yield {"role": "user", "content": query}
-            yield {"role": "assistant", "content": answer}
-        case _:
-            raise ValueError("a dialogue has `messages`, or `query` and `answer`")
 
 
 def _answers(messages: Messages) -> int:

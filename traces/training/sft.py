@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.traces.dialogues.reading import Messages
 from opencodeinterpreter.traces.training.curve import draw
 from opencodeinterpreter.traces.training.folder import Folder, Loss
-from opencodeinterpreter.traces.training.rows import Messages, rows
+from opencodeinterpreter.traces.training.rows import rows
 from opencodeinterpreter.traces.training.settings import SftSettings
 
 Watch = Callable[[int, int, float | None], None]
@@ -21,9 +22,8 @@ def load(base: str, settings: SftSettings) -> tuple[Any, Any]:
     """
     import torch  # pyright: ignore[reportMissingImports]
     from transformers import AutoModelForCausalLM, AutoTokenizer  # pyright: ignore[reportMissingImports]
-    from transformers.utils.logging import disable_progress_bar  # pyright: ignore[reportMissingImports]
 
-    disable_progress_bar()
+    _quiet()
     dtype = torch.bfloat16 if settings.lora else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(base)
@@ -77,10 +77,10 @@ def trainer(
     loaded: tuple[Any, Any], dialogues: Sequence[Messages], settings: SftSettings, folder: Folder
 ) -> Any:
     """Return TRL's trainer; raises InputError for arguments that it refuses."""
-    from datasets import Dataset, disable_progress_bars  # pyright: ignore[reportMissingImports]
+    from datasets import Dataset  # pyright: ignore[reportMissingImports]
     from trl import SFTTrainer  # pyright: ignore[reportMissingImports]
 
-    disable_progress_bars()
+    _quiet()
     model, tokenizer = loaded
     data = Dataset.from_list(rows(dialogues, settings.loss))
     try:
@@ -148,6 +148,15 @@ def _watching(watch: Watch) -> Any:
                 watch(state.global_step, state.max_steps, float(logs["loss"]))
 
     return Watching()
+
+
+def _quiet() -> None:
+    """Turn off the bars of reading and writing, which take less than a training's start."""
+    from datasets import disable_progress_bars  # pyright: ignore[reportMissingImports]
+    from transformers.utils.logging import disable_progress_bar  # pyright: ignore[reportMissingImports]
+
+    disable_progress_bar()
+    disable_progress_bars()
 
 
 def _tokens(messages: Messages, tokenizer: Any) -> int:
