@@ -91,8 +91,8 @@ def grading_progress(total: int | None = None, done: int = 0) -> Iterator[Watch]
 
 
 @contextmanager
-def steps_progress() -> Iterator[Callable[[int, int, float | None], None]]:
-    """Yield what shows a training's steps and losses on stderr.
+def steps_progress(curve: str) -> Iterator[Callable[[int, int, float | None], None]]:
+    """Yield what shows a training's steps and its loss or reward on stderr.
 
     A terminal has a bar with the time that is left; elsewhere there is a line now and then.
     """
@@ -100,14 +100,14 @@ def steps_progress() -> Iterator[Callable[[int, int, float | None], None]]:
         task = bar.add_task("", total=None, counts="")
         told = time.monotonic()
 
-        def watch(step: int, steps: int, loss: float | None) -> None:
+        def watch(step: int, steps: int, value: float | None) -> None:
             nonlocal told
             bar.update(task, completed=step, total=steps)
-            if loss is None:
+            if value is None:
                 return
-            bar.update(task, counts=f"loss {loss:.3f}")
+            bar.update(task, counts=f"{curve} {value:.3f}")
             if not bar.console.is_terminal and time.monotonic() - told > _LINE_SECONDS:
                 told = time.monotonic()
-                bar.console.print(f"step {step} of {steps}, loss {loss:.3f}")
+                bar.console.print(f"step {step} of {steps}, {curve} {value:.3f}")
 
         yield watch

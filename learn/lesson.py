@@ -22,8 +22,9 @@ from opencodeinterpreter.tools.runner import open_runner
 from opencodeinterpreter.traces.dialogues.format import lines
 from opencodeinterpreter.traces.training.folder import Folder
 from opencodeinterpreter.traces.training.rows import of_stage, read_dialogues
+from opencodeinterpreter.traces.training.running import load
 from opencodeinterpreter.traces.training.settings import SftSettings
-from opencodeinterpreter.traces.training.sft import load, sft
+from opencodeinterpreter.traces.training.sft import sft
 
 
 class Report(Frozen):
@@ -66,7 +67,7 @@ class _Lesson:
             if not kept.exists():
                 report = self._stage(title, runs, settings, loaded, folder)
                 write_atomically(kept, report.model_dump_json(indent=1).encode())
-            loaded = load(str(folder.model), settings)
+            loaded = load(str(folder.model), lora=0)
             yield Report.model_validate_json(kept.read_bytes())
 
     def _stage(
@@ -79,14 +80,14 @@ class _Lesson:
             write_atomically(data, text.encode())
         found = of_stage(read_dialogues(data), settings.stage)
         seeded = settings.model_copy(update={"seed": self.seed})
-        if not folder.losses():
+        if not folder.points():
             sft(loaded, found, seeded, folder)
-        trained = load(str(folder.model), seeded)
-        losses = folder.losses()
+        trained = load(str(folder.model), lora=0)
+        losses = folder.points()
         return Report(
             stage=title,
             dialogues=len(found),
-            losses=(losses[0].loss, losses[-1].loss),
+            losses=(losses[0].value, losses[-1].value),
             measured=asyncio.run(self._measured(trained)),
             seconds=_processor_seconds() - began,
         )

@@ -11,8 +11,9 @@ import pytest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.traces.training.folder import Folder
 from opencodeinterpreter.traces.training.rows import read_dialogues
+from opencodeinterpreter.traces.training.running import load
 from opencodeinterpreter.traces.training.settings import SftSettings
-from opencodeinterpreter.traces.training.sft import load, sft, trainer, within
+from opencodeinterpreter.traces.training.sft import sft, trainer, within
 from tests.command import POLL, Command
 
 SLOW = 300.0
@@ -23,7 +24,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 def learned(base: Path, data: Path, out: Path, settings: SftSettings) -> str:
     """Return the text of the first dialogue from which a loss is computed."""
-    loaded = load(str(base), settings)
+    loaded = load(str(base), settings.lora)
     training = trainer(loaded, read_dialogues(data), settings, Folder(out))
     batch = next(iter(training.get_train_dataloader()))
     kept = batch["labels"][0] != -100
@@ -52,7 +53,7 @@ def test_a_template_without_marks_is_refused_with_a_way_out(
 ) -> None:
     settings = SftSettings(loss="all")
     with pytest.raises(InputError, match="`--loss last` needs no such marks"):
-        trainer(load(str(base), settings), read_dialogues(data), settings, Folder(tmp_path))
+        trainer(load(str(base), settings.lora), read_dialogues(data), settings, Folder(tmp_path))
 
 
 def test_lora_trains_linear_layers_alone_and_gives_a_whole_model(
@@ -60,7 +61,7 @@ def test_lora_trains_linear_layers_alone_and_gives_a_whole_model(
 ) -> None:
     settings = SftSettings(loss="last", lora=4, epochs=2, learning_rate=1e-2)
     folder = Folder(tmp_path)
-    sft(load(str(base), settings), read_dialogues(data), settings, folder)
+    sft(load(str(base), settings.lora), read_dialogues(data), settings, folder)
     before, after = weights(base, settings), weights(folder.model, settings)
     assert before.keys() == after.keys()
     changed = {name for name in before if not before[name].equal(after[name])}
@@ -69,7 +70,7 @@ def test_lora_trains_linear_layers_alone_and_gives_a_whole_model(
 
 
 def weights(folder: Path, settings: SftSettings) -> dict[str, Any]:
-    return dict(load(str(folder), settings)[0].state_dict())
+    return dict(load(str(folder), settings.lora)[0].state_dict())
 
 
 def test_a_trained_model_repeats_what_it_has_learned(
@@ -78,8 +79,8 @@ def test_a_trained_model_repeats_what_it_has_learned(
     """One dialogue, seen often: loaded again, the model answers with its last answer."""
     settings = SftSettings(loss="last", epochs=60, learning_rate=5e-3, batch=1)
     dialogue, folder = read_dialogues(data)[3], Folder(tmp_path)
-    sft(load(str(base), settings), [dialogue], settings, folder)
-    model, tokenizer = load(str(folder.model), settings)
+    sft(load(str(base), settings.lora), [dialogue], settings, folder)
+    model, tokenizer = load(str(folder.model), settings.lora)
     asked = tokenizer.apply_chat_template(
         [message.model_dump() for message in dialogue[:-1]],
         add_generation_prompt=True,
@@ -89,13 +90,13 @@ def test_a_trained_model_repeats_what_it_has_learned(
     answer = model.generate(**asked, max_new_tokens=60, do_sample=False)[0]
     text = tokenizer.decode(answer[asked["input_ids"].shape[1] :], skip_special_tokens=True)
     assert text == dialogue[-1].content
-    first, *_, last = folder.losses()
-    assert last.loss < 0.1 * first.loss
+    first, *_, last = folder.points()
+    assert last.value < 0.1 * first.value
     assert folder.picture.read_text("utf-8").count("<svg") == 1
 
 
 def test_longer_dialogues_are_left_out(base: Path, data: Path) -> None:
-    tokenizer = load(str(base), SftSettings())[1]
+    tokenizer = load(str(base), lora=0)[1]
     dialogues = read_dialogues(data)
     assert within(dialogues, tokenizer, 4096) == dialogues
     with pytest.raises(InputError, match="every dialogue has more than 8 tokens"):
@@ -139,11 +140,11 @@ def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(
     assert not (tmp_path / "killed" / "loss.json").exists()
     ends = [command(*arguments, "--out", out, timeout=SLOW) for out in ("killed", "whole")]
     assert [done.status for done in ends] == [0, 0], ends[0].stderr
-    killed, whole = (json.loads(done.stdout)["losses"] for done in ends)
+    killed, whole = (json.loads(done.stdout)["curve"] for done in ends)
     assert len(whole) == 24
     assert killed == whole
     again = command(*arguments, "--out", "killed", timeout=SLOW)
-    assert json.loads(again.stdout)["losses"] == killed
+    assert json.loads(again.stdout)["curve"] == killed
     other = command(*arguments, "--out", "killed", "--seed", "1", timeout=SLOW)
     assert (other.status, other.stdout) == (2, "")
     assert "killed was begun with seed 0, not 1; name another folder with --out" in other.stderr

@@ -1,17 +1,16 @@
-"""The loss by step as a picture."""
+"""The loss or the reward by step as a picture."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from opencodeinterpreter.traces.training.folder import Loss
+from opencodeinterpreter.traces.training.folder import Folder, Point
 
 
-def draw(losses: Sequence[Loss], path: Path) -> None:
-    """Write the curve to a file; its name's ending says the form: svg, png or pdf."""
+def draw(points: Sequence[Point], folder: Folder) -> None:
+    """Write the curve into the folder."""
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot([each.step for each in losses], [each.loss for each in losses])
-    axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    figure.savefig(path)
+    axes.plot([each.step for each in points], [each.value for each in points])
+    axes.set(xlabel="step", ylabel=folder.curve, ylim=(0, None))
+    figure.savefig(folder.picture)

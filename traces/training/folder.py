@@ -3,20 +3,21 @@
 training.json    what is trained and how; a second start goes on only with the same
 checkpoints/     the newest state, from which a second start goes on
 model/           the trained model with its tokenizer, whole
-loss.json        the loss by step
+loss.json        the loss by step, of grpo reward.json
 loss.svg         the same as a picture
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from opencodeinterpreter.tools.atomic_file import write_atomically
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.validation import first_problem
-from opencodeinterpreter.traces.training.settings import SftSettings
+from opencodeinterpreter.traces.training.settings import GrpoSettings, SftSettings
 
 
 class Header(Frozen):
@@ -27,17 +28,17 @@ class Header(Frozen):
     """The model that training starts from: a folder, or a name on the Hugging Face hub."""
     data: str
     """The sha256 of the dialogues, in hex."""
-    settings: SftSettings
+    settings: SftSettings | GrpoSettings = Field(discriminator="kind")
 
 
-class Loss(Frozen):
-    """The mean loss of the steps up to one."""
+class Point(Frozen):
+    """A point of the curve: the mean over some steps up to this one."""
 
     step: int
-    loss: float
+    value: float
 
 
-_losses = TypeAdapter(tuple[Loss, ...])
+_points = TypeAdapter(tuple[Point, ...])
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Folder:
     """A training's folder."""
 
     path: Path
+    curve: Literal["loss", "reward"] = "loss"
+    """What is drawn."""
 
     @property
     def checkpoints(self) -> Path:
@@ -58,8 +61,8 @@ class Folder:
 
     @property
     def picture(self) -> Path:
-        """The loss by step, as a picture."""
-        return self.path / "loss.svg"
+        """The curve by step."""
+        return self.path / f"{self.curve}.svg"
 
     @property
     def started(self) -> bool:
@@ -73,14 +76,18 @@ class Folder:
             _check_same(self.path, _held(path), asked)
         write_atomically(path, f"{asked.model_dump_json(indent=1)}\n".encode())
 
-    def losses(self) -> tuple[Loss, ...]:
-        """Return the loss by step of a training that has ended; empty before."""
-        path = self.path / "loss.json"
-        return _losses.validate_json(path.read_bytes()) if path.exists() else ()
+    def points(self) -> tuple[Point, ...]:
+        """Return the curve of a training that has ended; empty before."""
+        path = self._points
+        return _points.validate_json(path.read_bytes()) if path.exists() else ()
 
-    def keep_losses(self, losses: tuple[Loss, ...]) -> None:
-        """Write the loss by step: with it a training has ended."""
-        write_atomically(self.path / "loss.json", _losses.dump_json(losses))
+    def keep_points(self, points: tuple[Point, ...]) -> None:
+        """Write the curve: with it a training has ended."""
+        write_atomically(self._points, _points.dump_json(points))
+
+    @property
+    def _points(self) -> Path:
+        return self.path / f"{self.curve}.json"
 
 
 def _held(path: Path) -> Header:
@@ -98,8 +105,8 @@ def _check_same(where: Path, held: Header, asked: Header) -> None:
         for each in (held, asked)
     )
     for name, value in before.items():
-        if value != now[name]:
+        if value != now.get(name):
             raise InputError(
-                f"{where} was begun with {name} {value!r}, not {now[name]!r}; "
+                f"{where} was begun with {name} {value!r}, not {now.get(name)!r}; "
                 "name another folder with --out"
             )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from opencodeinterpreter.tools.models.protocol import Message, Request, Response
@@ -46,6 +47,22 @@ class Policy:
     async def complete(self, request: Request) -> Response:
         """Return an answer."""
         return response(await self.write(request.messages), self.spec)
+
+    def joined(self, answers: Sequence[Written]) -> tuple[Tokens, list[int]]:
+        """Return a run's tokens after its first question, and 1 for those of the answers.
+
+        A template may show an earlier answer otherwise than it was written. Then nothing of the
+        run is learned.
+        """
+        tokens, own = list(answers[0].tokens), [1] * len(answers[0].tokens)
+        for before, now in pairwise(answers):
+            so_far = before.asked + self._words.decode(before.tokens)
+            if not now.asked.startswith(so_far):
+                return tokens, [0] * len(tokens)
+            said = self._words(now.asked[len(so_far) :], add_special_tokens=False)["input_ids"]
+            tokens += said + now.tokens
+            own += [0] * len(said) + [1] * len(now.tokens)
+        return tokens, own
 
     async def _all(self, asked: list[Sequence[Message]]) -> list[Written]:
         return await asyncio.to_thread(self._answers, asked)

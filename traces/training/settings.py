@@ -19,6 +19,7 @@ class SftSettings(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    kind: Literal["sft"] = "sft"
     stage: Literal[1, 2] = 2
     """1: dialogues with one answer, as single instructions; 2: all dialogues."""
     loss: Learned = "all"
@@ -41,6 +42,32 @@ class SftSettings(Frozen):
     seed: int = 0
     trl: dict[str, JsonValue] = {}
     """Other arguments of TRL's `SFTConfig`."""
+
+
+class GrpoSettings(Frozen):
+    """Settings of reinforcement learning from execution."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    kind: Literal["grpo"] = "grpo"
+    steps: int = Field(default=100, ge=1)
+    tasks: int = Field(default=8, ge=1)
+    """How many tasks a step runs."""
+    group: int = Field(default=8, ge=2)
+    """How many runs of each; what counts is a run's reward beside the others of its group."""
+    turns: int = Field(default=2, ge=1)
+    """The most turns of a run."""
+    temperature: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=1024, ge=1)
+    """Of an answer."""
+    learning_rate: float = Field(default=1e-6, gt=0)
+    lora: int = Field(default=0, ge=0)
+    """The rank of LoRA's matrices on all linear layers; 0 trains all weights."""
+    batch: int = Field(default=8, ge=1)
+    """Runs at once in a backward pass."""
+    seed: int = 0
+    trl: dict[str, JsonValue] = {}
+    """Other arguments of TRL's `GRPOConfig`."""
 
 
 def check_installed() -> None:
