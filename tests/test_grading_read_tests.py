@@ -32,6 +32,12 @@ def test_a_python_file_is_kept_as_it_is(tmp_path: Path) -> None:
     assert read_tests(write(tmp_path, "t.py", text)) == PythonTests(source=text, file="t.py")
 
 
+@pytest.mark.parametrize("name", ["enum.py", "solution.py", "pytest.py", "conftest.py", "a b.py"])
+def test_a_file_does_not_hide_a_module_by_its_name(tmp_path: Path, name: str) -> None:
+    read = read_tests(write(tmp_path, name, "from solution import f\nassert f(1) == 2\n"))
+    assert isinstance(read, PythonTests) and read.file == "tests.py"
+
+
 def test_cases_are_read_a_line_each(tmp_path: Path) -> None:
     path = write(tmp_path, "t.jsonl", f"{CALL}\n\n{CALL}\n")
     assert read_tests(path) == CaseTests(cases=(CallCase(args=(1, 2), expected=3),) * 2)

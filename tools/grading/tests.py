@@ -139,8 +139,13 @@ def _python(path: Path, text: str) -> PythonTests:
         raise InputError(f"{path}: not valid Python: {error}") from None
     if not found:
         raise InputError(f"{path}: no assertion and no test_* function; add one")
-    name = path.name if re.fullmatch(r"[\w-]+\.py", path.name) else "tests.py"
-    return PythonTests(source=text, file=name)
+    return PythonTests(source=text, file=path.name if _is_free(path) else "tests.py")
+
+
+def _is_free(path: Path) -> bool:
+    """Return whether a file's name hides no module that the program or the tests import."""
+    taken = {*sys.stdlib_module_names, "conftest", "pytest", "solution"}
+    return re.fullmatch(r"[\w-]+\.py", path.name) is not None and path.stem not in taken
 
 
 def _has_tests(tree: ast.Module) -> bool:
