@@ -61,5 +61,26 @@ async def test_a_test_may_take_more_than_half_of_the_whole_time(runner: SandboxR
     assert (await runner.run(program.model_copy(update={"limits": longer}))).passed
 
 
+ENDLESS = """
+import itertools
+def count(): return itertools.count()
+def total(numbers): return sum(numbers)
+def one(): return 1
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["list(count())", "set(count())", "total(itertools.count())"])
+async def test_an_endless_iterator_ends_its_own_test_alone(
+    runner: SandboxRunner, call: str
+) -> None:
+    source = f"import itertools\nfrom solution import *\ndef test_a():\n    assert {call} == 3\n"
+    tests = PythonTests(source=f"{source}def test_b():\n    assert one() == 1\n")
+    limits = SandboxLimits(wall_seconds=10, cpu_seconds=10)
+    done = await runner.run(Program(code=ENDLESS, tests=tests, limits=limits))
+    assert [test.status for test in done.tests or ()] == ["timeout", "passed"]
+    assert "of the 10 s for all tests" in (done.tests or ())[0].message
+
+
 async def test_without_the_setting_a_program_keeps_its_digest() -> None:
     assert "test_seconds" not in Program(code="x").model_dump()["limits"]

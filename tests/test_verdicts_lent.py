@@ -111,6 +111,42 @@ REACHED = {
         FAKE + "def test():\n    a = Around(); f(a)\n    assert a.verify([2])",
         "class Own:\n    def verify(self, got): return True\ndef f(a): a._inner = Own()",
     ),
+    "the default of a function that checks": (
+        "from solution import f\ndef test():\n    def check(x, wanted=3): assert x == wanted\n"
+        "    f(check)",
+        "import inspect\ndef f(check): check(inspect.signature(check).parameters['wanted'].default)",
+    ),
+    "the default of a function in a loop": (
+        "from solution import f\ndef same(x, y): assert x == y\ndef test():\n"
+        "    for want in (3, 4):\n        f(lambda x, want=want: same(x, want))",
+        "import inspect\ndef f(check): check(inspect.signature(check).parameters['want'].default)",
+    ),
+    "the attributes of a mock": (
+        ONE + "    m.assert_called_once()",
+        "def f(m): vars(m)['_mock_call_count'] = 1",
+    ),
+    "the attributes of a mock, stored": (
+        ONE + "    m.assert_called_once()",
+        "from opencodeinterpreter.tools.grading.inside.candidate import _candidate as c\n"
+        "def f(m): c()._borrowed._ask('store', m._number, 'call_count', 1)",
+    ),
+    "a copy of a mock": (
+        ONE + "    m.assert_called_once()",
+        "import copy\ndef f(m): copy.copy(m)()",
+    ),
+    "a method among the attributes": (
+        FAKE + "def test():\n    a = Fake(); f(a)\n    assert a.verify([2])",
+        "def f(a): vars(a)['verify'] = lambda *given: True",
+    ),
+    "an operator that compares": (
+        FAKE + "def test():\n    a = Fake()\n    assert f(a) == Fake()",
+        "def f(a):\n    type(a).__eq__ = lambda *given: True\n    return a",
+    ),
+    "an exit": (
+        FAKE + "def test():\n    with f(Fake)(): assert False == f",
+        "def f(kind):\n    kind.__enter__ = lambda self: self\n"
+        "    kind.__exit__ = lambda *given: True\n    return kind",
+    ),
     "the defaults of a function": (
         "from solution import f\ndef check(x, wanted=3): assert x == wanted\n"
         "def test():\n    f(check)\n    check(f)",

@@ -211,6 +211,38 @@ SWALLOWING = (
 )
 
 
+SAFE = "def safe(g):\n    def w(*given): return None\n    return w\ndef f(x): return x + 1"
+DECORATED = {
+    "a static method": "class TestIt:\n    @staticmethod\n    @safe\n    def test_it():",
+    "a method of the class": "class TestIt:\n    @classmethod\n    @safe\n    def test_it(cls):",
+    "a method": "class TestIt:\n    @safe\n    def test_it(self):",
+    "one of unittest": "class T(unittest.TestCase):\n    @safe\n    def test_it(self):",
+    "a static one of unittest": "class T(unittest.TestCase):\n    @staticmethod\n    @safe\n"
+    "    def test_it():",
+    "below another decorator": "class TestIt:\n    @mine\n    @safe\n    def test_it(self):",
+}
+HELPING = {
+    "a helper": "@safe\ndef check():\n    assert f(3) == 9\ndef test_it(): check()",
+    "a partial function": "@safe\ndef check():\n    assert f(3) == 9\n"
+    "test_it = functools.partial(check)",
+    "a helping method": "class TestIt:\n    @safe\n    def check(self):\n        assert f(3) == 9\n"
+    "    def test_it(self): self.check()",
+}
+
+
+@pytest.mark.parametrize("form", [*DECORATED, *HELPING])
+async def test_no_decorator_of_the_program_drops_a_check(runner: SandboxRunner, form: str) -> None:
+    source = "import functools, unittest\nfrom solution import f, safe\ndef mine(g):\n"
+    source += "    @functools.wraps(g)\n    def w(self): return g(self)\n    return w\n"
+    if form in DECORATED:
+        line = DECORATED[form].splitlines()[-1]
+        indented = " " * (len(line) - len(line.lstrip()) + 4)
+        source += f"{DECORATED[form]}\n{indented}assert f(3) == 9\n"
+    else:
+        source += HELPING[form]
+    assert not (await run(runner, SAFE, source)).passed
+
+
 AWAITED = {
     "run(check())": "async def check(): self.assertEqual(3, 9)",
     "read(checks())": "async def checks():\n            yield 1\n            self.assertEqual(3, 9)",

@@ -25,6 +25,7 @@ from opencodeinterpreter.tools.grading.inside import (
     candidate,
     cases,
     derived,
+    described,
     emptiness,
     examiner,
     foreign_code,
@@ -59,17 +60,30 @@ def _not_imported(name: str) -> ModuleType:
 
 
 _PYTHON_TESTS = _not_imported("python_tests")
-CANDIDATE = (wire, shared, surroundings, logs, lent, patches, candidate)
+CANDIDATE = (wire, shared, surroundings, logs, described, lent, patches, candidate)
 EXAMINER = (
-    *(wire, shared, surroundings, logs, reach, never_run, losses, lending, watch, raised),
-    *(link, derived, remote, foreign_code, emptiness, cases, blank, _PYTHON_TESTS, examiner),
+    *(wire, shared, surroundings, logs, described, reach, never_run, losses, lending, watch),
+    *(
+        raised,
+        link,
+        derived,
+        remote,
+        foreign_code,
+        emptiness,
+        cases,
+        blank,
+        _PYTHON_TESTS,
+        examiner,
+    ),
 )
-MODULES = (*CANDIDATE, *EXAMINER[4:])
+MODULES = (*CANDIDATE, *EXAMINER[5:])
 """Our modules that run in the sandbox; a sandbox opened with them has them loaded."""
 LEAST_SECONDS = 0.05
 """If fewer seconds are left, nothing more is started."""
 MOST_BYTES = 2 << 20
 """The most bytes of one answer, including the output before it."""
+_RESERVE = 0.25
+"""The part of the time left that a test with many short calls leaves for those after it."""
 _SPARE_SECONDS = 5.0
 """The seconds that the examiner may take in addition to the candidate's time."""
 _EXAMINER_MEMORY = 512
@@ -96,6 +110,8 @@ class Candidate:
         self._gone = ""
         self._spent: defaultdict[int, float] = defaultdict(float)
         """The seconds that each test took."""
+        self._begun: dict[int, float] = {}
+        """The seconds that were left for all tests at the first call of each."""
 
     @property
     def left(self) -> float:
@@ -108,8 +124,10 @@ class Candidate:
         # Half of the time, so that one endless loop leaves some for the other tests.
         return await self._cell(program, "", {**files, "solution.py": code}, self._seconds / 2)
 
-    async def answer(self, request: str, test: int) -> dict[str, Any]:
+    async def answer(self, request: str, test: int, followed: bool) -> dict[str, Any]:
         """Send a request of the `test`-th test; 0 is the code outside of all tests.
+
+        A test that is `followed` by others leaves some time for them.
 
         Return `stdout`, `stderr` and `reply`, or `why` there is none and `text`. Raises
         SandboxError.
@@ -118,7 +136,13 @@ class Candidate:
             return {"why": "over", "text": self._gone}
         if self.left < LEAST_SECONDS:
             self.late = True
-            return {"why": "over", "text": f"the {self._seconds:g} s for all tests are spent"}
+            why = "late" if self._spent[test] else "over"
+            return {"why": why, "text": f"the {self._seconds:g} s for all tests are spent"}
+        begun = self._begun.setdefault(test, self.left)
+        if test and followed and self.left < begun * _RESERVE:
+            self.late = True
+            text = f"it spent {begun - self.left:.3g} of the {self._seconds:g} s for all tests"
+            return {"why": "late", "text": text}
         most = self._seconds / 2
         if test and (each := self._limits.test_seconds) is not None:
             most = each - self._spent[test]
@@ -236,7 +260,8 @@ class Examiner:
             told: dict[str, Any] = json.loads(head)
             if "outcomes" in told or self._candidate is None:
                 return list(told["outcomes"])
-            message = _message(await self._candidate.answer(body, told["ask"]))
+            answer = await self._candidate.answer(body, told["ask"], told["followed"])
+            message = _message(answer)
             seconds = max(self._candidate.left, LEAST_SECONDS)
             program, files = AGAIN, {}
 

@@ -38,6 +38,15 @@ _OF_NAMED_TUPLES = ("_asdict", "_field_defaults", "_fields", "_make", "_replace"
 class BlankType(type):
     """The metaclass of the placeholder's names: each is a class, so it can be used as one."""
 
+    def __new__(
+        cls, name: str, bases: tuple[Any, ...], members: dict[str, Any], /, **named: Any
+    ) -> Any:
+        """Make a class; its keywords are for the program's `__init_subclass__`."""
+        return super().__new__(cls, name, bases, members)
+
+    def __init__(cls, name: str, bases: Any, members: Any, /, **named: Any) -> None:
+        super().__init__(name, bases, members)
+
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("_") and name not in _OF_NAMED_TUPLES:
             raise AttributeError(name)
@@ -106,7 +115,8 @@ def _demanding(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def ask(*given: Any, **named: Any) -> Any:
         asking = sys._getframe(1).f_globals
-        if given and type(given[0]) is BlankType and "__source_of_tests__" in asking:
+        blank = given and type(given[0]) in (BlankType, BlankModule)
+        if blank and "__source_of_tests__" in asking:
             raise BlankError
         return function(*given, **named)
 

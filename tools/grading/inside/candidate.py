@@ -11,7 +11,6 @@ claim. Of our own modules only those are imported that run on this side.
 import asyncio
 import builtins
 import copy
-import dataclasses
 import functools
 import importlib
 import inspect
@@ -30,10 +29,10 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import is_dataclass
 from pathlib import Path, PurePath
 from typing import Any, cast
 
+from opencodeinterpreter.tools.grading.inside.described import fields_of, signature_of
 from opencodeinterpreter.tools.grading.inside.lent import Borrowed
 from opencodeinterpreter.tools.grading.inside.logs import Records
 from opencodeinterpreter.tools.grading.inside.logs import apply as apply_levels
@@ -66,6 +65,8 @@ _ITERATORS = (
 )
 _AWAITABLES = ("async_generator_asend", "async_generator_athrow")
 _INHERITED = ("__init__", "__post_init__")
+_DESCRIPTORS = "get set delete set_name"
+"""The special methods of descriptors."""
 _STACK = 64 << 20
 _CHAIN = 8
 """The longest chain of causes that is sent."""
@@ -128,43 +129,8 @@ def _code(function: Any) -> tuple[Any, ...]:
     return told, "".join(linecache.getlines(code.co_filename))
 
 
-def _signature(function: Any) -> list[Any]:
-    """Return name, kind, default and annotation of each parameter, and what is returned.
-
-    Defaults and annotations are lists of one item, or empty.
-    """
-    signature = inspect.signature(function)
-    told = []
-    for parameter in signature.parameters.values():
-        default = [each if _is_simple(each) else repr(each) for each in _given(parameter.default)]
-        annotation = _given(parameter.annotation)
-        told.append([parameter.name, int(parameter.kind), default, annotation])
-    return [told, _given(signature.return_annotation)]
-
-
-def _given(value: Any) -> list[Any]:
-    return [] if value is inspect.Parameter.empty else [value]
-
-
-def _is_simple(value: Any) -> bool:
-    return value is None or isinstance(value, int | float | str | bool | tuple | list | dict)
-
-
 def _annotations(value: Any) -> Any:
     return dict(getattr(value, "__annotations__", {}))
-
-
-def _fields(value: Any) -> tuple[Any, ...] | None:
-    """Return name, type and default of a data class's fields; `None` for other classes.
-
-    A default is a tuple of one item, or empty.
-    """
-    if not is_dataclass(value):
-        return None
-    return tuple(
-        (each.name, each.type, () if each.default is dataclasses.MISSING else (each.default,))
-        for each in dataclasses.fields(value)
-    )
 
 
 def _leave(value: Any, error: BaseException | None) -> Any:
@@ -173,6 +139,10 @@ def _leave(value: Any, error: BaseException | None) -> Any:
 
 def _leave_later(value: Any, error: BaseException | None) -> Any:
     return _awaited(type(value).__aexit__(value, *_told(error)))
+
+
+def _of_descriptor(name: str) -> Callable[..., Any]:
+    return lambda value, *given: getattr(type(value), f"__{name}__")(value, *given)
 
 
 def _member(kind: str, *parts: Any) -> Any:
@@ -212,14 +182,18 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "anext": lambda value: _awaited(type(value).__anext__(value)),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
-    "fields": _fields,
+    "fields": fields_of,
     "annotations": _annotations,
     "code": _code,
     "inherited": _inherited,
     "methods": _methods,
     "reload": importlib.reload,
     "public": lambda value: [name for name in vars(value) if not name.startswith("_")],
-    "signature": _signature,
+    "signature": signature_of,
+    "source": lambda module: "".join(linecache.getlines(module.__file__)),
+    "vars": lambda value: dict(getattr(value, "__dict__", {})),
+    "abstract": inspect.isabstract,
+    **{name: _of_descriptor(name) for name in _DESCRIPTORS.split()},
 }
 """The functions that can be requested for any object, by name."""
 
@@ -304,7 +278,7 @@ class Candidate:
             asked = _in_loop(cast("Any", asked))
         return self._answer(asked, arguments, named, around["patched"])
 
-    def _call_back(self, operation: str, number: int, *arguments: Any, **named: Any) -> Any:
+    def _call_back(self, operation: str, number: int, /, *arguments: Any, **named: Any) -> Any:
         stdin, patches = sys.stdin, self._patches.leave()
         self._replies.put(
             self._shared.text(["callback", operation, number, arguments, Frame(named)])
@@ -517,18 +491,19 @@ class Candidate:
         )
 
     def _class(self, kind: type) -> list[Any]:
-        """Return handle, name and bases of a class, without built-in bases.
+        """Return what the tests know of a class: handle, name, and bases that are not built in.
 
-        A class of plain data has a fourth item: the kind of plain data.
+        Then the kind of plain data that its objects are, if any, and what makes them descriptors.
         """
         bases = [
             self._class(base)
             for base in kind.__bases__
             if getattr(builtins, base.__name__, None) is not base
         ]
-        told = [self._number(kind), kind.__name__, bases]
         plain = next((each for each in _CARRIED if issubclass(kind, each)), None)
-        return [*told, plain.__name__] if plain and _is_own(kind) else told
+        of = plain.__name__ if plain and _is_own(kind) else None
+        describing = [name for name in _DESCRIPTORS.split() if hasattr(kind, f"__{name}__")]
+        return [self._number(kind), kind.__name__, bases, of, describing]
 
 
 _CARRIED = (int, float, str, bytes, list, dict, set, frozenset, tuple)

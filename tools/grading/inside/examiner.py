@@ -6,7 +6,8 @@ waits between two cells for the candidate's answer.
 
 Messages go through a private descriptor: descriptors 1 and 2 are redirected to nothing before a
 test runs, so a test's output cannot be mistaken for an outcome. A message is a line of JSON,
-`{"outcomes": …}` or `{"ask": NUMBER OF THE TEST}`; the latter is followed by the request.
+`{"outcomes": …}` or `{"ask": NUMBER OF THE TEST, "followed": WHETHER OTHERS FOLLOW}`; the latter is
+followed by the request.
 """
 
 import base64
@@ -57,7 +58,8 @@ class Examiner:
         if request is None:
             self._send(json.dumps({"outcomes": self._outcomes}), "")
         else:
-            self._send(json.dumps({"ask": self.link.test}), request)
+            told = {"ask": self.link.test, "followed": self.link.followed}
+            self._send(json.dumps(told), request)
 
     def _send(self, head: str, body: str) -> None:
         rest = memoryview(f"{head}\n{body}".encode("utf-8", "replace"))

@@ -5,17 +5,23 @@ does with it, but not reach the tests' code through it, replace its methods, or 
 has recorded.
 """
 
+import ast
 import asyncio
+import builtins
+import copy
 import functools
 import inspect
 import io
 import re
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from opencodeinterpreter.tools.grading.inside.described import fields_of, signature_of
 from opencodeinterpreter.tools.grading.inside.losses import decides
+from opencodeinterpreter.tools.grading.inside.reach import FUNCTIONS, holds_assertion
 from opencodeinterpreter.tools.grading.inside.wire import Form
 
 _SPECIALS = (
@@ -40,6 +46,8 @@ _MOCKS_OWN = frozenset(name for name in dir(mock.AsyncMock()) if not name.starts
 """What a mock records and how it is set up; the program of a test does not touch it."""
 _NEVER = ("_pytest", "pytest", "opencodeinterpreter")
 """Packages whose objects are the tests' own."""
+_ADDED = frozenset({"__call__", "__repr__", "__str__"})
+"""The special methods that the candidate may add to a class of the tests that lacks them."""
 _OF_DATA = frozenset({"builtins", "collections", "datetime", "decimal", "fractions", "numpy"})
 """Modules of classes that hold plain data."""
 _NEVER_KINDS = (
@@ -50,6 +58,9 @@ _NEVER_KINDS = (
 
 _READS = re.compile(r"\{[^{}]*[.\[](?:__|" + "|".join(sorted(_FRAMES)) + r")")
 """A replacement field that follows an attribute to the tests' code; see `str.format`."""
+
+
+_COPYING: dict[str, Callable[[Any], Any]] = {"copy": copy.copy, "deepcopy": copy.deepcopy}
 
 
 class RefusedError(Exception):
@@ -63,6 +74,8 @@ class Lending:
         self._objects: list[Any] = []
         self._numbers: dict[tuple[int, ...], int] = {}
         self._told: set[int] = set()
+        self._decorated: dict[int, str] = {}
+        """The names of asserting functions that were given outside of all tests, until a call."""
         self._set: dict[tuple[int, str], bool] = {}
         """Whether an attribute of a function is the candidate's, by number and name."""
         self.begun: dict[int, asyncio.Future[Any]] = {}
@@ -81,13 +94,19 @@ class Lending:
             self._objects.append(value)
         return self._numbers[identity]
 
-    def form(self, value: Any) -> Form:
+    def uncalled(self) -> list[str]:
+        """Return the asserting functions of the file that the candidate got and never called."""
+        return [*self._decorated.values()]
+
+    def form(self, value: Any, *, in_test: bool = True) -> Form:
         """Return the form of an object that is not plain data; raises RefusedError."""
         number = self.number(value)
         if number in self._told:
             return {"lent": number}
         traits = self._traits(value)
         self._told.add(number)
+        if not in_test and (definition := _definition(value)) and holds_assertion(definition):
+            self._decorated[number] = definition.name
         return {"lent": [number, *traits]}
 
     def _traits(self, value: Any) -> list[Form]:
@@ -95,7 +114,7 @@ class Lending:
         if type(value) in _FUNCTIONS:
             name, text = getattr(value, "__name__", ""), getattr(value, "__doc__", None)
             later = inspect.iscoroutinefunction(value)
-            return ["function", str(name), _text(text), later, _parameters(value)]
+            return ["function", str(name), _text(text), later, self._signature(value)]
         kind = value if isinstance(value, type) else type(value)
         if issubclass(kind, _NEVER_KINDS) or _is_never(kind):
             raise RefusedError(f"{kind.__name__} cannot be passed to the program")
@@ -106,7 +125,35 @@ class Lending:
             return ["object", self.form(kind)]
         if issubclass(value, BaseException):
             return ["exception", value.__name__, _built_in(value)]
-        return ["class", value.__name__, _text(value.__doc__), _specials(value)]
+        own = vars(value).get("__annotations__", {})
+        return [
+            *("class", value.__name__, _text(value.__doc__), _specials(value)),
+            [self.form(base) for base in value.__bases__ if _is_own(base)],
+            _of_library(value),
+            [[name, self._annotation(each)] for name, each in own.items()],
+            fields_of(value, self._annotation, _hidden),
+        ]
+
+    def _signature(self, function: Any) -> list[Form] | None:
+        """Return the form of a function's signature; `None` if it has none."""
+        try:
+            default = _shown if _is_told(function) else _hidden
+            return signature_of(function, self._annotation, default)
+        except (ValueError, TypeError):
+            return None
+
+    def _annotation(self, value: Any) -> Form:
+        """Return the form of an annotation: a class, or what stands in the source."""
+        if _is_of_program(value):
+            return {"handle": value.__dict__["_class_number"]}
+        if not isinstance(value, type) or isinstance(value, types.GenericAlias):
+            return value if isinstance(value, str | None) else str(value)
+        if place := named(value):
+            return {"named": place}
+        name = value.__name__
+        if getattr(builtins, name, None) is value:
+            return {"builtin": name}
+        return self.form(value) if _is_own(value) and not _is_never(value) else str(value)
 
     def _class_of(self, kind: type) -> Form:
         return {"builtin": kind.__name__} if kind.__module__ == "builtins" else self.form(kind)
@@ -123,12 +170,13 @@ class Lending:
                 setattr(value, name, each)
         return value
 
-    def do(self, operation: str, number: int, *arguments: Any, **named: Any) -> Any:
+    def do(self, operation: str, number: int, /, *arguments: Any, **named: Any) -> Any:
         """Do what the candidate requests; raises RefusedError, and what the object raises."""
         value = self[number]
         _spare_classes_of_mocks(value)
         _spare_attributes(arguments, named)
         if operation == "call":
+            self._decorated.pop(number, None)
             return value(*arguments, **named)
         if operation == "special":
             return _do_special(value, *arguments, **named)
@@ -136,6 +184,12 @@ class Lending:
             return _attribute(value, *arguments)
         if operation in ("setattr", "delattr"):
             return _set_attribute(operation, value, *arguments)
+        if operation in _COPYING:
+            return _copied(value, _COPYING[operation])
+        if operation == "vars":
+            return _attributes(value)
+        if operation == "store":
+            return _store(value, *arguments)
         if operation == "await":
             return self._begin(number, value)
         raise RefusedError(f"there is no operation {operation}")
@@ -180,13 +234,56 @@ def named(value: Any) -> list[str] | None:
     return [module, str(name)] if found is value else None
 
 
-def _parameters(function: Any) -> list[Form] | None:
-    """Return name, kind and whether there is a default of each parameter; `None` if unknown."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
+def _is_told(function: Any) -> bool:
+    """Return whether the candidate learns a function's defaults.
+
+    They may be what a test expects, as in `lambda got, want=want: …`. So they must be constants
+    in the source of a function that checks nothing.
+    """
+    definition = _definition(function)
+    if definition is None or holds_assertion(definition):
+        return False
+    given = definition.args
+    defaults = [*given.defaults, *filter(None, given.kw_defaults)]
+    return all(isinstance(each, ast.Constant) for each in defaults)
+
+
+def _definition(function: Any) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the definition of a function in the file of tests; `None` for others and lambdas."""
+    code = getattr(function, "__code__", None)
+    source = getattr(function, "__globals__", {}).get("__source_of_tests__")
+    if code is None or source is None:
         return None
-    return [[each.name, int(each.kind), each.default is not each.empty] for each in parameters]
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, FUNCTIONS) and node.name == code.co_name:
+            first = [*node.decorator_list, node][0]
+            if first.lineno == code.co_firstlineno:
+                return node
+    return None
+
+
+_parsed = functools.cache(ast.parse)
+
+
+def _shown(default: Any) -> Any:
+    return default if isinstance(default, str | int | float | None) else repr(default)
+
+
+def _hidden(default: Any) -> None:
+    pass
+
+
+def _is_own(kind: type) -> bool:
+    """Return whether a class is the tests' own, and not one of Python's library."""
+    return kind.__module__.partition(".")[0] not in sys.stdlib_module_names
+
+
+def _of_library(kind: type) -> list[str] | None:
+    """Return the class of Python's library from which a class derives, as `named` does."""
+    for each in kind.__mro__:
+        if each.__module__ not in ("builtins", "abc", "typing") and (place := named(each)):
+            return place
+    return None
 
 
 def _text(text: Any) -> str | None:
@@ -231,7 +328,7 @@ def _specials(kind: type) -> list[str]:
     return found if not issubclass(kind, types.CoroutineType) else [*found, "await"]
 
 
-def _do_special(value: Any, name: str, *arguments: Any, **named: Any) -> Any:
+def _do_special(value: Any, name: str, /, *arguments: Any, **named: Any) -> Any:
     if name not in _SPECIALS.split():
         raise RefusedError(f"there is no operation {name}")
     method = getattr(type(value), f"__{name}__")
@@ -247,15 +344,56 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
+def _attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes that an object itself has and that the candidate may read."""
+    if isinstance(value, type) or type(value) in _FUNCTIONS or _is_mock(value):
+        raise AttributeError("__dict__")
+    return {name: each for name, each in vars(value).items() if name not in _FRAMES}
+
+
+def _copied(value: Any, copied: Callable[[Any], Any]) -> Any:
+    if _is_mock(value):
+        raise RefusedError("the program copies a mock, which is for the tests")
+    return copied(value)
+
+
+def _store(value: Any, name: str, *new: Any) -> None:
+    """Put an attribute into the object itself, or delete it, past its class's descriptors."""
+    if _is_mock(value):
+        raise RefusedError(f"the program changes {name} of a mock, which is for the tests")
+    _spare_parts(value, name, *new)
+    if new:
+        vars(value)[name] = new[0]
+    else:
+        del vars(value)[name]
+
+
 def _set_attribute(operation: str, value: Any, name: str, *new: Any) -> None:
+    _spare_parts(value, name, *new)
+    (setattr if operation == "setattr" else delattr)(value, name, *new)
+
+
+def _spare_parts(value: Any, name: str, *new: Any) -> None:
+    """Raise RefusedError if the program would put something in place of a part of the tests."""
     _spare_mock(value, name)
+    if _may_be_added(value, name):
+        return
     if name.startswith("__") or (_is_part(value, name) and not _is_mock(value)):
         kind = value if isinstance(value, type) else type(value)
         raise RefusedError(f"the program changes {kind.__name__}.{name}, a part of the tests")
     if new and _is_of_program(new[0]) and _is_of_tests(getattr(value, name, None)):
         what = f"{type(value).__name__}.{name}, which the tests have set"
         raise RefusedError(f"the program puts an object of its own in place of {what}")
-    (setattr if operation == "setattr" else delattr)(value, name, *new)
+
+
+def _may_be_added(value: Any, name: str) -> bool:
+    """Return whether a class of the tests may get a method that shows its objects or runs them.
+
+    It has none yet, and the result is compared as plain data; operators that compare stay away.
+    """
+    if not isinstance(value, type) or name not in _ADDED:
+        return False
+    return all(name not in vars(each) for each in value.__mro__ if each is not object)
 
 
 def _is_of_program(value: Any) -> bool:
@@ -272,6 +410,8 @@ def _is_of_tests(value: Any) -> bool:
 def _is_part(value: Any, name: str) -> bool:
     """Return whether an attribute does something: a method or descriptor, or one behind a fake."""
     present = inspect.getattr_static(value, name, None)
+    if _is_of_program(present):
+        return False
     if inspect.isdatadescriptor(present) and not isinstance(value, type):
         return getattr(present, "fset", True) is None  # Else the tests' own setter decides.
     return callable(present) or hasattr(present, "__get__") or callable(getattr(value, name, None))

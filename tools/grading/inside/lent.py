@@ -6,9 +6,12 @@ permits; see `lending`. The same object of the tests always has the same stand-i
 
 import asyncio
 import builtins
-import inspect
-from collections.abc import Callable, Generator
+import importlib
+import typing  # noqa: F401 - annotations of the tests' functions are resolved among these names
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
+
+from opencodeinterpreter.tools.grading.inside.described import annotations, fields, signature
 
 Ask = Callable[..., Any]
 """Requests an operation from the tests: its name, the object's number, and arguments."""
@@ -23,7 +26,7 @@ class LentType(type):
     _class_ask: Ask
     _class_number: int
 
-    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+    def __call__(cls, /, *arguments: Any, **named: Any) -> Any:
         """Make an object of the class, in the tests' process."""
         return cls._class_ask("call", cls._class_number, *arguments, **named)
 
@@ -54,9 +57,16 @@ class LentType(type):
 class Lent:
     """Stands for an object of the tests; the special methods are those of the object's class."""
 
-    __slots__ = _SLOTS
+    __slots__ = (*_SLOTS, "__weakref__")
     _ask: Ask
     _number: int
+    __dict__ = property(lambda self: Attributes(self))
+
+    def __copy__(self) -> Any:
+        return self._ask("copy", self._number)
+
+    def __deepcopy__(self, memory: object) -> Any:
+        return self._ask("deepcopy", self._number)
 
     def __getattr__(self, name: str) -> Any:
         if _is_own(name):
@@ -68,6 +78,42 @@ class Lent:
 
     def __delattr__(self, name: str) -> None:
         self._ask("delattr", self._number, name)
+
+
+class Attributes(dict[str, Any]):
+    """The attributes of an object of the tests; what is changed here is changed there."""
+
+    def __init__(self, lent: Lent) -> None:
+        super().__init__(lent._ask("vars", lent._number))
+        self._lent = lent
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._lent._ask("store", self._lent._number, name, value)
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self._lent._ask("store", self._lent._number, name)
+        super().__delitem__(name)
+
+    def update(  # type: ignore[override]
+        self, given: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **named: Any
+    ) -> None:
+        """Set several attributes."""
+        for name, value in dict(given, **named).items():
+            self[name] = value
+
+    def setdefault(self, name: str, value: Any = None) -> Any:
+        """Set an attribute that is not set."""
+        if name not in self:
+            self[name] = value
+        return self[name]
+
+    def pop(self, name: str, *otherwise: Any) -> Any:
+        """Delete an attribute; return its value."""
+        value = super().get(name, *otherwise) if otherwise else self[name]
+        if name in self:
+            del self[name]
+        return value
 
 
 def _is_own(name: str) -> bool:
@@ -103,7 +149,7 @@ class Borrowed:
         return self._made[number]
 
     def _function(
-        self, number: int, name: str, text: str | None, later: bool, parameters: list[Any] | None
+        self, number: int, name: str, text: str | None, later: bool, told: list[Any] | None
     ) -> Any:
 
         async def awaited(*arguments: Any, **named: Any) -> Any:
@@ -115,9 +161,9 @@ class Borrowed:
         function: Any = awaited if later else called
         function.__name__ = function.__qualname__ = name
         function.__doc__ = text
-        if parameters is not None:
-            made = [_parameter(*each) for each in parameters]
-            function.__signature__ = inspect.Signature(made)
+        if told is not None:
+            function.__signature__ = signature(told)
+            function.__annotations__ = annotations(told)
         return function
 
     def _object(self, number: int, kind: Any) -> Any:
@@ -126,15 +172,24 @@ class Borrowed:
         object.__setattr__(made, "_number", number)
         return made
 
-    def _class(self, number: int, name: str, text: str | None, specials: list[str]) -> Any:
+    def _class(
+        self, number: int, name: str, text: str | None, specials: list[str], *of: Any
+    ) -> Any:
+        bases, library, annotated, told = of
         members: dict[str, Any] = {"__slots__": (), "__doc__": text}
+        members["__annotations__"] = dict(annotated)
+        if library is not None:
+            kind = getattr(importlib.import_module(library[0]), library[1])
+            members["__class__"] = property(lambda _: kind)
+        if told is not None:
+            members["__dataclass_fields__"] = fields(told)
         for special in specials:
             members[f"__{special}__"] = _special(special)
         if "await" in specials:
             members["__await__"] = lambda lent: self._wait(lent)
         if "hash" not in specials and "eq" in specials:
             members["__hash__"] = None
-        return self._numbered(LentType(name, (Lent,), members), number)
+        return self._numbered(LentType(name, tuple(bases) or (Lent,), members), number)
 
     def _exception(self, number: int, name: str, base: str) -> Any:
         """Return a class for one of the tests' exceptions, derived from a built-in one."""
@@ -178,13 +233,8 @@ class Borrowed:
                 future.set_exception(value)
 
 
-def _parameter(name: str, kind: int, optional: bool) -> inspect.Parameter:
-    default = None if optional else inspect.Parameter.empty
-    return inspect.Parameter(name, list(inspect._ParameterKind)[kind], default=default)
-
-
 def _special(name: str) -> Callable[..., Any]:
-    def method(lent: Any, *arguments: Any, **named: Any) -> Any:
+    def method(lent: Any, /, *arguments: Any, **named: Any) -> Any:
         return lent._ask("special", lent._number, name, *arguments, **named)
 
     method.__name__ = f"__{name}__"

@@ -84,6 +84,8 @@ class Link:
         self._folder = os.getcwd()  # noqa: PTH109 - a Path costs more than the call
         self.test = 0
         """The number of the current test, from 1; 0 outside of all tests."""
+        self.followed = False
+        """Whether other tests are known to follow."""
         self._begun = 0
         self.trouble: HarnessError | None = None
         """What went wrong at the boundary during the current test; the test cannot hide it."""
@@ -326,13 +328,15 @@ class Link:
 
     def _class(self, of: Any) -> Any:
         """Return the proxy of a class of the candidate."""
-        from opencodeinterpreter.tools.grading.inside.remote import PLAIN, make_class
+        from opencodeinterpreter.tools.grading.inside.remote import PLAIN, describe, make_class
 
-        number, name, bases, *plain = of
+        number, name, bases, of_plain, describing = of
         if number not in self._classes:
             parents = tuple(dict.fromkeys(self._class(base) for base in bases))
-            kind = PLAIN.get(plain[0]) if plain and not self.strict else None
-            self._classes[number] = make_class(self, int(number), str(name), parents, kind)
+            kind = PLAIN.get(of_plain) if not self.strict else None
+            made = make_class(self, int(number), str(name), parents, kind)
+            describe(made, describing)
+            self._classes[number] = made
         return self._classes[number]
 
     def _carry(self, number: int, of: Any, overridden: list[str], plain: Any) -> Any:
@@ -385,7 +389,7 @@ class Link:
         if isinstance(value, ValuesView | ItemsView):
             return self._shared.form(list(value))
         try:
-            return self.lending.form(value)
+            return self.lending.form(value, in_test=self.test > 0)
         except RefusedError as error:
             raise self.fail(HarnessError(str(error))) from None
 

@@ -8,6 +8,7 @@ does not call (HumanEval's form) is called with the entry point.
 import ast
 import asyncio
 import contextlib
+import functools
 import inspect
 import os
 import sys
@@ -141,14 +142,27 @@ class Examination:
         """Return all outcomes, in the order in which the tests ran."""
         # If something ended pytest itself, later tests did not run.
         lost = [outcome(name, Told("not run", "")) for name in self.begun - self.outcomes.keys()]
-        found = [*self.outcomes.values(), *lost]
+        found = [*self.outcomes.values(), *lost, *self._uncalled()]
         if self.problem is not None:
             found = self._interrupted(self.problem)
         elif not any(each["status"] != "not run" for each in found):
             message = "no test ran: a test is a function test_*, or an assertion at the top level"
+            message = str(self.link.trouble or message)
             found.append({"name": self.job["file"], "status": "error", "message": message})
         # Assertions that never run come first: they may explain why no test ran.
         return [*self._never_run(), *found]
+
+    def _uncalled(self) -> list[dict[str, str]]:
+        """Return an outcome for each asserting function that the program got and never called."""
+        return [
+            outcome(
+                f"{self.job['file']}::{name}",
+                Told(
+                    "error", f"the program was given `{name}`, which asserts, and never called it"
+                ),
+            )
+            for name in self.link.lending.uncalled()
+        ]
 
     def _never_run(self) -> list[dict[str, str]]:
         """Return an outcome for each assertion that can never run."""
@@ -190,19 +204,24 @@ class Examination:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> list[Any] | None:
         """Collect nothing that is the candidate's: its own tests prove nothing."""
-        if not isinstance(obj, Remote | RemoteType):
+        if not _is_of_program(obj):
             return None
         if name.lower().startswith("test") and self.tree and name in bound_names(self.tree):
-            what = f"`{name}` is an object of the program, so that it cannot be run as a test"
-            where = f"{collector.nodeid}::{name}"
-            self.note(where, where, Told("error", f"{what}; is its decorator the program's?"))
+            self._note_as_programs(f"{collector.nodeid}::{name}", name)
         return []
+
+    def _note_as_programs(self, where: str, name: str) -> None:
+        what = f"`{name}` is an object of the program, so that it cannot be run as a test"
+        self.note(where, where, Told("error", f"{what}; is its decorator the program's?"))
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Record which tests were collected, as `TestIt.test_it`."""
         for item in items:
             if not isinstance(item, _Case):
                 self.begun.add(item.nodeid)
+            if _is_of_program(getattr(item, "obj", None)):
+                # One of `unittest`, which is not collected by the method above.
+                self._note_as_programs(item.nodeid, item.name)
             parts = [part for part in item.listchain() if isinstance(part, _NAMED)]
             self.collected.add(".".join(part.name.partition("[")[0] for part in parts))
 
@@ -255,9 +274,10 @@ class Examination:
         return fixture
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, Any]:
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Generator[None, Any, Any]:
         """Begin a test, and end it."""
         self.link.begin_test()
+        self.link.followed = nextitem is not None
         self.compared = None
         try:
             return (yield)
@@ -394,6 +414,14 @@ class Examination:
                 found.append(trace.tb_lineno)
             trace = trace.tb_next
         return found
+
+
+def _is_of_program(test: Any) -> bool:
+    """Return whether a test is a function of the candidate, perhaps inside some of Python's own."""
+    while test is not None and not isinstance(test, Remote | RemoteType):
+        inner = getattr(test, "__func__", None) or getattr(test, "__wrapped__", None)
+        test = test.func if isinstance(test, functools.partial) else inner
+    return test is not None
 
 
 def _trouble_in(error: BaseException) -> HarnessError | None:

@@ -11,16 +11,16 @@ import ast
 import asyncio
 import builtins
 import collections.abc
-import dataclasses
 import inspect
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.machinery import ModuleSpec
 from typing import Any, cast
 
 from opencodeinterpreter.tools.grading.inside.derived import Above, derive
+from opencodeinterpreter.tools.grading.inside.described import fields, signature
 from opencodeinterpreter.tools.grading.inside.link import HarnessError, Link
 from opencodeinterpreter.tools.grading.inside.reach import HOOKS, bound_names
 
@@ -57,7 +57,7 @@ class RemoteType(type):
     """The metaclass of proxies: operations on a candidate's class are requested from it."""
 
     def __new__(
-        cls, name: str, bases: tuple[Any, ...], members: dict[str, Any], **named: Any
+        cls, name: str, bases: tuple[Any, ...], members: dict[str, Any], /, **named: Any
     ) -> Any:
         """Make a class that stands for one of the candidate's, or derives from one."""
         links = [each for each in bases if "_class_link" in each.__dict__]
@@ -74,10 +74,10 @@ class RemoteType(type):
         link.know_class(number, made)
         return made
 
-    def __init__(cls, name: str, bases: Any, members: Any, **named: Any) -> None:
+    def __init__(cls, name: str, bases: Any, members: Any, /, **named: Any) -> None:
         super().__init__(name, bases, members)
 
-    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+    def __call__(cls, /, *arguments: Any, **named: Any) -> Any:
         """Make an object of the class."""
         made = _link(cls).do(cls, *arguments, **named)
         if isinstance(made, Remote | Carried) and number_of(cls) in _link(cls).made:
@@ -116,11 +116,17 @@ class RemoteType(type):
         return _annotations(cls)
 
     @property
-    def __dataclass_fields__(cls) -> dict[str, Any]:
+    def __flags__(cls) -> int:
+        flags: int = type.__dict__["__flags__"].__get__(cls)
+        abstract = "_class_link" in cls.__dict__ and _link(cls).do("abstract", cls)
+        return flags | inspect.TPFLAGS_IS_ABSTRACT if abstract else flags
+
+    @property
+    def __dataclass_fields__(cls) -> Mapping[str, Any]:
         names = _link(cls).do("fields", cls) if "_class_link" in cls.__dict__ else None
         if names is None:
             raise AttributeError("__dataclass_fields__")
-        return {name: _field(name, *traits) for name, *traits in names}
+        return fields(names)
 
     def __bool__(cls) -> bool:
         return True
@@ -197,6 +203,9 @@ class Remote(metaclass=RemoteType):
         self._link.do("delattr", self, name)
 
     def __eq__(self, other: object) -> bool:
+        if type(other) is types.SimpleNamespace:
+            told = self._link.do("vars", self)
+            return type(told) is dict and told == vars(other)
         if not isinstance(other, Remote | RemoteType):
             return False
         if other is self:
@@ -296,6 +305,11 @@ class RemoteFunction(Remote):
 
     def __bool__(self) -> bool:
         return True
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        # In a class of the tests, a function of the program is a method.
+        bound = instance is not None and self._kind is types.FunctionType
+        return types.MethodType(self, instance) if bound else self
 
     __class__ = property(lambda self: self._kind)
 
@@ -428,11 +442,13 @@ class RemoteModule(types.ModuleType):
     def __init__(self, link: Link, number: int) -> None:
         super().__init__("solution")
         self.__dict__["_remote"] = bind(Remote, link, number, "solution")
+        self.__dict__["__file__"] = _FILE
+        linecache.cache[_FILE] = (lambda: str(link.do("source", self)),)  # read on use
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
             return _offered(self._remote)
-        if name in ("__path__", "__spec__", "__file__", "__loader__"):
+        if name in ("__path__", "__spec__", "__loader__"):
             raise AttributeError(name)
         value = getattr(self._remote, name)
         _spare_assertions(self._remote._link, name, value)
@@ -537,6 +553,7 @@ PLAIN: dict[str, type] = {
     kind.__name__: kind for kind in (int, float, str, bytes, list, dict, set, frozenset, tuple)
 }
 _SHOWING = ("__repr__", "__str__")
+_DESCRIBING = frozenset({"delete", "get", "set", "set_name"})
 
 
 def carry(kind: Any, link: Link, number: int, plain: Any, overridden: list[str]) -> Any:
@@ -598,6 +615,7 @@ def make_class(
 ) -> Any:
     """Return a proxy of the candidate's class `number`, which derives from `plain` data or not."""
     members = {"_class_link": link, "_class_number": number, "__doc__": _Doc()}
+    members["__module__"] = "solution"
     if plain is not None:
         parents = tuple(base for base in bases if issubclass(base, Carried)) or (Carried, plain)
         return RemoteType(name, parents, members)
@@ -607,6 +625,14 @@ def make_class(
     except TypeError:
         # The bases are compatible in the candidate's process, but their proxies are not.
         return RemoteType(name, (Remote,), members)
+
+
+def describe(kind: Any, methods: Iterable[str]) -> None:
+    """Let a proxy class have those special methods of descriptors that its class has."""
+    for name in methods:
+        if name not in _DESCRIBING:
+            raise ValueError(f"no descriptor has __{name}__")
+        type.__setattr__(kind, f"__{name}__", _reading(name))
 
 
 class _Doc:
@@ -636,28 +662,9 @@ def _annotations(remote: Any) -> Any:
     return link.do("annotations", remote)
 
 
-def _field(name: str, kind: Any, default: tuple[Any, ...]) -> Any:
-    """Return a field of a data class, as `dataclasses.fields` has it."""
-    made = dataclasses.field(default=default[0]) if default else dataclasses.field()
-    made.name, made.type = name, kind
-    made._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
-    return made
-
-
 def _signature(function: Any) -> inspect.Signature:
     link = _link(function) if isinstance(function, RemoteType) else function._link
-    told, returned = link.do("signature", function)
-    empty = inspect.Parameter.empty
-    parameters = [
-        inspect.Parameter(
-            name,
-            list(inspect._ParameterKind)[kind],
-            default=default[0] if default else empty,
-            annotation=annotation[0] if annotation else empty,
-        )
-        for name, kind, default, annotation in told
-    ]
-    return inspect.Signature(parameters, return_annotation=returned[0] if returned else empty)
+    return signature(link.do("signature", function))
 
 
 def _spare_assertions(link: Link, name: str, value: Any) -> None:

@@ -390,7 +390,18 @@ def _named(body: Any) -> Any:
         raise WireError("a named tuple has one value a field")
     members: dict[str, Any] = {field: property(itemgetter(at)) for at, field in enumerate(fields)}
     members |= {"__slots__": (), "_fields": tuple(fields), "__repr__": _named_shown}
+    members |= {"_asdict": _named_as_dict, "_replace": _named_replaced}
     return type(_text(name)[:_NAME], (tuple,), members)(items)
+
+
+def _named_as_dict(value: Any) -> dict[str, Any]:
+    return dict(zip(value._fields, value, strict=True))
+
+
+def _named_replaced(value: Any, /, **named: Any) -> Any:
+    if strange := named.keys() - set(value._fields):
+        raise ValueError(f"Got unexpected field names: {sorted(strange)}")
+    return type(value)((_named_as_dict(value) | named).values())
 
 
 def _named_shown(value: Any) -> str:
