@@ -142,6 +142,22 @@ REACHED = {
         FAKE + "def test():\n    a = Fake()\n    assert f(a) == Fake()",
         "def f(a):\n    type(a).__eq__ = lambda *given: True\n    return a",
     ),
+    "a class that an annotation names": (
+        "from solution import f\nclass Config:\n    limit = 3\ndef use(c: Config): return c\n"
+        "def test(): assert f(use) == Config.limit",
+        "import inspect\ndef f(use):\n    [p] = inspect.signature(use).parameters.values()\n"
+        "    p.annotation.limit = 7\n    return 7",
+    ),
+    "a base class": (
+        "from solution import f\nclass Base:\n    limit = 3\nclass Own(Base): pass\n"
+        "def test(): assert f(Own()) == Base.limit",
+        "def f(own):\n    type(own).__mro__[1].limit = 7\n    return 7",
+    ),
+    "a call": (
+        "from solution import f\nclass Check:\n    def same(self, x): return x == 3\n"
+        "def test():\n    c = Check()\n    assert f(c) and (c if callable(c) else c.same)(f(c))",
+        "def f(c):\n    type(c).__call__ = lambda *given: True\n    return 7",
+    ),
     "an exit": (
         FAKE + "def test():\n    with f(Fake)(): assert False == f",
         "def f(kind):\n    kind.__enter__ = lambda self: self\n"

@@ -46,7 +46,7 @@ _MOCKS_OWN = frozenset(name for name in dir(mock.AsyncMock()) if not name.starts
 """What a mock records and how it is set up; the program of a test does not touch it."""
 _NEVER = ("_pytest", "pytest", "opencodeinterpreter")
 """Packages whose objects are the tests' own."""
-_ADDED = frozenset({"__call__", "__repr__", "__str__"})
+_ADDED = frozenset({"__repr__", "__str__"})
 """The special methods that the candidate may add to a class of the tests that lacks them."""
 _OF_DATA = frozenset({"builtins", "collections", "datetime", "decimal", "fractions", "numpy"})
 """Modules of classes that hold plain data."""
@@ -74,6 +74,8 @@ class Lending:
         self._objects: list[Any] = []
         self._numbers: dict[tuple[int, ...], int] = {}
         self._told: set[int] = set()
+        self._named: set[int] = set()
+        """Classes that the candidate knows only from an annotation, or as the base of another."""
         self._decorated: dict[int, str] = {}
         """The names of asserting functions that were given outside of all tests, until a call."""
         self._set: dict[tuple[int, str], bool] = {}
@@ -101,6 +103,7 @@ class Lending:
     def form(self, value: Any, *, in_test: bool = True) -> Form:
         """Return the form of an object that is not plain data; raises RefusedError."""
         number = self.number(value)
+        self._named.discard(number)
         if number in self._told:
             return {"lent": number}
         traits = self._traits(value)
@@ -128,7 +131,7 @@ class Lending:
         own = vars(value).get("__annotations__", {})
         return [
             *("class", value.__name__, _text(value.__doc__), _specials(value)),
-            [self.form(base) for base in value.__bases__ if _is_own(base)],
+            [self._name(base) for base in value.__bases__ if _is_own(base)],
             _of_library(value),
             [[name, self._annotation(each)] for name, each in own.items()],
             fields_of(value, self._annotation, _hidden),
@@ -153,7 +156,15 @@ class Lending:
         name = value.__name__
         if getattr(builtins, name, None) is value:
             return {"builtin": name}
-        return self.form(value) if _is_own(value) and not _is_never(value) else str(value)
+        return self._name(value) if _is_own(value) and not _is_never(value) else str(value)
+
+    def _name(self, kind: type) -> Form:
+        """Return the form of a class that the candidate may not change, unless it is given it."""
+        new = self.number(kind) not in self._told
+        form = self.form(kind)
+        if new:
+            self._named.add(self.number(kind))
+        return form
 
     def _class_of(self, kind: type) -> Form:
         return {"builtin": kind.__name__} if kind.__module__ == "builtins" else self.form(kind)
@@ -182,6 +193,8 @@ class Lending:
             return _do_special(value, *arguments, **named)
         if operation == "getattr":
             return _attribute(value, *arguments)
+        if operation in ("setattr", "delattr") and number in self._named:
+            raise RefusedError(f"the program changes {value.__name__}, which it was not given")
         if operation in ("setattr", "delattr"):
             return _set_attribute(operation, value, *arguments)
         if operation in _COPYING:
@@ -387,7 +400,7 @@ def _spare_parts(value: Any, name: str, *new: Any) -> None:
 
 
 def _may_be_added(value: Any, name: str) -> bool:
-    """Return whether a class of the tests may get a method that shows its objects or runs them.
+    """Return whether a class of the tests may get a method that shows its objects.
 
     It has none yet, and the result is compared as plain data; operators that compare stay away.
     """
