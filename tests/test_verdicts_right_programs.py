@@ -241,6 +241,13 @@ RIGHT = {
         "from solution import f\ndef test_it():\n    found = {}\n"
         "    exec('y = 1\\nz = 2', found)\n    assert eval('f(2)') == found['z']",
     ),
+    "objects with all attributes": (
+        "registry = {}\ndef keep(value): registry[len(registry)] = value\ndef f(m): m(1); m(2)",
+        "from unittest.mock import Mock, call\nfrom solution import f, keep\nclass Every:\n"
+        "    def __getattr__(self, name): return Every()\nevery = Every()\nkeep(every)\n"
+        "keep(Mock())\ntest_every = every\ndef test_it():\n    m = Mock()\n    f(m)\n"
+        "    assert m.mock_calls == [call(1), call(2)]",
+    ),
     "warnings": (
         "import warnings\nclass Own(UserWarning): pass\ndef f():\n"
         "    warnings.warn('old', DeprecationWarning)\n    return 1\ndef g(): warnings.warn('own', Own)",

@@ -263,9 +263,12 @@ def _is_told(function: Any) -> bool:
 
 def _definition(function: Any) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """Return the definition of a function in the file of tests; `None` for others and lambdas."""
-    code = getattr(function, "__code__", None)
-    source = getattr(function, "__globals__", {}).get("__source_of_tests__")
-    if code is None or source is None:
+    if isinstance(function, types.MethodType):
+        function = function.__func__
+    if not isinstance(function, types.FunctionType):
+        return None
+    code, source = function.__code__, function.__globals__.get("__source_of_tests__")
+    if source is None:
         return None
     for node in ast.walk(_parsed(source)):
         if isinstance(node, FUNCTIONS) and node.name == code.co_name:

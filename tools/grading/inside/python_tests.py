@@ -418,10 +418,17 @@ class Examination:
 
 def _is_of_program(test: Any) -> bool:
     """Return whether a test is a function of the candidate, perhaps inside some of Python's own."""
-    while test is not None and not isinstance(test, Remote | RemoteType):
-        inner = getattr(test, "__func__", None) or getattr(test, "__wrapped__", None)
-        test = test.func if isinstance(test, functools.partial) else inner
-    return test is not None
+    while not isinstance(test, Remote | RemoteType):
+        # By their types: `mock.call` has all attributes, without end.
+        if isinstance(test, functools.partial):
+            test = test.func
+        elif isinstance(test, staticmethod | classmethod | types.MethodType):
+            test = test.__func__
+        elif isinstance(test, types.FunctionType) and "__wrapped__" in vars(test):
+            test = vars(test)["__wrapped__"]
+        else:
+            return False
+    return True
 
 
 def _trouble_in(error: BaseException) -> HarnessError | None:
