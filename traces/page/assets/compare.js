@@ -29,11 +29,18 @@ function compareHead(view, runs) {
     el("p.crumb", {}, contents.index ? el("a", { href: "#index" }, "All runs") : null),
     el("h1", {}, "Two runs side by side"),
     el("div.sides-head", {}, ...runs.map((run, at) => el("div.card", {}, el("p.side-name", {}, at ? "second " : "first ", runLink(run.id), " ", badge(statusNow(run))), el("p.note", {}, run.title), run.reason ? el("p.note", {}, run.reason) : null))),
+    otherPairs(view),
     totals(runs),
     onlyDifference(view),
     view.task.length ? folded("Their tasks differ", () => longText(view.task.join("\n")), true) : null,
     view.stem ? el("p.stem", {}, el("span", { "aria-hidden": "true" }, "≡ "), `Turns 1 to ${view.stem} are equal`.replace("Turns 1 to 1 are", "Turn 1 is")) : null,
     parting(view));
+}
+
+// A page of three runs or more has each pair of them.
+function otherPairs(view) {
+  const others = contents.index ? [] : contents.runs.filter((run) => ![view.first, view.second].includes(run.id) && pairOf(view.first, run.id));
+  return others.length ? el("p.note", {}, "The first run beside ", ...others.flatMap((run, at) => [at ? ", " : "", el("a.mono", { href: `#compare/${shortId(view.first)}/${shortId(run.id)}` }, shortId(run.id))])) : null;
 }
 
 // Runs may take the same turns under other settings or for another task: then they are not alike.

@@ -45,7 +45,7 @@ async function go(to) {
 
 const KEYS = [
   ["j or →", "next turn"], ["k or ←", "previous turn"], ["Home, End", "first, last turn"],
-  ["d", "change or whole code"], ["e", "open or close everything"], ["c", "compare with a relative"],
+  ["d", "change or whole code"], ["e", "open or close all of a turn"], ["c", "compare with a relative"],
   ["i", "all runs"], ["/", "search"], ["t", "dark or light"], ["?", "this list"],
 ];
 
@@ -57,7 +57,7 @@ const ACTS = {
   c: () => document.querySelector("a.compare")?.click(),
   d: () => document.querySelector('.choices [aria-pressed="false"][data-view]')?.click(),
   e: () => {
-    const boxes = [...main.querySelectorAll("details")];
+    const boxes = [...(document.getElementById("place") ?? main).querySelectorAll("details")];
     const open = boxes.some((box) => !box.open);
     for (const box of boxes) box.open = open;
   },

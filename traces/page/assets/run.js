@@ -9,7 +9,7 @@ async function showRun(id, wanted) {
   const brief = run.turns.find((turn) => turn.number === number);
   // Unpacked before anything is replaced, so that news of a run makes the page not flicker.
   if (brief) await load(`turn:${run.id}:${number}`);
-  if (remembered.shown !== id || !document.getElementById("timeline")) {
+  if (remembered.shown !== id || !document.getElementById("place")) {
     main.replaceChildren(...runShell(run));
     remembered.shown = id;
   }
@@ -41,7 +41,7 @@ async function openTurn(run, brief) {
 
 function runShell(run) {
   return [runHead(run), el("div.columns", {},
-    el("aside.side", {}, el("div.card.drawn", {}, loopDrawing(run.path)), timeline(run), family(run)),
+    el("aside.side", {}, el("div.card.drawn", {}, loopDrawing(run.path)), run.turns.length ? timeline(run) : null, family(run)),
     el("div.place", { id: "place" }, run.turns.length ? null : el("p.none", {}, "No turn was made yet.")))];
 }
 
