@@ -74,18 +74,19 @@ async def dialogues(
     pupil: Model, runner: Runner, chosen: Iterable[tuple[Task, str]]
 ) -> list[Dialogue]:
     """Run tasks, each in its arm, with a teacher who repairs; return the runs as dialogues."""
-    shared, waiting = SharedRunner(runner), iter(chosen)
+    shared, waiting = SharedRunner(runner), enumerate(chosen)
+    records: dict[int, Record] = {}
 
-    async def desk() -> list[Record]:
-        taught, found = Taught(pupil), []
+    async def desk() -> None:
+        taught = Taught(pupil)
         graph = _graph(taught, shared)
-        for task, arm in waiting:
+        for number, (task, arm) in waiting:
             taught.task = task
-            found.append(await _record(graph, task, ARMS[arm]))
-        return found
+            records[number] = await _record(graph, task, ARMS[arm])
 
-    desks = await asyncio.gather(*(desk() for _ in range(_AT_ONCE)))
-    packed = [_packed(record) for records in desks for record in records]
+    await asyncio.gather(*(desk() for _ in range(_AT_ONCE)))
+    # In the order of the tasks, not of their ends: else a seed would not give the same pupil.
+    packed = [_packed(records[number]) for number in sorted(records)]
     return [each for each in packed if isinstance(each, Dialogue)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.traces.training.folder import Folder
 from opencodeinterpreter.traces.training.rows import of_stage, read_dialogues, rows
 from tests.command import Command, warm
 
@@ -65,3 +66,14 @@ def test_a_missing_extra_is_named_before_anything_is_written(tmp_path: Path) -> 
     assert done.status == 2
     assert "pip install 'opencodeinterpreter[train]'" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_state_that_was_half_written_is_passed_over(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert folder.checkpoint is None
+    for step, text in ((95, "{}"), (100, '{"step":'), (105, None)):
+        state = folder.checkpoints / f"checkpoint-{step}"
+        state.mkdir(parents=True)
+        if text is not None:
+            (state / "trainer_state.json").write_text(text, "utf-8")
+    assert folder.checkpoint == str(folder.checkpoints / "checkpoint-95")

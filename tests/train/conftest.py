@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.vllm_models import CHAT_TEMPLATE, make_tiny
 
+sys.path.append(str(Path(__file__).parents[2]))  # `learn` is no part of the installed package.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # On a shared machine, threads must not spin.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

@@ -7,6 +7,7 @@ loss.json        the loss by step, of grpo reward.json
 loss.svg         the same as a picture
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,9 +66,11 @@ class Folder:
         return self.path / f"{self.curve}.svg"
 
     @property
-    def started(self) -> bool:
-        """Whether there is a state to go on from."""
-        return any(self.checkpoints.glob("checkpoint-*"))
+    def checkpoint(self) -> str | None:
+        """The newest whole state; one that was being written when the process ended is not."""
+        found = self.checkpoints.glob("checkpoint-*")
+        newest = sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+        return next((str(path) for path in newest if _is_whole(path)), None)
 
     def begin(self, asked: Header) -> None:
         """Note what is trained; raises InputError if it is not what was begun here."""
@@ -88,6 +91,15 @@ class Folder:
     @property
     def _points(self) -> Path:
         return self.path / f"{self.curve}.json"
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Return whether a state has its last file, `trainer_state.json`, whole."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _held(path: Path) -> Header:

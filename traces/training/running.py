@@ -47,7 +47,7 @@ def carry_out(training: Any, loaded: Loaded, folder: Folder, watch: Watch) -> No
 
     training.add_callback(_watching(watch, folder.curve))
     training.remove_callback(PrinterCallback)
-    training.train(resume_from_checkpoint=folder.started or None)
+    training.train(resume_from_checkpoint=folder.checkpoint)
     model = training.accelerator.unwrap_model(training.model)
     if hasattr(model, "merge_and_unload"):  # LoRA's
         model = model.merge_and_unload()
