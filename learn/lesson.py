@@ -33,7 +33,7 @@ class Report(Frozen):
     stage: str
     dialogues: int
     losses: tuple[float, float]
-    """The first and the last, each the mean of some steps."""
+    """That of the first step, and the mean of the last ones."""
     measured: Measured
     seconds: float
     """Processor time of all of it, with what ran in the sandbox."""

@@ -72,6 +72,7 @@ def shared_arguments(folder: Folder) -> dict[str, Any]:
         "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
+        "logging_first_step": True,  # A short training has a curve too.
     }
 
 
