@@ -21,7 +21,7 @@ COG := COLUMNS=80 NO_COLOR=1 TERM=dumb $(BIN)/cog
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo studio test test-slow test-vllm test-formats test-train learn check lint types format docs constraints bench build clean
+.PHONY: help setup demo studio test test-slow test-vllm test-formats test-train test-ray learn check lint types format docs constraints bench build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,6 +48,9 @@ test-formats: $(VENV)/.dev ## let other tools read what `export` and `evaluate` 
 
 test-train: ## train tiny models on the CPU, in a separate environment
 	@$(PYTHON) scripts/with_train.py .venv-train -m pytest -m train -n 0 tests/train $(ARGS)
+
+test-ray: ## run batches on a cluster of Ray on this machine, in a separate environment
+	@$(PYTHON) scripts/test_ray.py .venv-ray $(ARGS)
 
 learn: ## teach tiny models from scratch to use feedback, on the CPU (ARGS=small for a minute of it)
 	@$(PYTHON) scripts/with_train.py .venv-train -m learn $(or $(ARGS),full)
@@ -89,7 +92,7 @@ constraints: ## update the pinned versions (needs uv)
 		--output-file constraints.txt pyproject.toml
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) .venv-vllm .venv-formats .venv-train build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) .venv-vllm .venv-formats .venv-train .venv-ray build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
 	rm -rf opencodeinterpreter.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

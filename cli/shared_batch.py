@@ -3,11 +3,12 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from opencodeinterpreter.cli.progress import tasks_bar
+from opencodeinterpreter.cli.ray_crew import Duty, open_crew
 from opencodeinterpreter.graph.batch import Finished, Job
 from opencodeinterpreter.graph.shared import Worker, Working, ends, stored_jobs
 from opencodeinterpreter.graph.store.jobs import (
@@ -39,29 +40,50 @@ class Shared:
     name: str
     settings: Settings
 
-    async def run(self, jobs: Iterable[Job], working: Working) -> dict[str, Finished]:
+    working: Working
+
+    async def run(self, jobs: Iterable[Job]) -> dict[str, Finished]:
         """Add the batch to its store, work on it until all jobs have ended, return the results.
 
         Jobs that ended with a problem before are done again, once.
         """
+        worker = await self._add(jobs)
+        return await self._watch(
+            worker, lambda store: worker.work_on(store, self._batch, lambda line: None)
+        )
+
+    async def run_on_ray(self, jobs: Iterable[Job], address: str) -> dict[str, Finished]:
+        """Do as `run`, but let the nodes of a Ray cluster work."""
+        async with open_crew(address, Duty(self.url, self._batch, self.working), tell) as crew:
+            return await self._watch(await self._add(jobs), crew.see_through)
+
+    @property
+    def _batch(self) -> StoredBatch:
+        return StoredBatch(self.name, self.settings.model_dump_json(), self.working.plan.deadline)
+
+    async def _add(self, jobs: Iterable[Job]) -> Worker:
         rows = stored_jobs(self.name, jobs)
-        batch = StoredBatch(self.name, self.settings.model_dump_json(), working.plan.deadline)
-        worker = Worker(self.url, working, tell)
+        worker = Worker(self.url, self.working, tell)
 
         async def begin(store: Store) -> None:
-            await add_batch(store, batch, rows)
+            await add_batch(store, self._batch, rows)
             await ask_again(store, self.name)
 
+        await worker.keep_open(begin)
+        return worker
+
+    async def _watch(
+        self, worker: Worker, work: Callable[[Store], Awaitable[None]]
+    ) -> dict[str, Finished]:
         async def act(store: Store) -> dict[str, Finished]:
             showing = asyncio.create_task(self._show(store))
             try:
-                await worker.work_on(store, batch, lambda line: None)
+                await work(store)
             finally:
                 showing.cancel()
                 await asyncio.wait([showing])
             return await ends(store, self.name)
 
-        await worker.keep_open(begin)
         return await worker.keep_open(act)
 
     async def _show(self, store: Store) -> None:

@@ -114,3 +114,24 @@ def test_a_server_that_is_not_there_is_told_in_one_line_with_the_cause(tmp_path:
     assert done.stderr.startswith("opencodeinterpreter: cannot use store postgresql://me@/runs")
     assert "No such file or directory" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "--ray needs a store that all nodes reach: --store postgresql://…"),
+        (("--store", "runs.sqlite"), "--ray needs a store that all nodes reach"),
+        (
+            ("--store", "postgresql://db/runs"),
+            "--ray needs the extra 'ray': pip install 'opencodeinterpreter[ray]'",
+        ),
+    ],
+)
+def test_what_ray_needs_is_told_before_any_work(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    arguments = lay_out(tmp_path, "")[:-3]
+    done = Command(tmp_path, warm)(*arguments, *options, "--ray", "auto")
+    assert (done.status, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1

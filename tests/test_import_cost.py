@@ -15,6 +15,7 @@ from tests.command import INSTALLED
 HEAVY = frozenset(
     {"vllm", "torch", "e2b", "e2b_code_interpreter", "xllamacpp", "langchain_openai", "openai"}
     | {"psycopg", "numpy", "tiktoken", "jinja2", "transformers", "trl", "datasets", "matplotlib"}
+    | {"ray"}
 )
 
 IMPORT = "import opencodeinterpreter\n"

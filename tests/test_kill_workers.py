@@ -1,7 +1,6 @@
 """Workers of one PostgreSQL store are killed and frozen, and the server restarted, at random."""
 
 import asyncio
-import json
 import random
 import signal
 import time
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from opencodeinterpreter.graph.runs import Run, open_run
-from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.graph.store.rows import list_runs
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
 from tests.command import Command, Running, warm
-from tests.doubling import PLUS_TWO, RIGHT, TESTS, TRIPLE, draft, write_script
+from tests.doubled_batch import begun_again, lay_out, stored, told
 from tests.postgres_server import MISSING, restartable_server
 
 TASKS = 30
@@ -24,41 +20,6 @@ WORKERS = 3
 BLOWS = ("kill", "freeze", "kill", "restart", "kill", "freeze") * 2
 LEASE = "2"
 SECONDS = 600.0
-
-
-def lay_out(home: Path) -> tuple[str, ...]:
-    """Return the arguments of a batch whose tasks are solved in three turns of some time."""
-    replies = [draft(PLUS_TWO), draft(TRIPLE), draft(RIGHT)]
-    spec = write_script(home / "script.toml", replies, delays=(2.0,))
-    lines = [
-        {"id": f"{n}", "prompt": f"Write double(n), way {n}.", "tests": TESTS} for n in range(TASKS)
-    ]
-    tasks = home / "tasks.jsonl"
-    tasks.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    return ("batch", str(tasks), "--model", spec, "--concurrency", "1")
-
-
-async def stored(url: str) -> list[Run]:
-    async with open_store(url) as store:
-        return [await open_run(store, row.id) for row in await list_runs(store)]
-
-
-async def begun_again(url: str) -> int:
-    """Return how many jobs were begun again after a process had died."""
-    async with open_store(url) as store:
-        return len(await store.execute("SELECT key FROM opencodeinterpreter_jobs WHERE deaths > 1"))
-
-
-def told(runs: list[Run]) -> list[tuple[str, str, list[str | None]]]:
-    """Return what matters of runs: task, status, and the program of each turn."""
-    return sorted(
-        (
-            run.record.task.prompt,
-            run.row.status,
-            [turn.draft.code if turn.draft else None for turn in run.record.turns],
-        )
-        for run in runs
-    )
 
 
 def worker(command: Command, url: str) -> Running:
@@ -72,7 +33,7 @@ def worker(command: Command, url: str) -> Running:
 def test_blows_at_random_change_no_result(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     command = Command(tmp_path, warm)
-    arguments = lay_out(tmp_path)
+    arguments = lay_out(tmp_path, TASKS)
     undisturbed = command(*arguments, "--out", "quiet", "--concurrency", "30", timeout=SECONDS)
     assert undisturbed.status == 0, undisturbed.stderr
     with restartable_server() as server, ExitStack() as stack:

@@ -9,6 +9,7 @@
         ├── SandboxError        the sandbox
         │   └── E2BTransientError       in tools.sandbox.e2b: another attempt may succeed
         ├── BenchmarkError      a benchmark's files
+        ├── ClusterError        a Ray cluster
         ├── StoreError          the database of runs
         │   └── ClaimLostError      another process took over the run
         └── OutputError         standard output
@@ -88,3 +89,9 @@ class BenchmarkError(OutsideError):
     """A benchmark's official file is unavailable, or its reference solutions do not run."""
 
     owner = "benchmark"
+
+
+class ClusterError(OutsideError):
+    """A Ray cluster cannot be reached, or none of its nodes can work."""
+
+    owner = "ray"

@@ -57,6 +57,13 @@ class BatchOptions:
             help="Keep the runs in this store, where each `worker` of it works on the batch too.",
         ),
     ] = None
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|local|HOST:PORT",
+            help="Let each node of this Ray cluster work on the batch; needs --store.",
+        ),
+    ] = None
     data: Annotated[Path | None, typer.Option(help="The benchmark's official file.")] = None
     concurrency: ConcurrencyOption = 4
     task_deadline: TaskDeadlineOption = None
@@ -75,6 +82,8 @@ def batch(
     chosen = settings.over(Settings())
     if chosen.critic == "human":
         raise InputError("a batch cannot ask a person; choose another --critic")
+    if options.ray is not None and not (options.store or "").startswith("postgres"):
+        raise InputError("--ray needs a store that all nodes reach: --store postgresql://…")
     found = asyncio.run(_batch(options, chosen))
     solved = sum(each.run.record.solved for each in found.values())
     problems = {name: each.problem for name, each in found.items() if each.problem}
@@ -100,8 +109,11 @@ async def _batch(options: BatchOptions, chosen: Settings) -> dict[str, Finished]
     found: dict[str, Finished] = {}
     try:
         if options.store is not None:
-            shared = Shared(options.store, _shared_name(options.out, jobs), settings)
-            found |= await shared.run(jobs, Working(plan, options.sandbox))
+            working = Working(plan, options.sandbox)
+            shared = Shared(options.store, _shared_name(options.out, jobs), settings, working)
+            found |= await (
+                shared.run(jobs) if options.ray is None else shared.run_on_ray(jobs, options.ray)
+            )
             return {name: found[name] for name in tasks}
         async with (
             open_store(str(options.out / "runs.sqlite")) as store,
