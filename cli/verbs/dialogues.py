@@ -38,7 +38,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=T
 
 @app.callback()
 def dialogues() -> None:
-    """Make dialogues for fine-tuning of stored runs or published files."""
+    """Make fine-tuning dialogues of stored runs or published files."""
 
 
 @dataclass(frozen=True, kw_only=True)
