@@ -9,9 +9,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
 from opencodeinterpreter.cli.fetching import fetch_named
@@ -133,7 +134,7 @@ class Crew:
 def _problem(end: asyncio.Future[str]) -> str:
     """Return why an actor's work ended before its batch, or ''."""
     error = end.exception()
-    return end.result() if error is None else str(error).strip().partition("\n")[0]
+    return end.result() if error is None else str(error).strip().splitlines()[-1]
 
 
 @asynccontextmanager
@@ -144,15 +145,17 @@ async def open_crew(address: str, duty: Duty, told: Told) -> AsyncIterator[Crew]
     is not installed or the address wrong, and ClusterError if the cluster cannot be reached.
     """
     ray = await _connected(address)
-    try:
-        with cancelled_by_sigterm():
-            crew = Crew(ray, duty, told)
-            try:
-                yield crew
-            finally:
-                await crew.dismiss()
-    finally:
-        ray.shutdown()
+    # Ray prints what failed on any node, with stacks of its own, where results go.
+    with redirect_stdout(StringIO()):
+        try:
+            with cancelled_by_sigterm():
+                crew = Crew(ray, duty, told)
+                try:
+                    yield crew
+                finally:
+                    await crew.dismiss()
+        finally:
+            ray.shutdown()
 
 
 async def _connected(address: str) -> Any:
