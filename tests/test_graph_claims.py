@@ -95,6 +95,30 @@ async def test_nobody_takes_a_run_from_a_living_holder(url: str, store: Store) -
     assert not await store.claimed(row.id)
 
 
+async def test_a_store_that_closes_gives_back_a_run_whose_release_was_cancelled(
+    url: str, store: Store
+) -> None:
+    row = await new_run(store)
+    async with open_store(url) as closing:
+
+        async def work() -> None:
+            async with closing.claim(row.id):
+                claimed.set()
+                await asyncio.sleep(3600)
+
+        claimed = asyncio.Event()
+        working = asyncio.create_task(work())
+        await claimed.wait()
+        working.cancel()
+        await asyncio.sleep(0)  # The first cancellation lets the claim be released,
+        working.cancel()  # and the second interrupts that.
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        held = "SELECT run FROM opencodeinterpreter_claims"
+        assert await store.execute(held) == [(row.id,)]
+    assert await store.execute(held) == []
+
+
 async def test_one_of_many_gets_a_free_run(url: str, store: Store) -> None:
     row = await new_run(store)
     everyone_tried = asyncio.Barrier(6)

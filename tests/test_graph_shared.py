@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -70,6 +71,29 @@ async def test_an_outage_of_the_store_is_no_death_of_the_jobs_in_work(
     await worker.keep_open(fail_while_working)
     assert counted == [0] * (OUTAGES + 1)
     assert await problem(store) == ""
+
+
+class Overtaken:
+    """A store in which another process ends the job once it was seen to be free."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def claimed(self, run: str) -> bool:
+        await end_job(self.store, "b", "double", "")
+        return False
+
+    async def execute(self, sql: str, values: Any = (), run: str | None = None) -> Any:
+        return await self.store.execute(sql, values, run)
+
+
+async def test_a_job_that_another_process_ends_in_the_meantime_is_not_taken(
+    store: Store, tmp_path: Path
+) -> None:
+    await add(store, tmp_path)
+    mine: set[str] = set()
+    assert await take_job(cast(Store, Overtaken(store)), "b", mine) is None
+    assert (mine, await deaths(store)) == (set(), 0)
 
 
 async def test_a_job_whose_processes_died_is_given_up(store: Store, tmp_path: Path) -> None:

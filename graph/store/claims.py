@@ -34,6 +34,7 @@ FAILURES: tuple[type[Exception], ...] = (psycopg.Error, PoolTimeout)
 _RENEWALS = 3
 """How often a lease is renewed in its time."""
 _RECONNECT_SECONDS = 0.2
+_GIVE_BACK_SECONDS = 2.0
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_holders "
@@ -116,6 +117,17 @@ class Claims:
                         "written here, and the run goes on there"
                     )
             yield connection
+
+    async def give_back(self) -> None:
+        """Give all runs back, also those whose claim or release was cancelled half-way.
+
+        Without a connection they stay claimed until the lease ends.
+        """
+        if self._keeper is None:
+            return
+        with suppress(*FAILURES):
+            async with self._pool.connection(_GIVE_BACK_SECONDS) as connection:
+                await connection.execute(_TIDY, (self._holder.key, []))
 
     async def close(self) -> None:
         """Stop renewing the lease."""

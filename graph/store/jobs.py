@@ -111,12 +111,14 @@ async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None
             await end_job(store, batch, key, f"given up: {deaths} processes died working on it")
             continue
         mine.add(key)
-        ((seed,),) = await store.execute(
+        taken = await store.execute(
             "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 "
-            "WHERE batch = ? AND key = ? RETURNING seed",
+            "WHERE batch = ? AND key = ? AND ended IS NULL RETURNING seed",
             [batch, key],
         )
-        return StoredJob(key, run, json.loads(seed))
+        if taken:
+            return StoredJob(key, run, json.loads(taken[0][0]))
+        mine.remove(key)  # Another process ended it in the meantime.
     return None
 
 

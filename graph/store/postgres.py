@@ -86,6 +86,7 @@ async def open_postgres(url: str, lease: float = LEASE_SECONDS) -> AsyncIterator
                 await prepare(store, name, lambda: _upgrade(connection))
         yield store
     finally:
+        await claims.give_back()
         # In this order: an open pool warns of each closed connection that it gets back.
         await pool.close()
         await claims.close()
