@@ -30,7 +30,7 @@ from opencodeinterpreter.cli.words import node_line, program, summary
 from opencodeinterpreter.graph.build import Graph
 from opencodeinterpreter.graph.driving import OnRecord
 from opencodeinterpreter.graph.opening import open_graph
-from opencodeinterpreter.graph.runs import Run, advance, open_run
+from opencodeinterpreter.graph.runs import Run, advance, open_run, settled
 from opencodeinterpreter.graph.store.protocol import Store, without_password
 from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.graph.store.usual import default_store
@@ -66,7 +66,7 @@ async def carry_on(
     console.print(printable(f"run {row.short}: {row.title}"), markup=False)
     run = await open_run(store, row.id)
     if run.next == "end":
-        return run
+        return await settled(store, run)
     try:
         async with asyncio.timeout(options.deadline) as clock:
             settings = settings_of(run)

