@@ -47,6 +47,8 @@ OUTAGE_SECONDS = 120.0
 
 Told = Callable[[str], None]
 """Called with a line about the work's progress."""
+OnEnd = Callable[[Finished | Postponed], None]
+"""Called with each task that ended, or was left for another process."""
 Prepare = Callable[[Settings], Awaitable[None]]
 """Called before work on a batch with its settings, for example to fetch its models."""
 
@@ -67,11 +69,17 @@ class Worker:
 
     def __init__(self, url: str, working: Working, told: Told) -> None:
         """Open nothing yet."""
+        self.on_end: OnEnd | None = None
         self._url = url
         self._working = working
         self._told = told
         self._mine: dict[str, set[str]] = defaultdict(set)
         """By batch, the jobs that were taken and have neither ended nor been given back."""
+
+    @property
+    def in_work(self) -> int:
+        """How many tasks this process has taken that have not ended."""
+        return sum(map(len, list(self._mine.values())))
 
     async def work(self, prepare: Prepare) -> None:
         """Work on every open batch until none is left, for as long as `working` says.
@@ -146,11 +154,14 @@ class Worker:
     ) -> None:
         if isinstance(ended, Finished):
             await end_job(store, batch, ended.key, ended.problem)
-            told(f"{ended.key}: {ended.problem or ended.run.row.status}")
+            line = ended.problem or ended.run.row.status
         else:
             await put_back(store, batch, ended.key)
-            told(f"{ended.key}: {ended.failure}")
+            line = str(ended.failure)
         self._mine[batch].discard(ended.key)
+        if self.on_end is not None:
+            self.on_end(ended)
+        told(f"{ended.key}: {line}")
 
     async def _give_back(self, store: Store) -> None:
         for batch, keys in self._mine.items():

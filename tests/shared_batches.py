@@ -16,6 +16,11 @@ async def add(
 ) -> StoredBatch:
     """Add the batch `b`, whose model answers rightly after so many seconds."""
     spec = write_script(home / "script.toml", [draft(RIGHT)], delays=(delay,))
+    return await add_with(store, spec, deadline)
+
+
+async def add_with(store: Store, spec: str, deadline: float | None = None) -> StoredBatch:
+    """Add the batch `b` with this model."""
     settings = Settings(models={"coder": spec})
     batch = StoredBatch("b", settings.model_dump_json(), deadline)
     job = Job("double", task_seed({"prompt": TASK, "tests": TESTS}, settings))

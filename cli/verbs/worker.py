@@ -1,6 +1,7 @@
 """`worker`: work on the batches of a shared store, beside other processes on any machine."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from opencodeinterpreter.cli.options import (
 )
 from opencodeinterpreter.cli.shared_batch import tell
 from opencodeinterpreter.cli.terminating import cancelled_by_sigterm
+from opencodeinterpreter.cli.worker_metrics import metrics_served
 from opencodeinterpreter.graph.batch import Plan
 from opencodeinterpreter.graph.shared import Worker, Working
 from opencodeinterpreter.graph.store.protocol import LEASE_SECONDS
@@ -38,6 +40,10 @@ class WorkerOptions:
         float,
         typer.Option(min=1, help="After so many seconds of silence, others take over its runs."),
     ] = LEASE_SECONDS
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve figures for Prometheus here; 0: a free port."),
+    ] = None
 
 
 def worker(options: WorkerOptions) -> None:
@@ -48,7 +54,10 @@ def worker(options: WorkerOptions) -> None:
     """
     plan = Plan(concurrency=options.concurrency, deadline=options.task_deadline)
     working = Working(plan, options.sandbox, options.idle, options.lease)
-    asyncio.run(_work(Worker(options.store, working, tell)))
+    worker = Worker(options.store, working, tell)
+    port = options.metrics_port
+    with nullcontext() if port is None else metrics_served(worker, port, tell):
+        asyncio.run(_work(worker))
 
 
 async def _work(worker: Worker) -> None:
