@@ -150,7 +150,8 @@ async def _simulated(record: Record, settings: Settings, model: Model) -> Update
     """Ask the model to answer as the user would.
 
     A reply that breaks the rules is asked for once more, and then cut. A leak of the reference
-    cannot be cut out: after a second leak, the execution's result is the feedback.
+    cannot be cut out: after a second leak, the execution's result is the feedback. Otherwise the
+    result follows the reply, since a small model seldom names the input that failed.
     """
     turn = record.turns[-1]
     messages = _question(record, settings)
@@ -176,6 +177,9 @@ async def _simulated(record: Record, settings: Settings, model: Model) -> Update
     if not words or _leak(record, settings, words):
         words, kind = _result(record, settings), "execution"
         notes[-1] = "dropped; the execution result was given instead"
+    else:
+        result = describe_turn(turn)
+        words = fill(settings.prompts, "critic_feedback", words=words, result=result)
     return feedback_update(record, settings, words, kind, notes, answers)
 
 

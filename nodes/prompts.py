@@ -24,6 +24,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "critic_question": frozenset({"task", "code", "result"}),
     "critic_reference": frozenset({"reference"}),
     "critic_again": frozenset({"problems"}),
+    "critic_feedback": frozenset({"words", "result"}),
     "edited_code": frozenset(),
     "judge": frozenset({"task", "code", "result", "fence"}),
     "judge_again": frozenset({"problem"}),
@@ -33,6 +34,8 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 `$assertions` are the tests, shortened to their assertions if they hold nothing else; `$examples`
 the tests as they stand, for prompts of older records.
 """
+OLDER: Mapping[str, str] = {"critic_feedback": "$words"}
+"""What a prompt was, in effect, for settings that were recorded before it had a name."""
 
 
 def installed_prompts() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from opencodeinterpreter.nodes.prompts import check_prompts, installed_prompts
+from opencodeinterpreter.nodes.prompts import OLDER, check_prompts, installed_prompts
 from opencodeinterpreter.nodes.records import CriticKind, Record, Task
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
@@ -144,10 +144,13 @@ class Settings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _recorded(cls, values: Any) -> Any:
-        """Add the retry of recorded settings without one; recorded ones always have versions."""
-        if isinstance(values, dict) and "versions" in values and "retry" not in values:
-            return {**values, "retry": _DIALOGUE}
-        return values
+        """Add what recorded settings lack, as it was then; recorded ones always have versions."""
+        if not isinstance(values, dict) or "versions" not in values:
+            return values
+        prompts = values.get("prompts")
+        if isinstance(prompts, dict):
+            values = {**values, "prompts": {**OLDER, **prompts}}
+        return {"retry": _DIALOGUE, **values}
 
     @field_validator("prompts")
     @classmethod

@@ -43,7 +43,9 @@ async def test_its_provenance_names_run_turn_models_feedback_and_settings() -> N
     critic = ScriptedModel(["It adds nothing."], spec="scripted:critic")
     record = await World(critic=critic).solve(critic="simulated")
     found = packed(record)
-    assert found.messages[2].content == "It adds nothing."
+    assert found.messages[2].content.startswith(
+        "It adds nothing.\n\nWhat happened when it ran: 2 of"
+    )
     assert found.provenance.model_dump() == {
         "way": "interaction",
         "origin": f"run {RUN}",

@@ -47,10 +47,11 @@ async def test_the_execution_critic_hands_over_the_result_verbatim() -> None:
     )
 
 
-async def test_a_simulated_critics_words_stand_alone() -> None:
+async def test_a_simulated_critics_words_come_before_the_result() -> None:
     world = World(critic=ScriptedModel(["It is wrong for 2."]))
     await world.solve(critic="simulated")
-    assert world.coder.asked[1].messages[-1].content == "It is wrong for 2."
+    said = world.coder.asked[1].messages[-1].content
+    assert said.startswith("It is wrong for 2.\n\nWhat happened when it ran: 2 of 2 tests")
 
 
 async def test_a_persons_edit_appears_as_the_coders_own_answer() -> None:

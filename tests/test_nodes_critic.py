@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from opencodeinterpreter.nodes.describe import describe
 from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Feedback, Record
+from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.testing import ScriptedModel, ScriptedPerson, ScriptedRunner, ran
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.person import PersonAnswer
@@ -17,11 +19,12 @@ LEAK = "Why not def add(a, b) at last?"
 
 
 def first(record: Record) -> tuple[Feedback, str]:
-    """Return the first turn's feedback and its words."""
+    """Return the first turn's feedback and the critic's words in it."""
     feedback = record.turns[0].feedback
     assert feedback is not None
     assert feedback.message is not None
-    return feedback, record.text(feedback.message)
+    words, _, _ = record.text(feedback.message).partition("\n\nWhat happened when it ran: ")
+    return feedback, words
 
 
 async def criticised(*replies: str, critic: str = "simulated", **task: Any) -> Record:
@@ -35,6 +38,28 @@ async def test_a_good_reply_is_given_as_it_is() -> None:
     assert words == "It is wrong for 2."
     assert (feedback.kind, feedback.notes, len(feedback.calls)) == ("simulated", (), 1)
     assert feedback.calls[0].model == "scripted:critic"
+
+
+async def test_the_result_of_the_run_follows_the_critics_words() -> None:
+    record = await criticised("It is wrong for 2.")
+    feedback, _ = first(record)
+    assert feedback.message is not None
+    result = describe(record.turns[0].execution)
+    assert "expected 4, got 5" in result
+    assert record.text(feedback.message) == (
+        f"It is wrong for 2.\n\nWhat happened when it ran: {result}"
+    )
+
+
+async def test_settings_recorded_without_the_prompt_give_the_critics_words_alone() -> None:
+    world = World(critic=ScriptedModel(["It is wrong for 2."]))
+    recorded = Settings(critic="simulated").model_dump(mode="json")
+    del recorded["prompts"]["critic_feedback"]
+    prompts = Settings.model_validate(recorded).prompts
+    record = await world.solve(critic="simulated", limits={"turns": 2}, prompts=prompts)
+    feedback, _ = first(record)
+    assert feedback.message is not None
+    assert record.text(feedback.message) == "It is wrong for 2."
 
 
 async def test_the_critic_sees_the_task_the_code_and_the_result() -> None:

@@ -9,6 +9,7 @@ from hypothesis import settings as limited
 from hypothesis import strategies as some
 
 from opencodeinterpreter.graph.seeds import Edit, branch_seed
+from opencodeinterpreter.nodes.prompts import installed_prompts
 from opencodeinterpreter.nodes.records import Record
 from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.traces.diff import Change, diff
@@ -65,7 +66,8 @@ async def test_other_words_of_the_critic_are_told() -> None:
         world = World(
             coder=ScriptedModel([draft(WRONG), draft(RIGHT)]), critic=ScriptedModel([words])
         )
-        records.append(await world.solve(critic="simulated"))
+        prompts = {**installed_prompts(), "critic_feedback": "$words"}
+        records.append(await world.solve(critic="simulated", prompts=prompts))
     turn, after = diff(*records).turns
     assert (after.code, after.tests, after.feedback) == ((), {}, None)
     assert turn.feedback == Change(before="Look at 2.", after="Look at 3.")

@@ -126,12 +126,12 @@ def _seen(task: InputTask | AssertionTask, truth: Truth | None, protocol: Protoc
 def protocol_settings(settings: Settings, protocol: Protocol) -> Settings:
     """Return the settings of an evaluation by a protocol.
 
-    In `paper` a task's prompt shows the examples that it has and no further test, and the tests
-    have more time.
+    In `paper` a task's prompt shows the examples that it has and no further test, a critic's reply
+    alone is the feedback, and the tests have more time.
     """
     if protocol == "held-out":
         return settings
-    prompts = {**settings.prompts, "task_examples": ""}
+    prompts = {**settings.prompts, "task_examples": "", "critic_feedback": "$words"}
     limits = settings.sandbox.model_copy(update=_SCORING_LIMITS)
     return settings.model_copy(update={"prompts": prompts, "sandbox": limits})
 
