@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 
 from opencodeinterpreter.graph.solve import Solver, open_solver
 from opencodeinterpreter.graph.store.protocol import Store
@@ -22,6 +23,7 @@ from opencodeinterpreter.graph.tool import (
     code_task,
     result_of,
 )
+from opencodeinterpreter.nodes.node import log
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import OpenCodeInterpreterError
@@ -29,30 +31,45 @@ from opencodeinterpreter.tools.sandbox.opening import SandboxName
 
 
 async def serve(settings: Settings, store: Store, sandbox: SandboxName) -> None:
-    """Serve until stdin is closed; each call is a run in `store`."""
+    """Serve until the client closes stdin or dies; each call is a run in `store`."""
     async with AsyncExitStack() as stack:
         solver = _Lazy(stack, lambda: open_solver(settings, store=store, sandbox=sandbox))
         server = MCPServer(
-            "opencodeinterpreter", version=version("opencodeinterpreter"), log_level="WARNING"
+            "opencodeinterpreter",
+            version=version("opencodeinterpreter"),
+            tools=[_tool(solver, settings.limits.turns)],
+            log_level="WARNING",
         )
+        try:
+            await server.run_stdio_async()
+        except* BrokenPipeError:
+            log.info("the client died; its calls are interrupted runs")
 
-        @server.tool(description=DESCRIPTION)
-        async def solve_code(
-            context: Context,
-            task: TaskText,
-            tests: TestsText = None,
-            entry_point: EntryPoint = None,
-        ) -> CodeResult:
-            progress = _Progress(context, settings.limits.turns)
-            try:
-                opened = await solver.open()
-                solution = await opened.run(code_task(task, tests, entry_point), progress.node_done)
-            except OpenCodeInterpreterError as error:
-                raise ToolError(str(error)) from error
-            await progress.sent()
-            return result_of(solution)
 
-        await server.run_stdio_async()
+def _tool(solver: "_Lazy", turns: int) -> Tool:
+    async def solve_code(
+        context: Context,
+        task: TaskText,
+        tests: TestsText = None,
+        entry_point: EntryPoint = None,
+    ) -> CodeResult:
+        progress = _Progress(context, turns)
+        try:
+            opened = await solver.open()
+            solution = await opened.run(code_task(task, tests, entry_point), progress.node_done)
+        except OpenCodeInterpreterError as error:
+            raise ToolError(str(error)) from error
+        await progress.sent()
+        return result_of(solution)
+
+    tool = Tool.from_function(solve_code, description=DESCRIPTION)
+
+    # Without tests nearly every program counts as right, so a misspelt `tests` is refused.
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema()
+    return tool
 
 
 class _Lazy:
@@ -73,6 +90,10 @@ class _Lazy:
         return self._solver
 
 
+_PLACES = {"coder": 0.25, "executor": 0.5, "judge": 0.75, "critic": 1.0}
+"""How much of a turn is done after a node. The protocol asks for a number that always grows."""
+
+
 class _Progress:
     """Sends a client a progress message after each node."""
 
@@ -84,7 +105,9 @@ class _Progress:
     def node_done(self, node: str, turn: Turn) -> None:
         verdict = turn.verdict.reason if turn.verdict and node == "judge" else "done"
         report = self._context.report_progress(
-            turn.number, self._turns, f"turn {turn.number}, {node}: {verdict}"
+            turn.number - 1 + _PLACES[node],
+            self._turns,
+            f"turn {turn.number}, {node}: {verdict}",
         )
         self._sending.append(asyncio.create_task(report))
 

@@ -1,8 +1,7 @@
-"""The ways in which other programs solve tasks: awaited, not awaited, as a tool, over MCP."""
+"""The ways in which other programs solve tasks: awaited, not awaited, as a tool."""
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolCall, ToolMessage
-from mcp import Client, StdioServerParameters
 
 from opencodeinterpreter import (
     OpenCodeInterpreterError,
@@ -139,30 +137,3 @@ async def test_a_limit_of_the_cost_needs_prices_in_a_program_too(settings: Setti
     prices = {limited.models["coder"]: {"input": 1.0, "output": 1.0}}
     priced = Settings.model_validate({**limited.model_dump(), "client": {"prices": prices}})
     assert (await solve(DOUBLING, priced)).solved
-
-
-async def test_a_coding_agent_calls_the_tool_over_mcp(settings: Settings, tmp_path: Path) -> None:
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "opencodeinterpreter", "mcp", "--model", settings.models["coder"]],
-        env={"OPENCODEINTERPRETER_STORE": str(tmp_path / "runs.sqlite")},
-    )
-    told: list[str | None] = []
-
-    async def heard(progress: float, total: float | None, message: str | None) -> None:
-        told.append(message)
-
-    async with Client(server) as client:
-        (tool,) = (await client.list_tools()).tools
-        found = await client.call_tool(
-            tool.name, {"task": TASK, "tests": TESTS}, progress_callback=heard
-        )
-        wrong = await client.call_tool(tool.name, {"task": TASK, "tests": "import a.b"})
-    assert found.structured_content is not None
-    assert found.structured_content["outcome"] == "solved"
-    assert len(told) == len(ALL_NODES)
-    assert told[2] == "turn 1, judge: 0 of 2 tests passed"
-    assert wrong.is_error
-    async with open_store(str(tmp_path / "runs.sqlite")) as store:
-        row = await read_row(store, found.structured_content["run"])
-    assert row is not None and row.status == "solved"
