@@ -29,6 +29,9 @@ from opencodeinterpreter.tools.code import extract_code
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.models.protocol import Message, message_ids
 
+_MESSAGE = "a message"
+"""Marks the drafts of a conversation that was held elsewhere."""
+
 
 class Chat(TypedDict, total=False):
     """A chat's input, of which the last message of a person is the task, and its output."""
@@ -67,10 +70,23 @@ def listening(seams: Seams) -> Node:
             settings = settings_in_force(record, runtime.context, default)
             record = remembered(said[: asked[-1]], seams.models.settled(settings))
             update = record.model_dump(mode="json")
-        task = checked_task({"prompt": said[asked[-1]].text, "number": len(record.tasks) + 1})
+        given = {
+            "prompt": said[asked[-1]].text,
+            "number": len(record.tasks) + 1,
+            "session": _all_ran_here(record),
+        }
+        task = checked_task(given)
         return {**update, "tasks": [*update.get("tasks", ()), task.model_dump(mode="json")]}
 
     return listen
+
+
+def _all_ran_here(record: Record) -> bool:
+    """Return whether a program can find what the programs before it left: they ran in this thread.
+
+    Those of a conversation that was held elsewhere never ran, as far as we know.
+    """
+    return all(turn.given.get("drafts") != _MESSAGE for turn in record.turns)
 
 
 def remembered(messages: Sequence[AnyMessage], settings: Settings) -> Record:
@@ -88,7 +104,7 @@ def remembered(messages: Sequence[AnyMessage], settings: Settings) -> Record:
             task=number,
             settings=settings.digest,
             drafts=(draft,),
-            given={"drafts": "a message"},
+            given={"drafts": _MESSAGE},
         )
         texts = {at: StoredMessage(**text) for at, text in new_texts(record, [said]).items()}
         update = {"turns": (*record.turns, turn), "texts": {**record.texts, **texts}}
@@ -125,7 +141,7 @@ def answer_text(record: Record) -> str:
     if turn is None:
         draft = record.turns[-1].draft if record.turns else None
         said = record.text(draft.message) if draft else ""
-        return f"{said}\n\nNot solved: {decided}".strip()
+        return said if record.solved else f"{said}\n\nNot solved: {decided}".strip()
     parts = [f"```python\n{(turn.code or '').rstrip()}\n```", describe_turn(turn).rstrip()]
     parts.append(f"{'Solved' if record.solved else 'Not solved'}: {decided}")
     return "\n\n".join(parts)

@@ -17,6 +17,7 @@ from opencodeinterpreter.nodes.sources import FixedModels
 from opencodeinterpreter.nodes.state import read
 from opencodeinterpreter.testing import ScriptedModel, draft
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.runner import open_runner
 from tests.scripts import RIGHT, WRONG, World, summary
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
@@ -67,6 +68,28 @@ async def test_what_was_said_to_another_agent_is_seen_too() -> None:
     assert "Add two numbers." in shown[0]
     assert shown[1].startswith("Here:")
     assert "It must print 3." in shown[2]
+    assert "your earlier programs" not in shown[2], "none of them ran here"
+
+
+KEEP = "n = 20\nopen('kept.txt', 'w').write('a file')\n"
+FIND = "print(n + 1, open('kept.txt').read())\n"
+
+
+async def test_a_program_finds_what_those_before_it_left_also_after_a_restart() -> None:
+    model, saver = ScriptedModel([draft(KEEP), draft(FIND)]), InMemorySaver()
+    for words in ("Keep 20.", "Now one more."):
+        async with open_runner("full") as runner:
+            graph = build_chat(Seams(FixedModels({"coder": model}), runner), checkpointer=saver)
+            messages = await say(graph, ("user", words))
+    assert "21 a file" in messages[-1].text
+    assert "your earlier programs" in model.asked[1].messages[-1].content
+
+
+async def test_a_question_may_be_answered_in_words_alone() -> None:
+    world = World(coder=ScriptedModel(["It adds two numbers."]))
+    assert (await say(chat_of(world), ("user", "What does it do?")))[-1].text == (
+        "It adds two numbers."
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.rows import Row, list_runs
 from tests.doubling import RIGHT, TASK, TESTS, TRIPLE, draft, write_script
 from tests.langgraph_server import ROOT, Server, serving
+from tests.test_graph_chat import FIND, KEEP
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     model = write_script(folder / "model.toml", [draft(TRIPLE), draft(RIGHT)])
     other = write_script(folder / "other.toml", [draft(RIGHT)])
     slow = write_script(folder / "slow.toml", [draft(TRIPLE), draft(RIGHT)], delays=[0.0, 5.0])
-    with serving(folder, model, OPENCODEINTERPRETER_MODELS=f"{other} {slow}") as started:
+    chatty = write_script(folder / "chatty.toml", [draft(KEEP), draft(FIND)])
+    with serving(folder, model, OPENCODEINTERPRETER_MODELS=f"{other} {slow} {chatty}") as started:
         yield started
 
 
@@ -94,6 +96,19 @@ async def test_a_chat_answers_and_follows_up(client: LangGraphClient) -> None:
         found = await run(client, "chat", thread, input=said)
         assert len(found["messages"]) == count
         assert "```python\ndef double(n):" in found["messages"][-1]["content"]
+
+
+async def test_programs_of_a_chat_find_what_those_before_them_left(
+    client: LangGraphClient, server: Server
+) -> None:
+    chatty = {"models": {"coder": f"scripted:{server.folder / 'chatty.toml'}"}}
+    thread = await new_thread(client)
+    for words in ("Keep 20.", "Now one more."):
+        said = {"messages": [{"role": "user", "content": words}]}
+        found = await run(client, "chat", thread, input=said, context=chatty)
+    assert "21 a file" in found["messages"][-1]["content"]
+    done = command(server, "replay", thread)
+    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stderr
 
 
 async def test_the_small_graph_gives_outcome_and_code(client: LangGraphClient) -> None:
