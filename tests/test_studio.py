@@ -16,6 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from mcp import Client
 from typing_extensions import TypedDict
 
 from opencodeinterpreter.graph.store.opening import open_store
@@ -277,32 +278,53 @@ async def test_a_remote_graph_is_a_node_of_another_graph(client: LangGraphClient
 
 
 async def test_an_agent_finds_the_small_graph_over_mcp(server: Server) -> None:
-    call = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": "solve_code", "arguments": {"task": TASK, "tests": TESTS}},
-    }
-    headers = {"Accept": "application/json, text/event-stream"}
+    async with Client(f"{server.url}/mcp") as agent:
+        tools = {tool.name: tool for tool in (await agent.list_tools()).tools}
+        assert set(tools) == {"solve_code", "chat", "opencodeinterpreter"}
+        assert set(tools["solve_code"].input_schema["properties"]) == {
+            *("task", "tests", "entry_point"),
+        }
+        calls = [agent.call_tool("solve_code", {"task": TASK, "tests": TESTS}) for _ in range(3)]
+        for found in await asyncio.gather(*calls):
+            assert not found.is_error
+            assert "2 of 2 tests passed" in str(found.content)
+        wrong = await agent.call_tool("solve_code", {"task": ""})
+        assert wrong.is_error
+        assert "InputError" in str(wrong.content)  # The server passes on no more than that.
+
+
+async def sent(client: LangGraphClient, server: Server, graph: str, **message: Any) -> Any:
+    """Send an A2A message to a graph's assistant; return the task that became of it."""
+    (assistant,) = await client.assistants.search(graph_id=graph, limit=1)
+    whole = {"role": "user", "messageId": str(uuid.uuid4()), **message}
+    call = {"jsonrpc": "2.0", "id": "1", "method": "message/send", "params": {"message": whole}}
     async with httpx.AsyncClient(timeout=RUN_SECONDS) as http:
-        found = await http.post(f"{server.url}/mcp", json=call, headers=headers)
-    assert "2 of 2 tests passed" in found.text
+        url = f"{server.url}/a2a/{assistant['assistant_id']}"
+        found = await http.post(url, json=call, headers={"Accept": "application/json"})
+    return found.json()["result"]
 
 
 async def test_an_agent_talks_to_the_chat_over_a2a(client: LangGraphClient, server: Server) -> None:
-    (assistant,) = await client.assistants.search(graph_id="chat", limit=1)
-    message = {
-        "role": "user",
-        "messageId": str(uuid.uuid4()),
-        "parts": [{"kind": "text", "text": TASK}],
-    }
-    call = {"jsonrpc": "2.0", "id": "1", "method": "message/send", "params": {"message": message}}
-    headers = {"Accept": "application/json"}
-    async with httpx.AsyncClient(timeout=RUN_SECONDS) as http:
-        url = f"{server.url}/a2a/{assistant['assistant_id']}"
-        found = (await http.post(url, json=call, headers=headers)).json()
-    assert found["result"]["status"]["state"] == "completed", found
-    assert "def double(n):" in str(found["result"]["artifacts"])
+    first = await sent(client, server, "chat", parts=[{"kind": "text", "text": TASK}])
+    assert first["status"]["state"] == "completed", first
+    assert "def double(n):" in str(first["artifacts"])
+    again = [{"kind": "text", "text": "Again."}]
+    second = await sent(client, server, "chat", parts=again, contextId=first["contextId"])
+    assert second["status"]["state"] == "completed", second
+    assert len(second["history"]) == 4
+
+
+async def test_an_agent_sends_the_small_graph_its_task_as_data_over_a2a(
+    client: LangGraphClient, server: Server
+) -> None:
+    data = [{"kind": "data", "data": {"task": TASK, "tests": TESTS}}]
+    found = await sent(client, server, "solve_code", parts=data)
+    assert found["status"]["state"] == "completed", found
+    assert "2 of 2 tests passed" in str(found["artifacts"])
+    wrong = await sent(
+        client, server, "solve_code", parts=[{"kind": "data", "data": {"tests": ""}}]
+    )
+    assert wrong["status"]["state"] == "failed", wrong
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
