@@ -12,6 +12,11 @@ from opencodeinterpreter.tools.sandbox.local.settings import LocalSandboxSetting
 from tests.postgres_server import CannotStartError, postgres_server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the number of kills be chosen: `pytest -m slow tests/test_kill_batch.py --kills 100`."""
+    parser.addoption("--kills", type=int, default=20, help="how often a batch is killed")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[LocalSandbox]:
     """A local sandbox for a whole test file, with the file's `SANDBOX_SETTINGS` if it has them.

