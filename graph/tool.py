@@ -36,6 +36,16 @@ EntryPoint = Annotated[
 ]
 
 
+class CodeArguments(BaseModel, extra="forbid"):
+    """What an agent passes."""
+
+    # Without tests nearly every program counts as right, so a misspelt `tests` is refused.
+
+    task: TaskText
+    tests: TestsText = None
+    entry_point: EntryPoint = None
+
+
 def code_task(task: str, tests: str | None, entry_point: str | None) -> TaskInput:
     """Return what an agent passed as a task of the loop."""
     given = None if tests is None else {"kind": "python", "source": tests}
@@ -86,5 +96,9 @@ def as_tool(solver: Solver, name: str = "solve_code") -> BaseTool:
         return solver.wait(call(task, tests, entry_point))
 
     return StructuredTool.from_function(
-        call_sync, coroutine=call, name=name, description=DESCRIPTION
+        call_sync,
+        coroutine=call,
+        name=name,
+        description=DESCRIPTION,
+        args_schema=CodeArguments,
     )

@@ -127,6 +127,11 @@ async def test_an_agent_is_told_of_an_error_and_goes_on(settings: Settings) -> N
     assert "nothing_" in found
 
 
+async def test_an_agent_is_told_of_an_argument_that_the_tool_lacks(settings: Settings) -> None:
+    (found,) = await answers(settings, {"task": TASK, "test": TESTS})
+    assert "test: Extra inputs are not permitted" in found
+
+
 async def test_a_limit_of_the_cost_needs_prices_in_a_program_too(settings: Settings) -> None:
     limited = Settings.model_validate({**settings.model_dump(), "limits": {"cost": 1.0}})
     with pytest.raises(InputError, match=r"limits\.cost needs the price of scripted:"):
