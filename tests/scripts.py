@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import anyio
 from langgraph.checkpoint.memory import InMemorySaver
 
 from opencodeinterpreter.graph.build import Graph, build_graph
@@ -90,6 +91,18 @@ class World:
         seed = branch_seed(record, parent.short, turn, edit)
         row = await create_run(store, seed, Origin(parent=parent.id, parent_turn=turn))
         return await advance(store, self.graph(store), row)
+
+
+async def cancelled_for_good(world: World, store: Store, row: Row) -> None:
+    """Advance a run whose runner is a `Gathering` of one, and there cancel all that it awaits.
+
+    A scope of anyio cancels again at each await that follows; an MCP server has one for each call.
+    """
+    assert isinstance(world.runner, Gathering)
+    with anyio.CancelScope() as scope:
+        going = asyncio.ensure_future(world.runner.all_here.wait())
+        going.add_done_callback(lambda _: scope.cancel())
+        await advance(store, world.graph(store), row)
 
 
 def summary(record: Record) -> list[str]:

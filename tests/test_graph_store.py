@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from opencodeinterpreter.graph.store.protocol import STORE_VERSION
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.graph.store.serializer import StrictSerializer
 from opencodeinterpreter.tools.errors import InputError
-from tests.scripts import HOLDER, TASK, World
+from tests.scripts import HOLDER, TASK, Gathering, World, cancelled_for_good
 
 
 async def refusal(path: Path | str) -> str:
@@ -278,6 +279,27 @@ async def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     async with open_store(str(tmp_path / "runs.sqlite")) as herd:
         assert len(await herd.execute("SELECT * FROM opencodeinterpreter_store")) == 1
+
+
+def held_locks() -> list[str]:
+    """Return the files of this process that lock a run."""
+    links: list[str] = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # It was closed meanwhile.
+            links.append(str(each.readlink()))
+    return [link for link in links if "-locks/" in link]
+
+
+async def test_a_run_whose_caller_is_cancelled_for_good_is_free_again(tmp_path: Path) -> None:
+    async with open_store(str(tmp_path / "runs.sqlite")) as store:
+        for _ in range(3):
+            row = await create_run(store, task_seed(TASK, World().settings()))
+            await cancelled_for_good(World(runner=Gathering(1)), store, row)
+            for _ in range(600):
+                if not held_locks():
+                    break
+                await asyncio.sleep(0.1)
+            assert (await advance(store, World().graph(store), row)).row.status == "solved"
 
 
 async def test_a_write_that_is_cancelled_leaves_no_transaction_open(tmp_path: Path) -> None:

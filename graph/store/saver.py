@@ -113,7 +113,9 @@ async def whole(write: Coroutine[Any, Any, T]) -> T:
     """Await a write, to its end also if this is cancelled.
 
     LangGraph's saver of SQLite leaves its transaction open where it is cancelled before it
-    commits, which blocks all other writers, this process's own included.
+    commits, which blocks all other writers, this process's own included. Whoever is cancelled in a
+    scope of anyio, as each call of an MCP server, is cancelled again at every await that follows;
+    the write then ends by itself.
     """
     writing = asyncio.ensure_future(write)
     try:

@@ -21,7 +21,7 @@ from opencodeinterpreter.graph.store.protocol import (
     CLAIM_PAUSE,
     prepare,
 )
-from opencodeinterpreter.graph.store.saver import ListingSaver
+from opencodeinterpreter.graph.store.saver import ListingSaver, whole
 from opencodeinterpreter.graph.store.serializer import StrictSerializer
 from opencodeinterpreter.tools.errors import BusyError, InputError, StoreError
 
@@ -178,7 +178,7 @@ class SqliteStore:
         path = self._locks / run
         try:
             for _ in range(CLAIM_ATTEMPTS):
-                if (handle := await asyncio.to_thread(_locked, path)) is not None:
+                if (handle := await _lock(path)) is not None:
                     break
                 await asyncio.sleep(CLAIM_PAUSE)
             else:
@@ -188,8 +188,7 @@ class SqliteStore:
         try:
             yield
         finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            os.close(handle)
+            await whole(asyncio.to_thread(_unlock, path, handle))
 
     async def claimed(self, run: str) -> bool:
         """Return whether a running process has claimed the run."""
@@ -200,6 +199,26 @@ class SqliteStore:
         if handle is not None:
             os.close(handle)
         return handle is None
+
+
+async def _lock(path: Path) -> int | None:
+    """Lock a file as `_locked` does; a caller that is cancelled meanwhile leaves no lock."""
+    locking = asyncio.ensure_future(asyncio.to_thread(_locked, path))
+    try:
+        return await asyncio.shield(locking)
+    except asyncio.CancelledError:
+        locking.add_done_callback(_close)
+        raise
+
+
+def _close(locking: asyncio.Future[int | None]) -> None:
+    if locking.exception() is None and (handle := locking.result()) is not None:
+        os.close(handle)
+
+
+def _unlock(path: Path, handle: int) -> None:
+    path.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def _locked(path: Path) -> int | None:
