@@ -130,6 +130,33 @@ async def test_threads_of_one_run_leave_room_for_those_of_another(full: LocalSan
             {},
             "limit disk",
         ),
+        (
+            "import os, time\nheld = []\nfor n in range(9):\n"
+            "    held.append(open('x', 'wb', 0)); os.unlink('x'); held[-1].write(bytes(1 << 20))\n"
+            "time.sleep(60)",
+            {"disk_mb": 4},
+            "limit disk",
+        ),
+        (
+            # A mapping keeps a file that has no name and is not open: nobody knows its size.
+            "import ctypes, os, time\n"
+            "file = os.open('x', os.O_RDWR | os.O_CREAT)\n"
+            "map = ctypes.CDLL(None).mmap\n"
+            "map.restype = ctypes.c_void_p\n"
+            "map.argtypes = (*(ctypes.c_size_t,) * 6,)\n"
+            "os.write(file, b'x'); map(0, 4096, 1, 2, file, 0); os.unlink('x'); os.close(file)\n"
+            "time.sleep(60)",
+            {},
+            "limit disk",
+        ),
+        (
+            "import mmap, os\nfile = open('x', 'w+b'); file.truncate(1 << 20)\n"
+            "held = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE)\n"
+            "os.unlink('x'); file.close()\n"
+            "import time; time.sleep(0.3)",
+            {},
+            "ok",
+        ),
         ("x = b'x' * (99 << 20)\nwhile True: pass", {"memory_mb": 64}, "limit memory"),
         ("while True: pass", {"cpu_seconds": 0.2}, "timeout cpu"),
         (
@@ -230,6 +257,28 @@ async def test_nothing_that_a_run_starts_outlives_it(proc: LocalSandbox) -> None
             "import os, time\nfor _ in range(3):\n    if os.fork() == 0:\n"
             "        x = b'x' * (40 << 20); time.sleep(60)\ntime.sleep(60)",
             {"memory_mb": 80},
+            "limit memory",
+        ),
+        (
+            "import os, socket, time\nfor _ in range(3):\n    if os.fork() == 0:\n"
+            "        held = [socket.socketpair() for _ in range(120)]; time.sleep(60)\n"
+            "time.sleep(60)",
+            {"memory_mb": 120},
+            "limit memory",
+        ),
+        (
+            # Each process has the descriptors of its parent, and none of them twice the memory.
+            "import os, socket, time\nheld = [socket.socketpair() for _ in range(60)]\n"
+            "for _ in range(9):\n    if os.fork() == 0: time.sleep(0.3); os._exit(0)\n"
+            "time.sleep(0.3)",
+            {"memory_mb": 300},
+            "ok",
+        ),
+        (
+            "import os, socket, time\nheld = [open('/dev/null') for _ in range(200)]\n"
+            "for _ in range(20):\n    if os.fork() == 0: time.sleep(60)\n"
+            "time.sleep(60)",
+            {"memory_mb": 300},
             "limit memory",
         ),
         (

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.sandbox.local.child import Child
+from opencodeinterpreter.tools.sandbox.local.descriptors import deleted_bytes
 from opencodeinterpreter.tools.sandbox.local.meter import Meter, ResourceUsage
 
 _LOOK_SECONDS = 0.005
@@ -82,13 +83,16 @@ class LimitWatch:
                 await asyncio.sleep(_LONG_LOOK_SECONDS * self._factor * random.uniform(0.5, 1.5))
                 self._weigh(await asyncio.to_thread(meter.read))
 
-    async def _watch_room(self, _: Meter) -> None:
+    async def _watch_room(self, meter: Meter) -> None:
         """Weigh the folder apart from all else: a walk takes as long as the run makes it."""
-        room = self._child.room
+        room, folder = self._child.room, self._child.private_folder
         with suppress(OSError):
             while room and not self._child.ended.done():
                 await asyncio.sleep(_LONG_LOOK_SECONDS * self._factor)
-                if await asyncio.to_thread(room.used) > self._limits.disk_mb << 20:
+                # In this order, a file that is deleted meanwhile counts once at most.
+                deleted = await asyncio.to_thread(deleted_bytes, meter.pid, folder)
+                named = await asyncio.to_thread(room.used)
+                if deleted is None or named + deleted > self._limits.disk_mb << 20:
                     self._over("disk")
 
     def _weigh(self, usage: ResourceUsage) -> None:

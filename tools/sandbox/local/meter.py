@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from opencodeinterpreter.tools.sandbox.local.descriptors import buffer_bytes
+
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 # Positions of the fields of `stat` after the process name; see proc(5).
 _UTIME, _STIME, _CUTIME, _CSTIME = 11, 12, 13, 14
@@ -23,7 +25,7 @@ class ResourceUsage(NamedTuple):
     """What a run uses at one moment."""
 
     memory: int
-    """Memory in bytes, page tables included."""
+    """Memory in bytes with page tables; of several processes, with sockets and pipes too."""
     cpu_seconds: float
     processes: int
     """Number of processes and threads."""
@@ -92,7 +94,8 @@ class TreeMeter(Meter):
         memory, processes = _counts(os.pread(self._status, 4096, 0))
         memory -= self._idle
         cpu, running = self._known_seconds(), _running(self.pid)
-        for pid in _descendants(self.pid):
+        others = list(_descendants(self.pid))
+        for pid in others:
             running += _running(pid)
             with suppress(OSError, IndexError, ValueError):
                 held, threads = _counts(_read(f"{pid}/status"))
@@ -100,6 +103,7 @@ class TreeMeter(Meter):
                 memory += held
                 processes += threads
         self._look(running)
+        memory += buffer_bytes([self.pid, *others])
         return ResourceUsage(memory, max(cpu, self.cpu_seconds()), processes)
 
     def _look(self, running: int) -> None:
