@@ -10,6 +10,7 @@ _SANDBOX = "tools/sandbox"
 _PROFILES = f"{_SANDBOX}/inside/profiles.py"
 _SEAL = f"{_SANDBOX}/inside/seal.py"
 _METER = f"{_SANDBOX}/local/meter.py"
+_DESCRIPTORS = f"{_SANDBOX}/local/descriptors.py"
 _POSTGRES = "graph/store/postgres.py"
 _SQLITE = "graph/store/sqlite.py"
 
@@ -197,6 +198,34 @@ _COUNTING = (
         _TOGETHER,
     ),
     Mutation(
+        "buffers of sockets and pipes of all processes",
+        _METER,
+        "        memory += buffer_bytes([self.pid, *others])\n",
+        "",
+        _TOGETHER,
+    ),
+    Mutation(
+        "descriptors so many that the host looks at some alone",
+        _DESCRIPTORS,
+        "unseen += max(0, len(held) - looks)",
+        "unseen += 0",
+        _TOGETHER,
+    ),
+    Mutation(
+        "deleted files that are open, in `reduced`",
+        f"{_SANDBOX}/local/limit_watch.py",
+        "named + deleted >",
+        "named >",
+        _REDUCED_LIMITS,
+    ),
+    Mutation(
+        "deleted files that are mapped alone, in `reduced`",
+        _DESCRIPTORS,
+        "if mapped <= sizes.keys() else None",
+        "if mapped else 0",
+        _REDUCED_LIMITS,
+    ),
+    Mutation(
         "memory of one process",
         f"{_SANDBOX}/local/limit_watch.py",
         "usage.memory > limits.memory_mb << 20",
@@ -342,6 +371,8 @@ _STORE = (
             ("reversed", "(key, key[::-1], quote", "(key, key, quote"),
             ("quoted for a URL", 'quote(key, safe=""), quote(key)', "key"),
             ("in base64", "yield from (whole, whole.replace", "yield from (key, whole.replace"),
+            ("in hexadecimal digits", '"%" + key.encode().hex("%")', "key"),
+            ("mixed with characters that are not seen", "\\u200b-\\u200d", ""),
             ("split", "_BETWEEN.join(map(re.escape, form))", "re.escape(form)"),
         )
     ),
@@ -358,6 +389,27 @@ _STORE = (
         "os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600",
         "os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644",
         "test_graph_store.py::test_the_files_of_a_store_are_for_their_owner_alone",
+    ),
+    Mutation(
+        "readers of a store that a link names",
+        _SQLITE,
+        "    path = Path(os.path.realpath(path))\n",
+        "",
+        "test_graph_store.py::test_a_store_that_a_link_names_is_for_its_owner_alone",
+    ),
+    Mutation(
+        "writers into the folder of locks",
+        _SQLITE,
+        "path.parent.mkdir(0o700, exist_ok=True)",
+        "path.parent.mkdir(0o755, exist_ok=True)",
+        "test_graph_store.py::test_the_files_of_a_store_are_for_their_owner_alone",
+    ),
+    Mutation(
+        "two processes on a run, by two names of its store",
+        _SQLITE,
+        'Path(f"{os.path.realpath(path)}-locks")',
+        'Path(f"{path}-locks")',
+        "test_graph_store.py::test_a_run_is_claimed_under_all_names_of_its_store",
     ),
     Mutation(
         "a link in the place of a new file",

@@ -19,7 +19,7 @@ from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.graph.store.protocol import STORE_VERSION
 from opencodeinterpreter.graph.store.rows import find_run, list_runs
 from opencodeinterpreter.graph.store.serializer import StrictSerializer
-from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.errors import BusyError, InputError
 from tests.scripts import HOLDER, TASK, Gathering, World, cancelled_for_good
 
 
@@ -226,6 +226,30 @@ async def test_the_files_of_a_store_are_for_their_owner_alone(tmp_path: Path) ->
             files = [path for path in tmp_path.rglob("*") if path.is_file()]
             assert len(files) == 4  # The database, its log, the log's index, a lock.
             assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+            (locks,) = (path for path in tmp_path.iterdir() if path.is_dir())
+            assert locks.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_store_that_a_link_names_is_for_its_owner_alone(tmp_path: Path) -> None:
+    link = tmp_path / "link.sqlite"
+    link.symlink_to("runs.sqlite")
+    async with open_store(str(link)):
+        pass
+    assert (tmp_path / "runs.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_run_is_claimed_under_all_names_of_its_store(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite").symlink_to("runs.sqlite")
+    async with (
+        open_store(str(tmp_path / "runs.sqlite")) as store,
+        open_store(str(tmp_path / "link.sqlite")) as linked,
+    ):
+        async with store.claim("one"):
+            assert await linked.claimed("one")
+            with pytest.raises(BusyError):
+                async with linked.claim("one"):
+                    raise AssertionError("claimed twice")
+        assert not await linked.claimed("one")
 
 
 @pytest.mark.parametrize("value", [{"v": 4, "channel_values": {"turns": 3}}, [1, 2, 3], "text"])

@@ -120,6 +120,10 @@ FORMS = {
     "over two lines": f"{KEY[:7]}\n    {KEY[7:]}",
     "in two strings": f'{KEY[:7]}" + "{KEY[7:]}',
     "escaped": f"{KEY[:7]}\\n{KEY[7:]}",
+    "in hexadecimal digits": KEY.encode().hex().upper(),
+    "in hexadecimal bytes": KEY.encode().hex(" "),
+    "each byte quoted for a URL": "".join(f"%{byte:02X}" for byte in KEY.encode()),
+    "with characters that are not seen": "\u200b".join(KEY),
 }
 
 

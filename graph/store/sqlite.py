@@ -108,6 +108,8 @@ def _make_private(path: Path) -> None:
     Runs hold what models were told. SQLite gives its other files the same mode, and names what it
     may not open.
     """
+    # The file that a link names is created here too, not by SQLite, which would let all read it.
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # An existing file must not be opened here: to close it would end all locks that SQLite holds on
     # it in this process, and the next process that closes the store would delete its log.
@@ -154,7 +156,8 @@ class SqliteStore:
         """Use a saver and a separate connection, so that their transactions do not mix."""
         self.name = str(path)
         self.saver: BaseCheckpointSaver[str] = ListingSaver(saver, HostRuns(self))
-        self._locks = path.with_name(f"{path.name}-locks")
+        # One folder for all names of the store: locks in another would hold nobody back.
+        self._locks = Path(f"{os.path.realpath(path)}-locks")
         self._table = table
 
     async def execute(
@@ -228,7 +231,7 @@ def _locked(path: Path) -> int | None:
     """
     import fcntl  # Not on Windows, where no run is advanced.
 
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(0o700, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

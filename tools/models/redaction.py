@@ -11,7 +11,7 @@ _NAMES = ("_KEY", "_TOKEN")
 SHORTEST_KEY = 8
 """Minimum length of a key that is found in other forms, by its variable's name or in an answer; a
 shorter one may be a word."""
-_BETWEEN = r"(?:\\[nrt]|[\s\"'`+,\\])*"
+_BETWEEN = r"(?:\\[nrt]|[\s\"'`+,\\\u00ad\u200b-\u200d\u2060\ufeff])*"
 """What may stand between the characters of a key that was broken over lines or strings."""
 
 
@@ -38,8 +38,9 @@ def known_keys() -> set[str]:
 def without_key(text: str, key: str) -> str:
     """Return `text` with one key replaced by `[key]`, an empty one by nothing.
 
-    Found are the key as it is, reversed, URL-quoted and in base64, each also in other case or
-    broken by white space and quotes. A key under 8 characters is found as it is alone.
+    Found are the key as it is, reversed, URL-quoted, in base64 and as hexadecimal digits, each also
+    in other case or broken by white space, quotes and characters that are not seen. A key
+    under 8 characters is found as it is alone.
     """
     return _pattern(key).sub("[key]", text) if key else text
 
@@ -54,6 +55,7 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 def _forms(key: str) -> Iterator[str]:
     yield from (key, key[::-1], quote(key, safe=""), quote(key))
+    yield from (key.encode().hex(), "%" + key.encode().hex("%"))
     for before in range(3):
         # The characters that depend on what stands before and after the key are left out.
         encoded = base64.b64encode(b"\0" * before + key.encode()).decode()
