@@ -9,10 +9,14 @@ from typing import Literal, NamedTuple
 _SANDBOX = "tools/sandbox"
 _PROFILES = f"{_SANDBOX}/inside/profiles.py"
 _SEAL = f"{_SANDBOX}/inside/seal.py"
+_CHILD = f"{_SANDBOX}/local/child.py"
 _METER = f"{_SANDBOX}/local/meter.py"
 _DESCRIPTORS = f"{_SANDBOX}/local/descriptors.py"
 _POSTGRES = "graph/store/postgres.py"
 _SQLITE = "graph/store/sqlite.py"
+_CLAIMS_OF_POSTGRES = "graph/store/claims.py"
+_SERVING = "graph/serving.py"
+_BRANCH = "cli/verbs/branch.py"
 
 _KERNEL_MEMORY = "test_sandbox_kernel_memory.py"
 _REFUSED = f"{_KERNEL_MEMORY}::test_what_no_limit_would_count_is_refused"
@@ -30,6 +34,7 @@ _CLAIMED = (
 )
 _STATUSES = "test_sandbox_statuses.py::test_each_ending_has_its_own_status"
 _STOPPED = "test_stopped_runs.py::test_a_run_stopped_at_a_statement_of_sqlite_resumes"
+_CALLERS = "test_graph_serving.py::test_a_caller_that_asks_for_more_is_told_so"
 _FORMS = "test_models_keys.py::test_a_key_is_found_in_every_form"
 
 Need = Literal["", "root", "cgroups", "postgresql"]
@@ -172,6 +177,13 @@ _KERNEL = (
         f"{_KERNEL_MEMORY}::test_page_tables_count_as_memory",
     ),
     Mutation(
+        "standard input as a place to keep data",
+        _CHILD,
+        "        fcntl.fcntl(self._stdin, fcntl.F_ADD_SEALS, seals)\n",
+        "",
+        _REFUSED,
+    ),
+    Mutation(
         "pipes of all runs together, if the host is root",
         f"{_SANDBOX}/inside/zygote.py",
         "self._users[run % (len(self._users) - 1) + 1 if len(self._users) > 1 else 0]",
@@ -272,10 +284,54 @@ _CLAIMS = (
     ),
     Mutation(
         "long answers of a program",
-        f"{_SANDBOX}/local/child.py",
+        _CHILD,
         "PROGRAM_FRAME = 1 << 18",
         "PROGRAM_FRAME = 1 << 25",
         "test_sandbox_fuzz.py::test_a_programs_answer_is_small",
+    ),
+    Mutation(
+        "answers that nobody asked for",
+        _CHILD,
+        "for _ in range(_STALE // _CHUNK):",
+        "for _ in range(0):",
+        "test_sandbox_fuzz.py"
+        "::test_answers_that_nobody_asked_for_neither_lift_a_limit_nor_block_the_host",
+    ),
+    Mutation(
+        "a flood between two cells",
+        f"{_SANDBOX}/local/drain.py",
+        "        self._idle_room -= size\n",
+        "",
+        "test_sandbox_fuzz.py::test_what_a_context_prints_between_cells_is_not_read_for_ever",
+    ),
+    Mutation(
+        "answers that take long to read",
+        f"{_SANDBOX}/local/drain.py",
+        "if not _is_light(body):",
+        "if not body:",
+        "test_sandbox_fuzz.py::test_a_frame_that_takes_long_to_read_is_not_read",
+    ),
+    Mutation(
+        "links out of the work folder",
+        f"{_SANDBOX}/local/work_folder.py",
+        'getattr(os, "O_NOFOLLOW", 0)',
+        "0",
+        "test_sandbox_contexts.py::test_no_path_leads_out_of_the_work_folder",
+    ),
+    Mutation(
+        "the folders that killed hosts left, in `reduced`",
+        f"{_SANDBOX}/local/host_folders.py",
+        "        await asyncio.to_thread(_sweep)\n",
+        "",
+        "test_sandbox_deaths.py"
+        "::test_the_folder_of_a_killed_host_is_removed_by_the_next_one_and_no_other",
+    ),
+    Mutation(
+        "the arguments of the host's command",
+        f"{_SANDBOX}/inside/zygote.py",
+        'sys.orig_argv[:] = sys.argv[:] = ["python"]',
+        'sys.argv[:] = ["python"]',
+        "test_sandbox_isolation.py::test_the_hosts_environment_and_arguments_are_not_there",
     ),
     Mutation(
         "the host's name",
@@ -322,6 +378,51 @@ _STORE = (
         "if connection:\n            break",
         "test_graph_postgres.py::test_processes_that_open_a_new_store_at_once_all_succeed",
         "postgresql",
+    ),
+    Mutation(
+        "connections that grow with the runs",
+        _POSTGRES,
+        "max_size=CONNECTIONS,",
+        "max_size=10 * CONNECTIONS,",
+        "test_graph_postgres.py::test_connections_stay_few_however_many_runs_go_on_at_once",
+        "postgresql",
+    ),
+    Mutation(
+        "writes of a process that has lost its run",
+        _CLAIMS_OF_POSTGRES,
+        "if await found.fetchone() is None:",
+        "if found is None:",
+        "test_graph_claims.py::test_a_worker_that_lost_its_run_writes_nothing_more",
+        "postgresql",
+    ),
+    Mutation(
+        "a living holder's run in other hands",
+        _CLAIMS_OF_POSTGRES,
+        "WHERE claim.holder = excluded.holder OR NOT ({_ALIVE})",
+        "WHERE true OR ({_ALIVE})",
+        "test_graph_claims.py::test_nobody_takes_a_run_from_a_living_holder",
+        "postgresql",
+    ),
+    Mutation(
+        "two processes on a run of a file",
+        _SQLITE,
+        "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        "test_graph_store.py::test_a_run_is_claimed_under_all_names_of_its_store",
+    ),
+    Mutation(
+        "a stranger's settings in a branch",
+        _BRANCH,
+        "trust=here or trust)",
+        "trust=True)",
+        "test_cli_branch.py::test_a_trace_file_can_be_branched_if_its_settings_are_trusted",
+    ),
+    Mutation(
+        "the settings of another turn, shown for trust",
+        _BRANCH,
+        "before = settings_at(parent.record, name, number)",
+        "before = settings_at(parent.record, name, len(parent.record.turns))",
+        "test_cli_export.py::test_a_branch_names_the_settings_of_its_own_turn_for_trust",
     ),
     Mutation(
         "whole numbers that no store holds",
@@ -441,6 +542,27 @@ _SERVED = (
         "if isinstance(value, str):",
         "if value is None:",
         "test_graph_hosted.py::test_the_answers_of_agent_inbox_are_understood",
+    ),
+    Mutation(
+        "connections and processes of another event loop",
+        _SERVING,
+        "loop = asyncio.get_running_loop()\n",
+        "loop = next(iter(self._loops), asyncio.get_running_loop())\n",
+        "test_graph_serving.py::test_each_event_loop_opens_its_own_sandbox",
+    ),
+    Mutation(
+        "a caller's model that a server does not offer",
+        _SERVING,
+        "        if not self._allowed(settings.models):\n",
+        "        if not settings.models:\n",
+        _CALLERS,
+    ),
+    Mutation(
+        "a caller's limits over those of a server",
+        _SERVING,
+        "if value is not None and value > ceiling:",
+        "if value is not None and value > 2**62:",
+        _CALLERS,
     ),
     Mutation(
         "errors that a server masks, and tries again",

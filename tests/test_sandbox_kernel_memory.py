@@ -79,6 +79,7 @@ a, b = socket.socketpair()
         ("for n in (17, 31, 59, 77): refused(lambda: a.getsockopt(1, n, 4))", "EPERM"),
         ("refused(lambda: socket.socket(fileno=os.dup(3)).getsockopt(1, 77, 4))", "EPERM"),
         ("refused(lambda: socket.send_fds(a, [b'x'], [0]))", "EPERM"),
+        ("refused(lambda: os.write(0, b'x')); refused(lambda: os.ftruncate(0, 1))", "EPERM"),
         ("refused(lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))", "EPERM"),
         ("for kind in (1, 3): mapped(0x20 | kind)", "EPERM"),
         ("mapped(0x40022)", "EPERM"),
