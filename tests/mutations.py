@@ -290,14 +290,6 @@ _CLAIMS = (
         "test_sandbox_fuzz.py::test_a_programs_answer_is_small",
     ),
     Mutation(
-        "answers that nobody asked for",
-        _CHILD,
-        "for _ in range(_STALE // _CHUNK):",
-        "for _ in range(0):",
-        "test_sandbox_fuzz.py"
-        "::test_answers_that_nobody_asked_for_neither_lift_a_limit_nor_block_the_host",
-    ),
-    Mutation(
         "a flood between two cells",
         f"{_SANDBOX}/local/drain.py",
         "        self._idle_room -= size\n",
@@ -542,13 +534,6 @@ _SERVED = (
         "if isinstance(value, str):",
         "if value is None:",
         "test_graph_hosted.py::test_the_answers_of_agent_inbox_are_understood",
-    ),
-    Mutation(
-        "connections and processes of another event loop",
-        _SERVING,
-        "loop = asyncio.get_running_loop()\n",
-        "loop = next(iter(self._loops), asyncio.get_running_loop())\n",
-        "test_graph_serving.py::test_each_event_loop_opens_its_own_sandbox",
     ),
     Mutation(
         "a caller's model that a server does not offer",
