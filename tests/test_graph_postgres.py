@@ -150,11 +150,11 @@ async def test_connections_stay_few_however_many_runs_go_on_at_once(
         ((connected,),) = await store.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = 'many'"
         )
-        held = [await many.claimed(row.id) for row in await list_runs(many)]
+        held = await many.claimed(*(row.id for row in await list_runs(many)))
         runner.go_on.set()
         assert {run.row.status for run in await asyncio.gather(*runs)} == {"solved"}
-        assert (held, connected <= CONNECTIONS) == ([True] * 40, True)
-        assert not [row for row in await list_runs(many) if await many.claimed(row.id)]
+        assert (len(held), connected <= CONNECTIONS) == (40, True)
+        assert not await many.claimed(*held)
 
 
 async def test_a_run_is_not_worked_on_twice_by_one_process(store: Store) -> None:

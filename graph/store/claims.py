@@ -228,8 +228,8 @@ AND EXISTS (
 )
 """
 
-CLAIMED = f"SELECT run FROM opencodeinterpreter_claims AS claim WHERE run = ? AND {_ALIVE}"
-"""Finds the claim of a run by a living holder."""
+CLAIMED = f"SELECT run FROM opencodeinterpreter_claims AS claim WHERE run = ANY(?) AND {_ALIVE}"
+"""Finds the claims of runs by living holders."""
 
 _END_DEAD = f"""
 SELECT pg_terminate_backend(session.pid)

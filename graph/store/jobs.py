@@ -5,8 +5,10 @@ alone, so that no second truth can differ from the first.
 """
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.graph.store.rows import now
@@ -99,13 +101,10 @@ async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None
     fails and it is not known whether it was taken. It is chosen at random, so that many processes
     seldom choose the same.
     """
-    found = await store.execute(
-        "SELECT key, run, deaths FROM opencodeinterpreter_jobs "
-        f"WHERE batch = ? AND ended IS NULL ORDER BY random() LIMIT {_LOOKED_AT + len(mine)}",
-        [batch],
-    )
+    found = await _some_open(store, batch, _LOOKED_AT + len(mine))
+    claimed = await store.claimed(*(run for _, run, _ in found))
     for key, run, deaths in found:
-        if key in mine or await store.claimed(run):
+        if key in mine or run in claimed:
             continue
         if deaths >= MOST_DEATHS:
             await end_job(store, batch, key, f"given up: {deaths} processes died working on it")
@@ -120,6 +119,22 @@ async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None
             return StoredJob(key, run, json.loads(taken[0][0]))
         mine.remove(key)  # Another process ended it in the meantime.
     return None
+
+
+async def _some_open(store: Store, batch: str, count: int) -> list[tuple[Any, ...]]:
+    """Return key, run and deaths of open jobs: by their runs' ids, from a random one on and round.
+
+    The ids are random, and an index holds those of the open jobs in order: no other is looked at.
+    """
+    place = str(uuid.uuid4())
+    found: list[tuple[Any, ...]] = []
+    for side in (">=", "<"):
+        found += await store.execute(
+            "SELECT key, run, deaths FROM opencodeinterpreter_jobs "
+            f"WHERE batch = ? AND ended IS NULL AND run {side} ? ORDER BY run LIMIT ?",
+            [batch, place, count - len(found)],
+        )
+    return found
 
 
 async def put_back(store: Store, batch: str, key: str) -> None:
@@ -169,6 +184,7 @@ async def standing(store: Store, batch: str) -> Standing:
         "WHERE batch = ? AND ended IS NULL ORDER BY updated",
         [batch],
     )
-    working = [(key, updated) for key, run, updated in begun if await store.claimed(run)]
+    claimed = await store.claimed(*(run for _, run, _ in begun))
+    working = [(key, updated) for key, run, updated in begun if run in claimed]
     oldest, since = working[0] if working else ("", "")
     return Standing(total, ended, problems, len(working), oldest, since)

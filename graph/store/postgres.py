@@ -221,9 +221,9 @@ class PostgresStore:
         finally:
             await whole(self._claims.release(run))
 
-    async def claimed(self, run: str) -> bool:
-        """Return whether a running process has claimed the run."""
-        return bool(await self.execute(CLAIMED, [run]))
+    async def claimed(self, *runs: str) -> set[str]:
+        """Return those of the runs that a running process has claimed."""
+        return {run for (run,) in await self.execute(CLAIMED, [list(runs)])}
 
 
 _COLUMNS_OF = """

@@ -23,8 +23,10 @@ _JOBS = (
     "seed TEXT, ended TEXT, problem TEXT, deaths BIGINT, PRIMARY KEY (batch, key))",
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_batches (name TEXT PRIMARY KEY, "
     "settings TEXT, deadline DOUBLE PRECISION, created TEXT)",
+    "CREATE INDEX IF NOT EXISTS opencodeinterpreter_open_jobs "
+    "ON opencodeinterpreter_jobs (batch, run) WHERE ended IS NULL",
 )
-"""The tables of shared batches; see `graph.shared`."""
+"""The tables of shared batches, and what finds an open job among many; see `graph.shared`."""
 
 
 def without_password(url: str) -> str:
@@ -86,8 +88,8 @@ class Store(Protocol):
         """Claim a run for this process; raises BusyError if another process has claimed it."""
         ...
 
-    async def claimed(self, run: str) -> bool:
-        """Return whether a running process has claimed the run."""
+    async def claimed(self, *runs: str) -> set[str]:
+        """Return those of the runs that a running process has claimed."""
         ...
 
 
@@ -115,8 +117,8 @@ async def prepare(store: Store, name: str, upgrade: Callable[[], Awaitable[None]
             f"{STORE_VERSION}; use the release that wrote it, or name another store"
         )
     await _create_runs(store)
-    for table in _JOBS:
-        await store.execute(table)
+    for made in _JOBS:
+        await store.execute(made)
 
 
 async def _create_runs(store: Store) -> None:

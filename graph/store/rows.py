@@ -86,12 +86,9 @@ async def list_runs(store: Store) -> list[Row]:
         f"SELECT {_READ} FROM opencodeinterpreter_runs ORDER BY created DESC, id"
     )
     rows = [Row(*values) for values in found]
-    return [
-        replace(row, status="interrupted")
-        if row.status == "running" and not await store.claimed(row.id)
-        else row
-        for row in rows
-    ]
+    running = {row.id for row in rows if row.status == "running"}
+    dead = running - await store.claimed(*running)
+    return [replace(row, status="interrupted") if row.id in dead else row for row in rows]
 
 
 async def find_run(store: Store, prefix: str) -> Row:

@@ -193,15 +193,19 @@ class SqliteStore:
         finally:
             await whole(asyncio.to_thread(_unlock, path, handle))
 
-    async def claimed(self, run: str) -> bool:
-        """Return whether a running process has claimed the run."""
-        path = self._locks / run
-        if not await asyncio.to_thread(path.exists):
-            return False
-        handle = await asyncio.to_thread(_locked, path)
-        if handle is not None:
-            os.close(handle)
-        return handle is None
+    async def claimed(self, *runs: str) -> set[str]:
+        """Return those of the runs that a running process has claimed."""
+        return await asyncio.to_thread(lambda: {run for run in runs if _held(self._locks / run)})
+
+
+def _held(path: Path) -> bool:
+    """Return whether a process has locked a file."""
+    if not path.exists():
+        return False
+    handle = _locked(path)
+    if handle is not None:
+        os.close(handle)
+    return handle is None
 
 
 async def _lock(path: Path) -> int | None:
