@@ -5,6 +5,7 @@ run as root, and the package's own way around that changes users and folders of 
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,28 @@ def postgres_server() -> Iterator[str]:
 class Server:
     """A running server, which can be restarted as after a crash."""
 
-    def __init__(self, folder: Path, owner: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, owner: dict[str, Any], address: str) -> None:
         self.url = f"postgresql://postgres@/postgres?host={folder}"
         self._folder = folder
         self._owner = owner
+        self._address = address
         self._start()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process above all the others."""
+        return self._process.pid
 
     def restart(self) -> None:
         """End the server without ceremony, and start it again."""
         self.stop(signal.SIGQUIT)
         self._start()
+
+    def crash(self, chance: random.Random) -> None:
+        """Kill one of the server's processes; it then ends all the others and recovers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        with suppress(ProcessLookupError):
+            os.kill(int(chance.choice(children)), signal.SIGKILL)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the server; SIGTERM waits for its clients, SIGQUIT for nobody."""
@@ -58,15 +71,15 @@ class Server:
     def _start(self) -> None:
         folder = str(self._folder)
         serve = [str(_programs() / "postgres"), "-D", f"{folder}/data", "-k", folder, "-F"]
-        serve += ["-c", "listen_addresses="]
+        serve += ["-c", f"listen_addresses={self._address}"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/", **self._owner)
         _await_socket(self._folder / ".s.PGSQL.5432", self._process)
 
 
 @contextmanager
-def restartable_server() -> Iterator[Server]:
-    """Yield a new, empty server; raises CannotStartError."""
+def restartable_server(address: str = "") -> Iterator[Server]:
+    """Yield a new, empty server, which listens at an address too; raises CannotStartError."""
     folder = Path(tempfile.mkdtemp(prefix="oci-pg-"))
     owner: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -74,7 +87,10 @@ def restartable_server() -> Iterator[Server]:
         owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     try:
         _make_cluster(_programs(), folder / "data", owner)
-        server = Server(folder, owner)
+        if address:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all trust\n")
+        server = Server(folder, owner, address)
         yield server
         server.stop()
     finally:
