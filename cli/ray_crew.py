@@ -28,6 +28,11 @@ _CONNECT_SECONDS = 10.0
 _GIVE_BACK_SECONDS = 15.0
 """How long actors have to give their runs back; then they are killed, which gives them back too."""
 _ALL = -1
+_TAKEN_FOR_THE_HOST = ("127.0.0.1:", "localhost:")
+_LOOPBACK = (
+    "Ray takes this for the host's address in the network: start the head with "
+    "--node-ip-address=127.0.0.2, or name the address that it listens at"
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,8 @@ async def _connected(address: str) -> Any:
         raise InputError(f"--ray {address}: {error}") from None
     except (OSError, RuntimeError, ray.exceptions.RayError) as error:
         told = str(error) or "no answer"
+        if address.startswith(_TAKEN_FOR_THE_HOST):
+            told += f"; {_LOOPBACK}"
         raise ClusterError(f"cannot use the Ray cluster at {address}: {told}") from None
     return ray
 
