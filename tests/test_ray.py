@@ -194,3 +194,14 @@ def test_a_node_that_cannot_work_is_told_and_ends_the_batch_with_an_outside_fail
     assert "no node of the Ray cluster can go on" in done.stderr.splitlines()[-1]
     assert "127.0.0.1:9" in done.stderr
     assert held(url) == 0
+
+
+def test_the_address_that_ray_takes_for_another_is_told(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    command = Command(tmp_path).with_environment(**environment)
+    given = ("--out", "out", "--store", "postgresql://db/runs", "--ray", "127.0.0.1:9")
+    done = command(*lay_out(tmp_path, 1), *given, timeout=SECONDS)
+    assert done.status == 3
+    assert "Ray takes this for the host's address in the network" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
