@@ -78,6 +78,59 @@ NEVER = {
     "a helper that calls itself": (f"def helper(n):\n    {CHECK}\n    helper(n - 1)", 6),
     "a lambda": ("import numpy\ncheck = lambda x: numpy.testing.assert_equal(double(5), 10)", 6),
     "a check beside other tests": ("def check(candidate):\n    assert candidate(5) == 10", 6),
+    # what is always true, or asserts nothing
+    "or a number": (f"def test_it():\n    {CHECK} or 20", 6),
+    "or True": (f"def test_it():\n    {CHECK} or True", 6),
+    "a list with an item": ("def test_it():\n    assert [double(5) == 10]", 6),
+    "a dict with an item": ("def test_it():\n    assert {'five': double(5) == 10}", 6),
+    "a text around a comparison": ("def test_it():\n    assert f'is {double(5) == 10}'", 6),
+    "a list that gets a name": ("def test_it():\n    assert (found := [double(5) == 10])", 6),
+    "a function that is not called": (
+        "def same():\n    return double(5) == 10\ndef test_it():\n    assert same",
+        8,
+    ),
+    "a method that is not called": (
+        "class TestIt:\n    def same(self):\n        return double(5) == 10\n"
+        "    def test_it(self):\n        assert self.same",
+        9,
+    ),
+    "a length that is at least 0": ("def test_it():\n    assert len([double(5)]) >= 0", 6),
+    "all of nothing": ("def test_it():\n    assert all(double(x) == 9 for x in [])", 6),
+    "a helper that only compares": (
+        "def same(a, b):\n    return a == b\ndef test_it():\n    same(double(5), 10)",
+        8,
+    ),
+    "isclose": ("import math\ndef test_it():\n    math.isclose(double(5), 10)", 7),
+    "numpy.array_equal": (
+        "import numpy\ndef test_it():\n    numpy.array_equal(double(5), 10)",
+        7,
+    ),
+    "isinstance": ("def test_it():\n    isinstance(double(5), int)", 6),
+    "operator.eq": ("import operator\ndef test_it():\n    operator.eq(double(5), 10)", 7),
+    "a method that compares": ("def test_it():\n    double(5).__eq__(10)", 6),
+    "all that is not asserted": ("def test_it():\n    all(double(x) == 2 * x for x in (1, 2))", 6),
+    "raises without with": ("def test_it():\n    pytest.raises(ValueError)\n    double(1)", 6),
+    "assertRaises without with": (
+        f"{CASE}    def test_it(self):\n        self.assertRaises(OSError)",
+        8,
+    ),
+    "assertTrue with two values": (
+        f"{CASE}    def test_it(self):\n        self.assertTrue(double(5), 10)",
+        8,
+    ),
+    "a mock's misspelt assertion": (
+        "from unittest.mock import Mock\ndef test_it():\n    call = Mock()\n    call(double(5))\n"
+        "    call.called_once_with(10)",
+        9,
+    ),
+    "an exception that is logged": (
+        f"import logging\ndef test_it():\n    try:\n        {CHECK}\n"
+        "    except Exception as error:\n        logging.exception(error)",
+        8,
+    ),
+    "a range of nothing": (f"def test_it():\n    for x in range(0):\n        {CHECK}", 7),
+    "pairs with nothing": (f"def test_it():\n    for x, y in zip([1], []):\n        {CHECK}", 7),
+    "an empty table": (f"TABLE = {{}}\ndef test_it():\n    for x in TABLE:\n        {CHECK}", 8),
     # code that does not run
     "a main guard": (f"if __name__ == '__main__':\n    {CHECK}", 6),
     "a main guard in a function": (
@@ -190,6 +243,21 @@ NEVER = {
 """What follows a test that runs, and the line that is told."""
 
 RUNS = {
+    "a name that also is a function's": "def same():\n    return 1\ndef test_it():\n"
+    "    same = double(5) == 10\n    assert same",
+    "a coroutine that a decorator runs": "import asyncio, unittest\ndef run(test):\n"
+    "    return lambda self: asyncio.run(test(self))\nclass T(unittest.TestCase):\n    @run\n"
+    f"    async def test_it(self):\n        {CHECK}",
+    "a property that is asserted": "class TestIt:\n    @property\n    def same(self):\n        return double(5) == 10\n"
+    "    def test_it(self):\n        assert self.same",
+    "a table that is filled": "TABLE = {}\nTABLE[1] = 2\ndef test_it():\n"
+    "    for x, y in TABLE.items():\n        assert double(x) == y",
+    "all that reads checks": "def check(x):\n    assert double(x) == 2 * x\n    return True\n"
+    "def test_it():\n    all(check(x) for x in (1, 2))",
+    "raises with a function": "def test_it():\n    pytest.raises(TypeError, double)",
+    "one of two values": "def test_it():\n    assert double(5) == 10 or double(5) == 11",
+    "a predicate in raises": "def test_it():\n    with pytest.raises(TypeError):\n"
+    "        isinstance(double(5), 5)",
     "a helper": f"def helper():\n    {CHECK}\ndef test_it():\n    helper()",
     "a helper's helper": f"def inner():\n    {CHECK}\ndef outer():\n    inner()\ndef test_it():\n    outer()",
     "a helper in a list": f"def helper():\n    {CHECK}\ndef test_it():\n    for f in [helper]:\n        f()",

@@ -36,7 +36,9 @@ from opencodeinterpreter.tools.grading.inside import (
     losses,
     never_run,
     patches,
+    pointless,
     raised,
+    ran,
     reach,
     remote,
     shared,
@@ -62,7 +64,8 @@ def _not_imported(name: str) -> ModuleType:
 _PYTHON_TESTS = _not_imported("python_tests")
 CANDIDATE = (wire, shared, surroundings, logs, described, lent, patches, candidate)
 EXAMINER = (
-    *(wire, shared, surroundings, logs, described, reach, never_run, losses, lending, watch),
+    *(wire, shared, surroundings, logs, described, reach),
+    *(pointless, never_run, ran, losses, lending, watch),
     *(
         raised,
         link,

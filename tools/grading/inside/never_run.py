@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from opencodeinterpreter.tools.grading.inside.pointless import LAZY, pointless
 from opencodeinterpreter.tools.grading.inside.reach import (
     FUNCTIONS,
     HOOKS,
     ancestors,
     asserting_functions,
-    bound_names,
     checks,
     holds_assertion,
     is_main_guard,
@@ -31,10 +31,8 @@ _NEUTRAL = frozenset(
 )
 """Decorators that do not call the function, apart from pytest's marks."""
 _DOCTESTS = frozenset({"testmod", "testfile", "run_docstring_examples", "DocTestSuite"})
-_LAZY = frozenset({"enumerate", "filter", "iter", "map", "reversed", "zip"})
-"""Functions that return an object which is true even if nothing is in it."""
-_NOT_OF_MOCKS = frozenset({"called_once", "called_once_with", "called_with", "has_calls"})
-"""What people write for the methods of mocks that begin with `assert_`."""
+_TELLING = re.compile(r"(print|(logging|log|logger|traceback)\.\w+)\(")
+"""The beginning of a call that does nothing but tell what happened."""
 _EXAMPLE = re.compile(r"^\s*>>> (.*)\n\s*(?!>>>)\S", re.MULTILINE)
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -78,12 +76,7 @@ class _Survey:
         self._expecting = 0
         """How many enclosing blocks may handle what the current statement raises."""
         self._defined = {node.name: node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}
-        self._own = bound_names(tree) | {
-            name.asname or name.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for name in node.names
-        }
+        self._pointless = pointless(tree)
         self._words: set[str] = set()
         self._waiting: list[_Unit] = []
         self._idle: list[Idle] = []
@@ -148,7 +141,12 @@ class _Survey:
             if isinstance(part, ast.Yield | ast.YieldFrom):
                 why = "would never run, since pytest does not run tests that yield"
                 self._lose(node, why, whole=True)
-        if isinstance(node, ast.AsyncFunctionDef) and unit.in_class:
+        marks = node.decorator_list
+        if (
+            isinstance(node, ast.AsyncFunctionDef)
+            and unit.in_class
+            and all(map(_is_neutral, marks))
+        ):
             bases = ancestors(self._tree).get(unit.in_class.rpartition(".")[2], set())
             if "TestCase" in bases:
                 why = "would never run, since unittest.TestCase does not await tests; "
@@ -204,13 +202,15 @@ class _Survey:
     def _simple(self, node: ast.stmt, path: str, in_class: str) -> None:
         """Follow any other statement, and the blocks in it."""
         why = _why_it_cannot_fail(node)
+        if isinstance(node, ast.For) and self._pointless.is_empty(node.iter):
+            why = "would never run, since there is nothing to loop over"
         if why:
             self._lose(node, why)
         if isinstance(node, ast.Expr):
             if isinstance(node.value, ast.Constant):
                 return
             self._expression(node)
-        if isinstance(node, ast.Assert) and (why := self._why_true(node.test)):
+        if isinstance(node, ast.Assert) and (why := self._pointless.why_true(node.test)):
             self._idle.append(Idle(node.lineno, f"could never fail, since {why}"))
         if isinstance(node, ast.Assign) and _skips_all(node) and not path:
             why = "would never run, since `pytestmark` skips every test of the file"
@@ -223,26 +223,10 @@ class _Survey:
             self._block(block, path, in_class)
         self._expecting -= handling
 
-    def _why_true(self, test: ast.expr) -> str:
-        """Return why an asserted value is always true; empty if it may be false."""
-        match test:
-            case ast.Tuple(elts=[_, *_]):
-                return "a tuple is always true"
-            case ast.GeneratorExp():
-                return "a generator is always true; `all(...)` or `any(...)` reads it"
-            case ast.Lambda():
-                return "a function is always true"
-            case ast.Constant(value=str(text)) if text:
-                return "a text is always true"
-            case ast.Call(func=ast.Name(id=name)) if name in _LAZY and name not in self._own:
-                return f"what `{name}` returns is always true"
-            case ast.Call(func=ast.Attribute(attr=name)) if name in _NOT_OF_MOCKS:
-                return f"a mock checks nothing by `{name}`; it has `assert_{name}`"
-            case _:
-                return ""
-
     def _expression(self, node: ast.Expr) -> None:
         """Record an expression statement whose value should have been used."""
+        if not self._expecting and (why := self._pointless.why_unused(node.value)):
+            self._idle.append(Idle(node.lineno, f"could never fail, since {why}"))
         match node.value:
             case ast.Compare() if not self._expecting:
                 what = "could never fail, since this compares and has no `assert`"
@@ -259,7 +243,7 @@ class _Survey:
                     self._lose(function, f"would never run, since {call} only makes {made}")
             case ast.GeneratorExp():
                 self._unread(node, "nothing reads this generator")
-            case ast.Call(func=ast.Name(id=name)) if name in _LAZY and name not in self._own:
+            case ast.Call(func=ast.Name(id=name)) if name in LAZY - self._pointless.own:
                 self._unread(node, f"nothing reads what `{name}` returns")
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in _DOCTESTS:
                 what = f"could never fail, since pytest cannot run `{name}` as a test"
@@ -398,8 +382,6 @@ def _why_it_cannot_fail(node: ast.stmt) -> str:
     match node:
         case ast.While(test=test) if _never(test) is True:
             return f"would never run, since `while {ast.unparse(test)}` never holds"
-        case ast.For(iter=ast.List(elts=[]) | ast.Tuple(elts=[]) | ast.Dict(keys=[])):
-            return "would never run, since there is nothing to loop over"
         case ast.Try(finalbody=[*_, ast.Return() | ast.Break() | ast.Continue() as last]):
             return f"could never fail, since the `{_word(last)}` on line {last.lineno} hides it"
         case ast.Try(handlers=handlers) if any(holds_assertion(part) for part in node.body):
@@ -428,7 +410,7 @@ def _is_inert(body: Sequence[ast.stmt]) -> bool:
         isinstance(statement, ast.Pass | ast.Continue | ast.Break)
         or (isinstance(statement, ast.Return) and statement.value is None)
         or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-        or (isinstance(statement, ast.Expr) and ast.unparse(statement).startswith("print("))
+        or (isinstance(statement, ast.Expr) and _TELLING.match(ast.unparse(statement)) is not None)
         for statement in body
     )
 

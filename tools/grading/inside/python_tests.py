@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +40,8 @@ from opencodeinterpreter.tools.grading.inside.link import (
     OverError,
     TimedOutError,
 )
-from opencodeinterpreter.tools.grading.inside.never_run import never_run
+from opencodeinterpreter.tools.grading.inside.never_run import Idle, never_run
+from opencodeinterpreter.tools.grading.inside.ran import Marks, Ran
 from opencodeinterpreter.tools.grading.inside.reach import (
     asserting_functions,
     bound_names,
@@ -135,6 +136,7 @@ class Examination:
         self.collected: set[str] = set()
         self.begun: set[str] = set()
         """Node ids of the tests that pytest is to run."""
+        self.ran = Ran()
         self.cases: list[tuple[str, Told]] = []
         """Top-level statements that are tests, with their outcomes from loading the file."""
 
@@ -150,7 +152,14 @@ class Examination:
             message = str(self.link.trouble or message)
             found.append({"name": self.job["file"], "status": "error", "message": message})
         # Assertions that never run come first: they may explain why no test ran.
-        return [*self._never_run(), *found]
+        return [*self._never_run(), *found, *self._did_not_run(found)]
+
+    def _did_not_run(self, found: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Return an outcome for each assertion that did not run, if all tests passed."""
+        passed = all(each["status"] in ("passed", "skipped") for each in found)
+        if not passed or self.job["solution"] != "apart":
+            return []
+        return self._idle("error", self.ran.lost())
 
     def _uncalled(self) -> list[dict[str, str]]:
         """Return an outcome for each asserting function that the program got and never called."""
@@ -169,10 +178,14 @@ class Examination:
         if self.tree is None:
             return []
         collected = None if self.problem is not None else frozenset(self.collected)
-        file, status = self.job["file"], "never" if self.job["solution"] == "blank" else "error"
+        status = "never" if self.job["solution"] == "blank" else "error"
+        return self._idle(status, never_run(self.tree, collected))
+
+    def _idle(self, status: str, found: Iterable[Idle]) -> list[dict[str, str]]:
+        file = self.job["file"]
         return [
             {"name": f"{file}, line {line}", "status": status, "message": f"this assertion {why}"}
-            for line, why in never_run(self.tree, collected)
+            for line, why in found
         ]
 
     def _interrupted(self, problem: Told) -> list[dict[str, str]]:
@@ -279,9 +292,12 @@ class Examination:
         self.link.begin_test()
         self.link.followed = nextitem is not None
         self.compared = None
+        self.ran.begin()
         try:
             return (yield)
         finally:
+            if self.outcomes.get(item.nodeid, {}).get("status") == "passed":
+                self.ran.passed()
             self.link.end_test()
 
     @pytest.hookimpl(wrapper=True)
@@ -469,10 +485,12 @@ class TestsModule(pytest.Module):
             raise self.CollectError(examination.problem.message) from None
         examination.tree = ast.parse(source)
         names = self._wrap(tree)
+        Marks(tree, _CASE).visit(tree)
         rewrite_asserts(tree, source.encode("utf-8", "replace"), str(self.path), self.config)
         module = types.ModuleType(self.path.stem)
         module.__file__ = str(self.path)
         module.__dict__[_CASE] = lambda at: _Run(examination, names[at], self._cases)
+        module.__dict__.update(examination.ran.names())
         module.__dict__["__source_of_tests__"] = source
         sys.modules[self.path.stem] = module
         code = compile(tree, str(self.path), "exec", dont_inherit=True)
@@ -524,12 +542,15 @@ class _Run:
     def __enter__(self) -> None:
         self._examination.link.begin_test()
         self._examination.compared = None
+        self._examination.ran.begin()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         examination, link = self._examination, self._examination.link
         failure = error or link.trouble or link.failure
         told = examination.told(failure) if failure else Told("passed", "", link.own_word)
         self._cases.append((self._name, told))
+        if told.status == "passed":
+            examination.ran.passed()
         link.end_test()
         return True
 
