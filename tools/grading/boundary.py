@@ -43,6 +43,7 @@ from opencodeinterpreter.tools.grading.inside import (
     remote,
     shared,
     surroundings,
+    turns,
     watch,
     wire,
 )
@@ -65,7 +66,7 @@ _PYTHON_TESTS = _not_imported("python_tests")
 CANDIDATE = (wire, shared, surroundings, logs, described, lent, patches, candidate)
 EXAMINER = (
     *(wire, shared, surroundings, logs, described, reach),
-    *(pointless, never_run, ran, losses, lending, watch),
+    *(pointless, never_run, ran, losses, lending, watch, turns),
     *(
         raised,
         link,

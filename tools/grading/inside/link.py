@@ -24,6 +24,7 @@ from opencodeinterpreter.tools.grading.inside.losses import (
 from opencodeinterpreter.tools.grading.inside.raised import Raised, number_of_class
 from opencodeinterpreter.tools.grading.inside.shared import Frame, Shared
 from opencodeinterpreter.tools.grading.inside.surroundings import Surroundings, TooLargeError
+from opencodeinterpreter.tools.grading.inside.turns import Turns
 from opencodeinterpreter.tools.grading.inside.watch import Watch
 from opencodeinterpreter.tools.grading.inside.wire import (
     Form,
@@ -70,6 +71,7 @@ class Link:
         self._shared = Shared(1, self._form, self._form_of_subclass, self._made)
         self.lending = Lending()
         self.watch = Watch()
+        self._turns = Turns()
         self._carried: list[Any] = []
         """Lists, dicts and sets of the candidate's own classes."""
         self._raised = Raised(self.do, HarnessError)
@@ -164,11 +166,12 @@ class Link:
         Containers that both sides hold are changed here as they were there. Raises the candidate's
         exception, and HarnessError if something cannot cross.
         """
-        told = self._exchange(function, arguments, named)
-        self._take(told[-1])
-        if self.strict:
-            # What was compared once must not change later.
-            self._shared.end()
+        with self._turns.own():
+            told = self._exchange(function, arguments, named)
+            self._take(told[-1])
+            if self.strict:
+                # What was compared once must not change later.
+                self._shared.end()
         if told[0] == "error":
             self._raise(told[1], function)
         return told[1]
@@ -205,7 +208,8 @@ class Link:
     def _called_back(self, operation: str, number: int, given: tuple[Any, ...], named: Any) -> str:
         """Do for the candidate what it requests of an object; return what is sent back."""
         try:
-            value = self.lending.do(operation, number, *given, **named)
+            with self._turns.lent():
+                value = self.lending.do(operation, number, *given, **named)
             return self._shared.text(["return", value])
         except RefusedError as error:
             self.fail(HarnessError(str(error)))
