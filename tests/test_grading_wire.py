@@ -142,6 +142,10 @@ def test_nan_comes_back_as_nan() -> None:
         numpy.array(["a", "bcd"]),
         numpy.array([None, [1]], object),
         numpy.array(5.0),
+        numpy.datetime64("2020-01-31"),
+        numpy.timedelta64(3, "h"),
+        numpy.array([["2020-01-31", "1969-12-31"]], "datetime64[ns]"),
+        numpy.array([3], "datetime64[25s]"),
     ],
 )
 def test_numpy_values_keep_their_type_and_shape(value: Any) -> None:
@@ -149,6 +153,12 @@ def test_numpy_values_keep_their_type_and_shape(value: Any) -> None:
     assert type(found) is type(value)
     assert (found.dtype, found.shape) == (value.dtype, value.shape)
     assert numpy.all(found == value)
+
+
+def test_no_time_of_numpy_crosses_as_its_number() -> None:
+    found = crossed([numpy.datetime64("NaT"), numpy.array(["NaT"], "timedelta64[D]")])
+    assert numpy.isnat(found[0])
+    assert numpy.isnat(found[1]).all()
 
 
 def test_a_named_tuple_keeps_its_fields() -> None:

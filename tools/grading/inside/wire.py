@@ -50,6 +50,9 @@ _NUMPY = frozenset(
     | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 )
 """The types of arrays that can be sent."""
+_TIMES = ("datetime64", "timedelta64")
+_UNIT = re.compile(r"(\[\d{0,5}(Y|M|W|D|h|m|s|ms|us|ns)\])?")
+"""The types of numpy's times and spans of time, which are sent as integers."""
 
 LIBRARY_ERRORS = {
     "asyncio.exceptions": "InvalidStateError QueueEmpty QueueFull",
@@ -227,13 +230,14 @@ class Writer:
         name = str(value.dtype.name)
         if name.startswith("str"):
             name = "str"
-        if name not in _NUMPY:
+        if not _is_numpy(name):
             return self._other(value)
-        if value.shape == () and type(value).__name__ != "ndarray":
-            return {"numpy": [name, self.form(value.item())]}
         if self._share is not None and type(value).__name__ == "ndarray":
             return self._share(value)
-        return {"ndarray": [name, list(value.shape), self._items(value.ravel().tolist())]}
+        data = value.astype("int64") if name.startswith(_TIMES) else value
+        if value.shape == () and type(value).__name__ != "ndarray":
+            return {"numpy": [name, self.form(data.item())]}
+        return {"ndarray": [name, list(value.shape), self._items(data.ravel().tolist())]}
 
 
 def _pieces(value: str | list[Any] | tuple[Any, ...]) -> Iterator[bytes]:
@@ -427,8 +431,8 @@ def _nested(shape: list[int], items: list[Any]) -> Any:
 
 def _array(body: Any) -> Any:
     name, shape, items = _list(body)
-    if name not in _NUMPY:
-        raise WireError("arrays hold numbers, bools, strings or objects")
+    if not _is_numpy(name):
+        raise WireError("arrays hold numbers, bools, strings, times or objects")
     if any(_checked(size, int, "a shape") < 0 for size in _list(shape)):
         raise WireError("a shape has no negative size")
     if math.prod(shape) != len(_list(items)):
@@ -439,7 +443,16 @@ def _array(body: Any) -> Any:
         return _nested(shape, items)
     made = numpy.empty(len(items), object)
     made[:] = items
+    if name.startswith(_TIMES):
+        times = numpy.array([_checked(item, int, "a time") for item in items], "int64")
+        return times.view(name).reshape(shape)
     return (made if name == "object" else made.astype(name)).reshape(shape)
+
+
+def _is_numpy(name: Any) -> bool:
+    """Return whether arrays of a type can be sent."""
+    kind, bracket, unit = _text(name).partition("[")
+    return name in _NUMPY or (kind in _TIMES and _UNIT.fullmatch(bracket + unit) is not None)
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
