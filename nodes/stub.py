@@ -4,7 +4,7 @@ import ast
 import textwrap
 from functools import lru_cache
 
-from opencodeinterpreter.tools.python_syntax import parsed
+from opencodeinterpreter.tools.python_syntax import is_open, parsed
 
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -12,13 +12,13 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 @lru_cache(maxsize=32)  # Each node of each turn asks about the same prompt.
 def is_stub(prompt: str) -> bool:
     """Return whether a prompt is Python code with a function to complete."""
-    return any(_is_open(node) for node in _statements(prompt))
+    return any(is_open(node) for node in _statements(prompt))
 
 
 def open_function(prompt: str) -> str | None:
     """Return the stub's function without a body; the last one if there are several."""
     names = [
-        node.name for node in _statements(prompt) if isinstance(node, _FUNCTION) and _is_open(node)
+        node.name for node in _statements(prompt) if isinstance(node, _FUNCTION) and is_open(node)
     ]
     return names[-1] if names else None
 
@@ -36,7 +36,7 @@ def completed(prompt: str, code: str) -> str:
         return code
     defined = {name for node in module.body for name in _bound(node)}
     used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
-    kept = [node for node in _statements(prompt) if not _is_open(node)]
+    kept = [node for node in _statements(prompt) if not is_open(node)]
     used |= {name for node in kept if _is_nameless(node) for name in _bound(node)}
     # A helper may need another one.
     for node in reversed(kept):
@@ -77,17 +77,6 @@ def _head(module: ast.Module) -> int:
             case _:
                 break
     return lines
-
-
-def _is_open(node: ast.stmt) -> bool:
-    """Return whether a function's body is only a docstring, `pass` or `...`."""
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return False
-    return all(
-        isinstance(line, ast.Pass)
-        or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-        for line in node.body
-    )
 
 
 def _bound(node: ast.stmt) -> set[str]:

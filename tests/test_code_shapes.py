@@ -16,6 +16,7 @@ from opencodeinterpreter.tools.thinking import split_thinking
 
 RIGHT = "def double(x):\n    return 2 * x"
 WRONG = "def double(x):\n    return x + 2"
+STUB = "def double(x):\n    pass"
 USAGE = "print(double(21))"
 
 
@@ -72,6 +73,7 @@ FENCES = {
 }
 
 TOKENS = {
+    "a token before bare code": f"<|python_tag|>{RIGHT}<|eom_id|>",
     "an end token in the block": py(f"{RIGHT}\n<|EOT|>"),
     "an end token behind the last line": f"```python\n{RIGHT}<|endoftext|>\n```",
     "an end token behind the fence": f"{py(RIGHT)}<|im_end|>",
@@ -112,6 +114,9 @@ COMPANY = {
 VERSIONS = {
     "a better version last": f"{py(WRONG)}\nThat adds. The right one:\n{py(RIGHT)}",
     "the old code quoted first": f"Your code was:\n{py(WRONG)}\nIt adds. Fixed:\n{py(RIGHT)}",
+    "a common mistake quoted last": f"{py(RIGHT)}\n**Common mistake:**\n{py(WRONG)}",
+    "the signature repeated last": f"{py(RIGHT)}\nSignature:\n{py('def double(x): ...')}",
+    "the stub repeated last": f"{py(RIGHT)}\nThe stub was:\n{py(STUB)}",
     "the old code quoted last": f"The fix:\n{py(RIGHT)}\nThe original code was:\n{py(WRONG)}",
     "the wrong code last": f"Use:\n{py(RIGHT)}\nDo not write this, it is wrong:\n{py(WRONG)}",
     "your version last": f"Corrected:\n{py(RIGHT)}\nYour version, for comparison:\n{py(WRONG)}",
@@ -144,6 +149,7 @@ THINKING = {
     "thinking with an unclosed fence": f"<think>\n```python\n{WRONG}\n</think>\n{py(RIGHT)}",
     "two thoughts": f"<think>a</think>\nSo\n<think>\n{py(WRONG)}\n</think>\n{py(RIGHT)}",
     "a longer tag": f"<thinking>\n{py(WRONG)}\n</thinking>\n{py(RIGHT)}",
+    "a thought in a tag with a colon": f"<seed:think>{py(WRONG)}</seed:think>{py(RIGHT)}",
     "a thought in tokens": f"<|begin_of_thought|>\n{py(WRONG)}\n<|end_of_thought|>\n{py(RIGHT)}",
     "the harmony format": f"<|channel|>analysis<|message|>{py(WRONG)}<|end|>"
     f"<|start|>assistant<|channel|>final<|message|>{py(RIGHT)}",

@@ -37,6 +37,8 @@ NO_CLEAR_YES = {
     "a verdict in a fence, then a quotation": f"```\n{NO}\n```\nIt printed:\n```json\n{YES}\n```",
     "a marked fence, then a quotation": f"```json\n{NO}\n```\nIt printed:\n{YES}",
     "indented code": f"The code is wrong. It printed:\n\n    {YES}",
+    "an example at the end": f"The code is wrong. It has to be right for, for example: {YES}",
+    "a comment at the end": f"The code is wrong.\n// {YES}",
     "a quotation at the end": f"The code is wrong. It printed\n> {YES}",
     "inline code at the end": f"The code is wrong. It printed `{YES}`.",
     "quotation marks": f'The code is wrong. It printed "{YES}".',

@@ -4,6 +4,7 @@ A response may contain other code: quoted old code, usage examples, tests, shell
 program consists of the blocks that define what was asked for, and the blocks that these need.
 """
 
+import ast
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,14 @@ from opencodeinterpreter.tools.python_syntax import (
     bound_and_free,
     defined_names,
     does_something,
+    is_open,
     parsed,
 )
 from opencodeinterpreter.tools.thinking import split_thinking
 
 _MAIN = frozenset({"solution.py", "main.py"})
 _TOKEN = r"(?:<[|\uff5c][\w\u2581 .-]{1,40}[|\uff5c]>|</?s>|\[/?INST\])"
-_TOKENS = re.compile(rf"[ \t]*(?:{_TOKEN}[ \t]*)+$", re.MULTILINE)
+_TOKENS = re.compile(rf"[ \t]*(?:{_TOKEN}[ \t]*)+$|^<\|python_(?:tag|start)\|>", re.MULTILINE)
 _PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 _NOTEBOOK = re.compile(r"[ \t]*[!%]{1,2}[\w./~]")
 _SHELL = re.compile(
@@ -31,6 +33,7 @@ _SHELL = re.compile(
 )
 _OLD = re.compile(
     r"\b(?:old|original(?:ly)?|previous(?:ly)?|earlier|before|incorrect|wrong|buggy|broken|faulty"
+    r"|common mistakes?|pitfalls?"
     r"|instead of|do not|don't|your (?:code|version|attempt|draft|function|solution))\b",
     re.IGNORECASE,
 )
@@ -81,6 +84,13 @@ class _Piece:
     @property
     def needs(self) -> frozenset[str]:
         return self._names[1]
+
+    @property
+    def open(self) -> bool:
+        """Whether all functions that it defines have no body."""
+        tree = parsed(self.code)
+        structures = [each for each in tree.body if _is_structure(each)] if tree else []
+        return bool(structures) and all(map(is_open, structures))
 
     @property
     def main(self) -> bool:
@@ -170,6 +180,9 @@ def _program(pieces: Sequence[_Piece], entry_point: str | None) -> list[_Piece]:
         piece for piece in pieces if piece.main
     ]
     kept = kept or list(pieces)
+    # A signature is often repeated after the program.
+    whole = {name for piece in kept if not piece.open for name in piece.defines}
+    kept = [piece for piece in kept if not (piece.open and piece.defines <= whole)]
     last = next((each for each in reversed(kept) if entry_point in each.defines), None)
     if last is None:
         last = _last_useful([piece for piece in kept if not piece.usage] or kept)
@@ -221,6 +234,10 @@ def _headers(code: str) -> list[str]:
 def _structures(code: str) -> bool:
     """Whether code defines a function or class."""
     return bool(_headers(code))
+
+
+def _is_structure(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
 def _is_session(code: str) -> bool:

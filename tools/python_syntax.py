@@ -37,6 +37,17 @@ def _has_effect(statement: ast.stmt) -> bool:
             return True
 
 
+def is_open(node: ast.stmt) -> bool:
+    """Return whether a function's body is only a docstring, `pass` or `...`."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return all(
+        isinstance(line, ast.Pass)
+        or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        for line in node.body
+    )
+
+
 def defined_names(tree: ast.Module) -> frozenset[str]:
     """Return the functions and classes at the top level, and the methods of a class `Solution`."""
     names: set[str] = set()

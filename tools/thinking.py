@@ -8,7 +8,16 @@ the closing one.
 import re
 from typing import NamedTuple
 
-_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "analysis")
+_TAGS = (
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reasoning",
+    "reflection",
+    "analysis",
+    "seed:think",
+)
 _OPEN = re.compile(
     rf"[ \t]*(?:<(?P<tag>{'|'.join(_TAGS)})>|<\|(?P<token>begin_of_thought|start_of_thinking)\|>"
     r"|(?P<box>◁think▷)|(?P<bracket>\[THINK\]))",

@@ -36,8 +36,11 @@ _FENCED = re.compile(
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
 _OPENING_ALONE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*+\w*+\s*+")
-_QUOTED_SO_FAR = re.compile(r"^(?: {4}|[ \t]*>|\t).*\Z", re.MULTILINE)
-"""The last line is a quotation or indented code."""
+_QUOTED_SO_FAR = re.compile(
+    r"^(?: {4}|[ \t]*(?:>|#|//)|\t|.*\b(?:for example|e\.g\.|such as)[ \t:,]*$).*\Z",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""The last line is a quotation, a comment, indented code, or announces an example."""
 _AFTER_THE_END = re.compile(
     r"[\s.!;*]*+(?P<fence>`{3,}|~{3,})?+"
     r"(?:[\s.!;*]|</(?:s|answer|json|verdict)>|<(?:eos|end_of_turn)>|<([|｜])[^<>|｜]+\2>)*+"
