@@ -30,6 +30,9 @@ CHECKS = {
     "by name": "assert numpy.allclose(b=[0.5], a=f(3))",
     "one by one": "assert numpy.isclose(f(3), 9).all()",
     "all of it": "assert all(numpy.isclose(f(3), 9, atol=1))",
+    "every item": "assert (numpy.asarray(f(3)) == 9).all()",
+    "every item, by numpy.all": "assert numpy.all(numpy.array([9.0]) == numpy.asarray(f(3)))",
+    "every item, by all": "assert all(numpy.asarray(f(3)) == numpy.array([9.0]))",
     "equivalence": "assert numpy.array_equiv(f(3), 9)",
     "an assertion": "numpy.testing.assert_allclose(f(3), 9)",
     "an assertion by name": "numpy.testing.assert_allclose(actual=f(3), desired=9)",
@@ -43,6 +46,9 @@ CHECKS = {
 RIGHT = {
     "nothing and nothing": ("[]", "assert numpy.allclose(f(3), [])"),
     "nothing of two shapes": ("numpy.zeros((1, 0))", "assert numpy.allclose(f(3), [])"),
+    "nothing equals nothing": ("numpy.array([])", "assert (f(3) == numpy.array([])).all()"),
+    "nothing is below zero": ("numpy.array([])", "assert not (f(3) < 0).any()"),
+    "every item": ("numpy.array([9.0])", "assert (f(3) == 9).all() and all(f(3) == [9])"),
     "no differences": ("[]", "assert numpy.allclose(numpy.array(f(3)) - numpy.array([]), 0)"),
     "no errors": ("[]", "numpy.testing.assert_allclose(numpy.array(f(3)) * 2, 0)"),
     "no values below a bound": ("[]", "numpy.testing.assert_array_less(f(3), 5)"),
@@ -75,6 +81,18 @@ async def test_an_empty_answer_passes_no_check_of_values(sandbox: LocalSandbox, 
 async def test_what_is_rightly_empty_or_close_passes(sandbox: LocalSandbox, name: str) -> None:
     value, check = RIGHT[name]
     assert await passes(sandbox, value, check)
+
+
+async def test_a_check_of_every_item_tells_that_there_was_none(sandbox: LocalSandbox) -> None:
+    check = "assert (f(3) == numpy.array([9.0])).all()"
+    source = f"import numpy\nfrom solution import f\n{check}\n"
+    for value, told in {"[]": "no values", "[8.0]": "array([8.]) == array([9.])"}.items():
+        code = f"import numpy\ndef f(x):\n    return numpy.array({value})\n"
+        done = await grade(sandbox, Program(code=code, tests=PythonTests(source=source)))
+        outcomes = [*(done.tests or ())]
+        assert [each.status for each in outcomes] == ["failed"]
+        assert told in outcomes[0].message
+        assert "@" not in outcomes[0].message
 
 
 async def test_strict_grading_has_no_exception_for_zero(sandbox: LocalSandbox) -> None:

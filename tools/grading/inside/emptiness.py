@@ -4,14 +4,19 @@ numpy makes an array of any sequence, broadcasts an empty one against any number
 nothing to compare, so that an answer without values would be close and equal to what was expected.
 """
 
+import ast
 import functools
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any
+
+from opencodeinterpreter.tools.grading.inside.reach import is_check
 
 _ANSWERING = "allclose array_equiv"
 _ASSERTING = (
     "assert_allclose assert_almost_equal assert_array_almost_equal assert_array_equal assert_equal"
 )
+_LEFT, _RIGHT = "@left", "@right"
+"""The names under which a marked comparison finds `Sides`; they are not valid identifiers."""
 _SIDES = ("a", "b", "a1", "a2", "actual", "desired", "x", "y")
 
 
@@ -41,6 +46,55 @@ def demand_values(texts: Iterable[str], *, strict: bool) -> None:
         setattr(numpy.testing._private.utils, name, asserting)
 
 
+class Sides:
+    """The sides of comparisons of which all items are asserted, as in `(x == y).all()`."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._left: Any = None
+
+    def mark(self, tree: ast.AST) -> None:
+        """Mark both sides of such comparisons in the code of tests."""
+        checks = [node for node in ast.walk(tree) if is_check(node, ())]
+        for comparison in {each for check in checks for each in _of_all_items(check)}:
+            comparison.left = _through(_LEFT, comparison.left)
+            comparison.comparators = [_through(_RIGHT, comparison.comparators[0])]
+
+    def names(self) -> dict[str, Callable[[Any], Any]]:
+        """Return what marked code refers to."""
+        return {_LEFT: self._begin, _RIGHT: self._end}
+
+    def _begin(self, value: Any) -> Any:
+        self._left = value
+        return value
+
+    def _end(self, value: Any) -> Any:
+        left, self._left = self._left, None
+        if _lacks_values([left, value], self._strict):
+            _fail()
+        return value
+
+
+def _of_all_items(check: ast.AST) -> Iterable[ast.Compare]:
+    for part in ast.walk(check):
+        match part:
+            case (
+                ast.Call(func=ast.Attribute(value=ast.Compare(ops=[_]) as found, attr="all"))
+                | ast.Call(
+                    func=ast.Attribute(attr="all") | ast.Name(id="all"),
+                    args=[ast.Compare(ops=[_]) as found],
+                )
+            ):
+                yield found
+            case _:
+                pass
+
+
+def _through(name: str, value: ast.expr) -> ast.expr:
+    called = ast.Call(ast.Name(name, ast.Load()), [value], [])
+    return ast.fix_missing_locations(ast.copy_location(called, value))
+
+
 def _demanding(
     function: Callable[..., Any], otherwise: Callable[[], Any], strict: bool
 ) -> Callable[..., Any]:
@@ -49,12 +103,15 @@ def _demanding(
     @functools.wraps(function)
     def compare(*given: Any, **named: Any) -> Any:
         sides = [*given[:2], *(value for name, value in named.items() if name in _SIDES)]
-        valued = [side for side in sides if not _is_empty(side)]
-        if len(sides) == 2 and len(valued) == 1 and (strict or not _is_zero(valued[0])):
-            return otherwise()
-        return function(*given, **named)
+        return otherwise() if _lacks_values(sides, strict) else function(*given, **named)
 
     return compare
+
+
+def _lacks_values(sides: Sequence[Any], strict: bool) -> bool:
+    """Return whether just one of two sides has values."""
+    valued = [side for side in sides if not _is_empty(side)]
+    return len(sides) == 2 and len(valued) == 1 and (strict or not _is_zero(valued[0]))
 
 
 def _is_empty(value: Any) -> bool:

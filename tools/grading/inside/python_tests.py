@@ -32,7 +32,7 @@ from opencodeinterpreter.tools.grading.inside.blank import (
     demand_program,
 )
 from opencodeinterpreter.tools.grading.inside.cases import shown, told_of
-from opencodeinterpreter.tools.grading.inside.emptiness import demand_values
+from opencodeinterpreter.tools.grading.inside.emptiness import Sides, demand_values
 from opencodeinterpreter.tools.grading.inside.foreign_code import guard
 from opencodeinterpreter.tools.grading.inside.link import (
     HarnessError,
@@ -397,7 +397,8 @@ class Examination:
         test = node.test
         text = ast.unparse(ast.Assert(test))
         said = str(error)
-        note = said.partition("\nassert ")[0] if node.msg is not None else ""
+        told = node.msg is not None or not said.startswith("assert ")
+        note = said.partition("\nassert ")[0] if told else ""
         notes = [note] if note else []
         if self.compared and isinstance(test, ast.Compare) and len(test.ops) == 1:
             operator, left, right = self.compared
@@ -406,7 +407,9 @@ class Examination:
             heads = ("Expected: ", "Actual: ") if operator == "==" else ("Right: ", "Left: ")
             sides = [heads[0] + right, heads[1] + left]
             return "\n".join([text, *(sides if operator == "==" else reversed(sides)), *notes])
-        why = [part.strip() for part in said.splitlines() if part.strip().startswith("+")]
+        # What the marks in the code return is not the user's.
+        lines = [part.strip() for part in said.splitlines()]
+        why = [line for line in lines if line.startswith("+") and " = @" not in line]
         return "\n".join([text, *why, *notes])
 
     def _assertion(self, error: BaseException) -> tuple[ast.Assert | None, str]:
@@ -486,11 +489,13 @@ class TestsModule(pytest.Module):
         examination.tree = ast.parse(source)
         names = self._wrap(tree)
         Marks(tree, _CASE).visit(tree)
+        sides = Sides(strict=examination.job["strict"])
+        sides.mark(tree)
         rewrite_asserts(tree, source.encode("utf-8", "replace"), str(self.path), self.config)
         module = types.ModuleType(self.path.stem)
         module.__file__ = str(self.path)
         module.__dict__[_CASE] = lambda at: _Run(examination, names[at], self._cases)
-        module.__dict__.update(examination.ran.names())
+        module.__dict__.update(examination.ran.names() | sides.names())
         module.__dict__["__source_of_tests__"] = source
         sys.modules[self.path.stem] = module
         code = compile(tree, str(self.path), "exec", dont_inherit=True)
