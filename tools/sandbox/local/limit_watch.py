@@ -91,6 +91,9 @@ class LimitWatch:
                 await asyncio.sleep(_LONG_LOOK_SECONDS * self._factor)
                 # In this order, a file that is deleted meanwhile counts once at most.
                 deleted = await asyncio.to_thread(deleted_bytes, meter.pid, folder)
+                if deleted is None:
+                    # It may have been opened and mapped while its process was looked at.
+                    deleted = await asyncio.to_thread(deleted_bytes, meter.pid, folder)
                 named = await asyncio.to_thread(room.used)
                 if deleted is None or named + deleted > self._limits.disk_mb << 20:
                     self._over("disk")
