@@ -174,3 +174,12 @@ async def test_an_endless_loop_in_the_second_run_ends_at_the_program_s_limit(
     execution = await runner.run(Program(code=code, tests=tests, limits=limits))
     assert not execution.passed and execution.tests
     assert execution.tests[-1].status in ("timeout", "error")
+
+
+async def test_a_function_of_the_program_that_is_named_like_a_test_is_none(
+    runner: SandboxRunner,
+) -> None:
+    code = "def test_twice(xs): return len(xs) != len(set(xs))\nclass TestBed:\n    size = 1\n"
+    checks = "assert test_twice([1, 1])\nassert not test_twice([1])\nassert TestBed.size == 1"
+    execution = await run(runner, code, checks)
+    assert [test.status for test in execution.tests or ()] == ["passed"] * 3

@@ -217,11 +217,19 @@ class Examination:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> list[Any] | None:
         """Collect nothing that is the candidate's: its own tests prove nothing."""
+        if self._is_imported(name, obj):
+            return []
         if not _is_of_program(obj):
             return None
         if name.lower().startswith("test") and self.tree and name in bound_names(self.tree):
             self._note_as_programs(f"{collector.nodeid}::{name}", name)
         return []
+
+    def _is_imported(self, name: str, obj: object) -> bool:
+        """Return whether an object is the program's own, in one process with the tests."""
+        if self.job["solution"] != "here" or getattr(obj, "__module__", None) != "solution":
+            return False
+        return self.tree is not None and name not in bound_names(self.tree)
 
     def _note_as_programs(self, where: str, name: str) -> None:
         what = f"`{name}` is an object of the program, so that it cannot be run as a test"
