@@ -9,7 +9,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from opencodeinterpreter.graph.entry import check_input
+from opencodeinterpreter.graph.entry import TestsCheck, entry
 from opencodeinterpreter.graph.routes import after_coder, after_critic, after_judge, next_node
 from opencodeinterpreter.nodes.coder import coder
 from opencodeinterpreter.nodes.critic import InterruptedPerson, critic
@@ -34,6 +34,8 @@ class Seams:
     runner: Runner
     person: Person | None = None
     """`None`: a human critic interrupts the graph, which then needs a checkpointer."""
+    check: TestsCheck | None = None
+    """Checks a new task's tests before the first draft; `None`: the caller has checked them."""
 
 
 def build_graph(
@@ -57,7 +59,7 @@ def build_loop(seams: Seams, *, checkpointer: Checkpointer = None) -> Graph:
     built: StateGraph[State, Settings, Input, Output] = StateGraph(
         State, context_schema=Settings, input_schema=Input, output_schema=Output
     )
-    wire(built, seams, {"task": check_input})
+    wire(built, seams, {"task": entry(seams.check)})
     return built.compile(checkpointer=checkpointer, name="opencodeinterpreter")
 
 
@@ -76,13 +78,13 @@ def wire(
     }
     for name, node in {**first, **nodes, **(last or {})}.items():
         built.add_node(name, node)
-    (entry,) = first
+    (start,) = first
     end = END
     for end in last or ():
         built.add_edge(end, END)
-    built.add_edge(START, entry)
+    built.add_edge(START, start)
     entries: dict[Hashable, str] = {**{name: name for name in nodes}, "end": end}
-    built.add_conditional_edges(entry, _Route(next_node), entries)
+    built.add_conditional_edges(start, _Route(next_node), entries)
     built.add_conditional_edges(
         "coder", _Route(after_coder), {"code": "executor", "no code": "judge"}
     )

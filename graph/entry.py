@@ -1,19 +1,22 @@
 """The graph's entry: what is wrong with an input is told in words, before any node runs."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, cast
 
 from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from opencodeinterpreter.graph.consistency import check_record
 from opencodeinterpreter.nodes.entry_point import required_entry_point
-from opencodeinterpreter.nodes.node import Update, logged
+from opencodeinterpreter.nodes.node import Node, Update, logged
 from opencodeinterpreter.nodes.records import Record, Task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import State
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.validation import first_problem
+
+TestsCheck: TypeAlias = Callable[[Task], Awaitable[None]]
+"""Raises InputError if a task's tests are wrong; see `graph.checking`."""
 
 
 def checked_task(task: object) -> Task:
@@ -26,9 +29,24 @@ def checked_task(task: object) -> Task:
     return checked.model_copy(update={"entry_point": entry_point})
 
 
-@logged("task")
-async def check_input(state: State, runtime: Runtime[Settings]) -> Update:
-    """Check the input of a run; write its task anew if the nodes need it in another form."""
+def entry(check: TestsCheck | None) -> Node:
+    """Return the node that checks the input of a run, and with `check` a new task's tests.
+
+    It writes the task anew if the nodes need it in another form.
+    """
+
+    @logged("task")
+    async def check_input(state: State, runtime: Runtime[Settings]) -> Update:
+        update, new = _checked(state)
+        if check and new:
+            await check(new)
+        return update
+
+    return check_input
+
+
+def _checked(state: State) -> tuple[Update, Task | None]:
+    """Return what to write of a checked input, and its task if no turn has begun it."""
     tasks = state.get("tasks") or []
     if not tasks:
         raise InputError(
@@ -39,12 +57,13 @@ async def check_input(state: State, runtime: Runtime[Settings]) -> Update:
     update: Update = {} if begun else _new_task(tasks[-1])
     try:
         whole = {**state, "tasks": [*tasks[:-1], *(update.get("tasks") or tasks[-1:])]}
-        check_record(Record.model_validate(_known(whole)))
+        record = Record.model_validate(_known(whole))
+        check_record(record)
     except ValidationError as error:
         raise InputError(f"the input's {first_problem(error)}") from error
     except InputError as error:
         raise InputError(f"the input does not hold together: {error}") from error
-    return update
+    return update, None if begun else record.task
 
 
 def _known(state: Mapping[str, Any]) -> dict[str, Any]:

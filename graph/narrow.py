@@ -3,6 +3,7 @@
 A server shows it as a tool (MCP) or a skill (A2A): task and tests in, outcome and code out.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, Required, TypeAlias
 
 from langgraph.graph import StateGraph
@@ -13,7 +14,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from opencodeinterpreter.graph.build import Seams, wire
-from opencodeinterpreter.graph.entry import checked_task
+from opencodeinterpreter.graph.entry import TestsCheck, checked_task
 from opencodeinterpreter.nodes.node import Update, logged
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import Item, State, read
@@ -79,24 +80,32 @@ def build_solve_code(seams: Seams, *, checkpointer: Checkpointer = None) -> Narr
     built: StateGraph[NarrowState, Settings, CodeTask, CodeOutcome] = StateGraph(
         NarrowState, context_schema=Settings, input_schema=CodeTask, output_schema=CodeOutcome
     )
-    wire(built, seams, {"task": take}, {"outcome": tell})
+    wire(built, seams, {"task": take(seams.check)}, {"outcome": tell})
     return built.compile(checkpointer=checkpointer, name="solve_code")
 
 
-async def take(state: NarrowState, runtime: Runtime[Settings]) -> dict[str, Any]:
-    """Make a task of the input."""
-    if not state.get("task"):
-        raise InputError('the input holds no task; pass {"task": "Write double(x)."}')
-    number = len(state.get("tasks") or ()) + 1
-    given = {
-        "number": number,
-        "prompt": state["task"],
-        "tests": state.get("tests"),
-        "entry_point": state.get("entry_point"),
-    }
-    # The next input on the thread may leave them out.
-    blank = {"tests": None, "entry_point": None}
-    return {"tasks": [checked_task(given).model_dump(mode="json")], **blank}
+_Take: TypeAlias = Callable[[NarrowState, Runtime[Settings]], Awaitable[dict[str, Any]]]
+
+
+def take(check: TestsCheck | None) -> _Take:
+    """Return the node that makes a task of the input, and checks its tests."""
+
+    async def accept(state: NarrowState, runtime: Runtime[Settings]) -> dict[str, Any]:
+        if not state.get("task"):
+            raise InputError('the input holds no task; pass {"task": "Write double(x)."}')
+        given = {
+            "number": len(state.get("tasks") or ()) + 1,
+            "prompt": state["task"],
+            "tests": state.get("tests"),
+            "entry_point": state.get("entry_point"),
+        }
+        task = checked_task(given)
+        if check:
+            await check(task)
+        # The next input on the thread may leave them out.
+        return {"tasks": [task.model_dump(mode="json")], "tests": None, "entry_point": None}
+
+    return accept
 
 
 @logged("outcome")

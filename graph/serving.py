@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
+from opencodeinterpreter.graph.checking import check_with
+from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.settings import DEFAULT_MODEL, Limits, Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits
@@ -24,7 +26,7 @@ from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response, Role
 from opencodeinterpreter.tools.program import Program
-from opencodeinterpreter.tools.runner import Runner, open_runner
+from opencodeinterpreter.tools.runner import SandboxRunner, open_runner
 from opencodeinterpreter.tools.sandbox.opening import SandboxName
 
 CEILINGS: Mapping[str, float] = {
@@ -167,6 +169,10 @@ class Served:
         self.policy.check(settings)
         return {role: _ServedModel(spec, self) for role, spec in settings.models.items()}
 
+    async def check(self, task: Task) -> None:
+        """Check a task's tests in the server's sandbox; raises InputError."""
+        await check_with(await self.here.runner(), task)
+
     async def run(self, program: Program) -> Execution:
         """Run a program in the server's sandbox, within the server's limits."""
         self.policy.check_limits(program.limits)
@@ -190,7 +196,7 @@ class _OneLoop:
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._models: dict[str, Model] = {}
-        self._runner: Runner | None = None
+        self._runner: SandboxRunner | None = None
 
     async def model(self, spec: str) -> Model:
         async with self._opening:
@@ -199,7 +205,7 @@ class _OneLoop:
                 self._models[spec] = opened["coder"]
             return self._models[spec]
 
-    async def runner(self) -> Runner:
+    async def runner(self) -> SandboxRunner:
         async with self._opening:
             if self._runner is None:
                 self._runner = await self._stack.enter_async_context(open_runner(self._sandbox))

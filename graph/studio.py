@@ -11,7 +11,7 @@ from opencodeinterpreter.graph.serving import Policy, Served
 from opencodeinterpreter.tools.sandbox.opening import named_sandbox
 
 _served = Served(Policy.of_environment(), named_sandbox())
-_seams = Seams(_served, _served)
+_seams = Seams(_served, _served, check=_served.check)
 
 # A server brings its own checkpointer.
 graph = build_loop(_seams)

@@ -1,5 +1,6 @@
 """The loop as a chat, alone and in hosts that share its messages; and its small form."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command
 
-from opencodeinterpreter.graph.build import Seams
+from opencodeinterpreter.graph.build import Seams, build_loop
 from opencodeinterpreter.graph.chat import ChatGraph, build_chat
+from opencodeinterpreter.graph.checking import check_with
 from opencodeinterpreter.graph.narrow import build_solve_code
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.sources import FixedModels
@@ -177,3 +179,22 @@ def test_the_small_schemas_are_these() -> None:
 async def test_a_wrong_small_input_is_told_in_words(given: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         await build_solve_code(seams(World())).ainvoke(given)
+
+
+WRONG_TESTS = "from solution import add\n\ndef test_add(sums):\n    assert add(1, 2) == 3\n"
+
+
+@pytest.mark.parametrize("form", ["the whole record", "the small form"])
+async def test_wrong_tests_are_refused_before_the_coder_is_asked(form: str) -> None:
+    coder = ScriptedModel([draft(RIGHT)])
+    task: Any = {"prompt": "Add two numbers.", "tests": WRONG_TESTS}
+    async with open_runner("full") as runner:
+        models = FixedModels({"coder": coder})
+        wired = Seams(models, runner, check=partial(check_with, runner))
+        graph: Any = build_loop(wired)
+        given: Any = {"tasks": [task]}
+        if form == "the small form":
+            graph, given = build_solve_code(wired), {"task": task["prompt"], "tests": WRONG_TESTS}
+        with pytest.raises(InputError, match="fixture 'sums' not found"):
+            await graph.ainvoke(given)
+    assert coder.asked == []

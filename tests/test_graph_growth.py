@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from opencodeinterpreter.graph.entry import check_input
+from opencodeinterpreter.graph.entry import entry
 from opencodeinterpreter.graph.routes import next_node
 from opencodeinterpreter.graph.runs import Run, advance, create_run, open_run
 from opencodeinterpreter.graph.seeds import task_seed
@@ -89,7 +89,7 @@ def repeating(written: Iterator[Update]) -> StateGraph[State, Settings, Input, O
     for name in NODES:
         built.add_node(name, cast(Any, node))
         built.add_conditional_edges(name, next_node, entries)
-    built.add_node("task", check_input)
+    built.add_node("task", entry(None))
     built.add_edge(START, "task")
     built.add_conditional_edges("task", next_node, entries)
     return built

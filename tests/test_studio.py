@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 RUN_SECONDS = 90.0
 GIVEN: Any = {"tasks": [{"prompt": TASK, "tests": TESTS}]}
+NO_FIXTURE = "def test_it(sums):\n    assert sums"
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,11 @@ async def test_the_small_graph_gives_outcome_and_code(client: LangGraphClient) -
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [({}, "holds no task"), ({"tasks": [{"text": "x"}]}, "the task's prompt: Field required")],
+    [
+        ({}, "holds no task"),
+        ({"tasks": [{"text": "x"}]}, "the task's prompt: Field required"),
+        ({"tasks": [{"prompt": TASK, "tests": NO_FIXTURE}]}, "fixture 'sums' not found"),
+    ],
 )
 async def test_a_wrong_input_is_told_in_words(
     client: LangGraphClient, given: Any, words: str
