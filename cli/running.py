@@ -34,7 +34,7 @@ from opencodeinterpreter.graph.runs import Run, advance, open_run, settled
 from opencodeinterpreter.graph.store.protocol import Store, without_password
 from opencodeinterpreter.graph.store.rows import Row
 from opencodeinterpreter.graph.store.usual import default_store
-from opencodeinterpreter.nodes.prompts import installed_prompts
+from opencodeinterpreter.nodes.prompts import OLDER, installed_prompts
 from opencodeinterpreter.nodes.records import Turn
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError, ModelError, SandboxError
@@ -168,8 +168,8 @@ def _reaching_out(settings: Settings) -> Iterator[str]:
     left_out: Any = {"models": True, "prompts": True, "versions": True, "client": {"key_variable"}}
     usual, own = (each.model_dump(mode="json", exclude=left_out) for each in (Settings(), settings))
     yield from _changed("", usual, own)
-    installed = installed_prompts()
-    if prompts := [name for name, text in settings.prompts.items() if installed.get(name) != text]:
+    ours = {*installed_prompts().items(), *OLDER.items()}
+    if prompts := dict(settings.prompts.items() - ours):
         yield f"prompts of its own: {', '.join(sorted(prompts))}"
 
 

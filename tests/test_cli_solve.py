@@ -153,7 +153,7 @@ def test_a_simulated_critic_gives_its_own_feedback(command: Command) -> None:
     done = solve(command, "--critic", "simulated", "--model", spec, "--json")
     assert done.status == 0
     found = shown(command, run_id(done))
-    assert words in said(found, "user")
+    assert any(text.startswith(f"{words}\n\nWhat happened") for text in said(found, "user"))
     assert [turn["feedback"] and turn["feedback"]["kind"] for turn in found["turns"]] == [
         "simulated",
         "simulated",
