@@ -93,7 +93,9 @@ async def test_a_live_critic_without_a_model_of_its_own_is_the_coders(tmp_path: 
     found = await rerun(trace, ["critic"], lambda _: {"coder": critic}, ScriptedRunner(TABLE))
     assert len(critic.asked) == 1
     assert found.diff.turns[0].feedback is not None
-    assert found.diff.turns[0].feedback.after.startswith("Look at 3.\n\nWhat happened")
+    after = found.diff.turns[0].feedback.after
+    assert after is not None
+    assert after.startswith("Look at 3.\n\nWhat happened")
 
 
 @pytest.fixture
