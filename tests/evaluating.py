@@ -79,7 +79,7 @@ def coder_or_critic(body: Body) -> str:
         return program(n, SAMPLES.get((n, body["seed"]), WRONG))
     if len(messages) == 1:
         return program(n, first(n))
-    words = messages[-1]["content"]
+    words, _, _ = messages[-1]["content"].partition("\n\nWhat happened when it ran: ")
     return program(n, SECOND.get(words, SECOND["execution"]).get(n, WRONG))
 
 

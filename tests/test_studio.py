@@ -285,7 +285,8 @@ async def test_a_remote_graph_is_a_node_of_another_graph(client: LangGraphClient
 async def test_an_agent_finds_the_small_graph_over_mcp(server: Server) -> None:
     async with Client(f"{server.url}/mcp") as agent:
         tools = {tool.name: tool for tool in (await agent.list_tools()).tools}
-        assert set(tools) == {"solve_code", "chat", "opencodeinterpreter"}
+        # Assistants that other tests made are tools too.
+        assert {"solve_code", "chat", "opencodeinterpreter"} <= set(tools)
         assert set(tools["solve_code"].input_schema["properties"]) == {
             *("task", "tests", "entry_point"),
         }
