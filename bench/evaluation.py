@@ -173,7 +173,7 @@ async def evaluated(tasks: Benchmark, url: str, path: Path) -> float:
     started = time.perf_counter()
     evaluation = await prepare(folder, tasks, header, list(tasks.tasks), work)
     await run(folder, evaluation, work, lambda ended: None)
-    found = await score(folder, tasks, work.sandbox)
+    found = await score(folder, tasks, work)
     taken = time.perf_counter() - started
     assert found.arms[1].pass_at_1["held-out"][-1].value == 1.0
     return taken

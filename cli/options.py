@@ -48,6 +48,20 @@ TaskDeadlineOption = Annotated[
         callback=_positive, help="Seconds for one task's run; a second start continues it."
     ),
 ]
+SharedStoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Keep the runs in this store, where each `worker` of it works on them too.",
+    ),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="auto|local|HOST:PORT", help="Let each node of this Ray cluster work."
+    ),
+]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Use the settings of a run that was imported from a trace.")
 ]

@@ -20,6 +20,7 @@ from opencodeinterpreter.graph.store.jobs import (
 )
 from opencodeinterpreter.graph.store.protocol import Store
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.printable import printable
 
 _LOOK_SECONDS = 2.0
@@ -32,6 +33,12 @@ def tell(line: str) -> None:
     print(printable(" ".join(line.split())), file=sys.stderr, flush=True)
 
 
+def check_ray(address: str | None, store: str | None) -> None:
+    """Raise InputError if a Ray cluster is to work without a store that its nodes reach."""
+    if address is not None and not (store or "").startswith("postgres"):
+        raise InputError("--ray needs a store that all nodes reach: --store postgresql://…")
+
+
 @dataclass(frozen=True)
 class Shared:
     """A batch of a shared store."""
@@ -41,21 +48,22 @@ class Shared:
     settings: Settings
 
     working: Working
+    ray: str | None = None
+    """The address of the Ray cluster whose nodes work, in this process's stead."""
 
     async def run(self, jobs: Iterable[Job]) -> dict[str, Finished]:
-        """Add the batch to its store, work on it until all jobs have ended, return the results.
+        """Add the jobs to the store, work on them until all have ended, return the results.
 
         Jobs that ended with a problem before are done again, once.
         """
+        if self.ray is not None:
+            duty = Duty(self.url, self._batch, self.working)
+            async with open_crew(self.ray, duty, tell) as crew:
+                return await self._watch(await self._add(jobs), crew.see_through)
         worker = await self._add(jobs)
         return await self._watch(
             worker, lambda store: worker.work_on(store, self._batch, lambda line: None)
         )
-
-    async def run_on_ray(self, jobs: Iterable[Job], address: str) -> dict[str, Finished]:
-        """Do as `run`, but let the nodes of a Ray cluster work."""
-        async with open_crew(address, Duty(self.url, self._batch, self.working), tell) as crew:
-            return await self._watch(await self._add(jobs), crew.see_through)
 
     @property
     def _batch(self) -> StoredBatch:
@@ -67,7 +75,7 @@ class Shared:
 
         async def begin(store: Store) -> None:
             await add_batch(store, self._batch, rows)
-            await ask_again(store, self.name)
+            await ask_again(store, self.name, {row.key for row in rows})
 
         await worker.keep_open(begin)
         return worker

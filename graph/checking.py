@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from opencodeinterpreter.nodes.entry_point import entry_point_of
 from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.tools.errors import InputError
+from opencodeinterpreter.tools.execution import USUAL_LIMITS, SandboxLimits
 from opencodeinterpreter.tools.gathering import all_of
 from opencodeinterpreter.tools.runner import SandboxRunner, open_runner
 from opencodeinterpreter.tools.sandbox.opening import SandboxName
@@ -52,8 +53,13 @@ async def check_tasks(tasks: Mapping[str, Task], sandbox: SandboxName) -> None:
         await all_of([one(name, task) for name, task in tested.items()])
 
 
-async def check_with(runner: SandboxRunner, task: Task) -> None:
-    """Check a task's tests, if it has any, in an opened sandbox, as `checked` does."""
+async def check_with(
+    runner: SandboxRunner, task: Task, limits: SandboxLimits = USUAL_LIMITS
+) -> None:
+    """Check a task's tests, if it has any, in an opened sandbox, as `checked` does.
+
+    `limits` are those of the reference solution.
+    """
     if task.tests is not None:
         entry_point = task.entry_point or entry_point_of(task.prompt, task.tests)
-        await runner.check(task.tests, entry_point, task.reference, task.files)
+        await runner.check(task.tests, entry_point, task.reference, task.files, limits)

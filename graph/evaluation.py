@@ -32,6 +32,8 @@ class Evaluation:
     """What all arms share."""
     arms: tuple[Arm, ...]
     """The first one makes the first drafts."""
+    batch: str = ""
+    """The name of the shared batch that its runs are in; empty if no other process works on it."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,32 @@ async def run_arms(
 async def read_arms(store: Store, evaluation: Evaluation) -> AsyncIterator[tuple[Place, Run]]:
     """Yield an evaluation's stored runs: ended, failed and unfinished ones."""
     for task in evaluation.tasks:
-        drafted = await _stored(store, _draft_job(evaluation, task))
+        drafted = await _stored(store, evaluation.batch, _draft_job(evaluation, task))
         if drafted is None:
             continue
         yield Place(task, DRAFT.name), drafted
         for place, job in _later_jobs(evaluation, task, drafted):
-            if (run := await _stored(store, job)) is not None:
+            if (run := await _stored(store, evaluation.batch, job)) is not None:
                 yield place, run
 
 
-async def _stored(store: Store, job: Job) -> Run | None:
-    row = await read_row(store, run_id("", job))
+async def _stored(store: Store, batch: str, job: Job) -> Run | None:
+    row = await read_row(store, run_id(batch, job))
     return await open_run(store, row.id) if row else None
+
+
+def draft_jobs(evaluation: Evaluation) -> list[Job]:
+    """Return the jobs that make the first drafts."""
+    return [_draft_job(evaluation, task) for task in evaluation.tasks]
+
+
+def later_jobs(evaluation: Evaluation, drafted: Mapping[str, Run]) -> list[Job]:
+    """Return the jobs of all other arms; `drafted` are the runs of the first jobs, by key."""
+    return [
+        job
+        for task in evaluation.tasks
+        for _, job in _later_jobs(evaluation, task, drafted[_key(evaluation, task, DRAFT)])
+    ]
 
 
 @dataclass

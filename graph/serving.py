@@ -10,6 +10,7 @@ raise a limit over the server's ceilings. It can name no other file, host or key
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -21,7 +22,7 @@ from opencodeinterpreter.graph.checking import check_with
 from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.settings import DEFAULT_MODEL, Limits, Settings
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.execution import Execution, SandboxLimits
+from opencodeinterpreter.tools.execution import USUAL_LIMITS, Execution, SandboxLimits
 from opencodeinterpreter.tools.models.opening import open_models
 from opencodeinterpreter.tools.models.options import ModelOptions
 from opencodeinterpreter.tools.models.protocol import Model, Request, Response, Role
@@ -77,6 +78,7 @@ class Policy:
                 "models": models if unchosen or usual else settings.models,
                 "versions": server.versions,
                 "limits": self._limits(settings.limits),
+                "sandbox": self.lowered(settings.sandbox),
             }
         )
         self.check(chosen)
@@ -102,6 +104,17 @@ class Policy:
         for name, value in limits.model_dump().items():
             if (ceiling := self.ceilings.get(f"sandbox.{name}")) is not None:
                 self._check_value(f"sandbox.{name}", value, ceiling)
+
+    def lowered(self, asked: SandboxLimits) -> SandboxLimits:
+        """Return limits of an execution, those that were not chosen at most as the server's."""
+        unset = asked.model_dump().keys() - asked.model_fields_set
+        ceilings = {name: self.ceilings.get(f"sandbox.{name}") for name in unset}
+        lower = {
+            name: ceiling
+            for name, ceiling in ceilings.items()
+            if ceiling is not None and ceiling < (getattr(asked, name) or math.inf)
+        }
+        return SandboxLimits.model_validate({**asked.model_dump(), **lower})
 
     def _limits(self, asked: Limits) -> Limits:
         """Return a caller's limits, with the server's where they set none."""
@@ -170,8 +183,8 @@ class Served:
         return {role: _ServedModel(spec, self) for role, spec in settings.models.items()}
 
     async def check(self, task: Task) -> None:
-        """Check a task's tests in the server's sandbox; raises InputError."""
-        await check_with(await self.here.runner(), task)
+        """Check a task's tests in the server's sandbox, within its limits; raises InputError."""
+        await check_with(await self.here.runner(), task, self.policy.lowered(USUAL_LIMITS))
 
     async def run(self, program: Program) -> Execution:
         """Run a program in the server's sandbox, within the server's limits."""

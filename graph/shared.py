@@ -174,7 +174,7 @@ class Worker:
         while True:
             found = await take_job(store, batch, self._mine[batch])
             if found is not None:
-                yield Job(found.key, found.seed)
+                yield Job(found.key, found.seed, found.parent, found.parent_turn)
             elif not await jobs_left(store, batch):
                 return
             else:
@@ -191,7 +191,10 @@ def read_settings(batch: StoredBatch) -> Settings:
 
 def stored_jobs(batch: str, jobs: Iterable[Job]) -> list[StoredJob]:
     """Return the jobs of a batch as its rows hold them."""
-    return [StoredJob(job.key, run_id(batch, job), job.seed) for job in jobs]
+    return [
+        StoredJob(job.key, run_id(batch, job), job.seed, job.parent, job.parent_turn)
+        for job in jobs
+    ]
 
 
 async def ends(store: Store, batch: str) -> dict[str, Finished]:

@@ -1,11 +1,13 @@
 """What a server's environment lets a caller choose, and what it opens."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from opencodeinterpreter.graph.serving import CEILINGS, Policy, Served
+from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.program import Program
@@ -74,6 +76,34 @@ def test_the_environment_raises_and_adds_ceilings(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"limits\.tokens is not set"):
         policy.check(Settings(models={"coder": USUAL}))
     assert policy.settled(Settings()).limits.tokens == 1000
+
+
+def test_what_a_caller_does_not_choose_is_lowered_to_the_ceilings() -> None:
+    low = replace(POLICY, ceilings={**CEILINGS, "sandbox.wall_seconds": 2, "sandbox.memory_mb": 64})
+    sandbox = low.settled(Settings()).sandbox
+    assert (sandbox.wall_seconds, sandbox.memory_mb, sandbox.disk_mb) == (2, 64, 64)
+    less = low.settled(Settings.model_validate({"sandbox": {"memory_mb": 32}})).sandbox
+    assert (less.wall_seconds, less.memory_mb) == (2, 32)
+    with pytest.raises(InputError, match=r"sandbox\.memory_mb is 65"):
+        low.settled(Settings.model_validate({"sandbox": {"memory_mb": 65}}))
+
+
+async def test_a_task_s_tests_are_checked_within_the_ceilings() -> None:
+    """They are a caller's code, as its programs are."""
+    task = Task.model_validate(
+        {
+            "prompt": "Write double(x).",
+            "reference": "import time\ndef double(x):\n    time.sleep(1.5)\n    return 2 * x",
+            "tests": {
+                "kind": "python",
+                "source": "from solution import double\nassert double(2) == 4",
+            },
+        }
+    )
+    await Served(POLICY, "full").check(task)
+    low = replace(POLICY, ceilings={**CEILINGS, "sandbox.wall_seconds": 1})
+    with pytest.raises(InputError, match="the reference solution fails its own tests"):
+        await Served(low, "full").check(task)
 
 
 @pytest.mark.parametrize("wrong", ["drafts", "drafts=many", "draughts=3", "critic=3"])

@@ -112,8 +112,22 @@ async def test_a_batch_that_is_added_again_leaves_its_jobs_alone(
     await add(store, tmp_path)
     assert await problem(store) == "the model is down"
     assert await take_job(store, "b", set()) is None
-    await ask_again(store, "b")
+    await ask_again(store, "b", {"other"})
+    assert await take_job(store, "b", set()) is None
+    await ask_again(store, "b", {"double"})
     assert await take_job(store, "b", set()) is not None
+
+
+async def test_a_store_of_an_older_release_gets_the_columns_of_branches(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    await add(store, tmp_path)
+    for column in ("parent", "parent_turn"):
+        await store.execute(f"ALTER TABLE opencodeinterpreter_jobs DROP COLUMN {column}")
+    async with open_store(url) as opened:
+        taken = await take_job(opened, "b", set())
+    assert taken is not None
+    assert (taken.key, taken.parent, taken.parent_turn) == ("double", None, None)
 
 
 async def test_a_job_whose_run_was_removed_is_done_again_and_one_that_is_solved_is_not(
@@ -121,10 +135,10 @@ async def test_a_job_whose_run_was_removed_is_done_again_and_one_that_is_solved_
 ) -> None:
     await add(store, tmp_path)
     await Worker(url, Working(Plan()), ignore).work(ready)
-    await ask_again(store, "b")
+    await ask_again(store, "b", {"double"})
     assert await take_job(store, "b", set()) is None
     await store.execute("DELETE FROM opencodeinterpreter_runs")
-    await ask_again(store, "b")
+    await ask_again(store, "b", {"double"})
     assert await take_job(store, "b", set()) is not None
 
 

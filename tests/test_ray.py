@@ -1,11 +1,13 @@
 """Batches on a cluster of Ray of several nodes on this machine, whose processes are killed."""
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ import pytest
 from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.traces.replay import replay
 from opencodeinterpreter.traces.trace import trace_of
+from tests.answering_server import answering
 from tests.command import Command, Running
 from tests.doubled_batch import begun_again, lay_out, stored, told
+from tests.evaluating import coder_or_critic, world
 from tests.postgres_server import new_database
 
 pytestmark = [
@@ -27,8 +31,10 @@ pytestmark = [
 ]
 
 TASKS = 18
+SAMPLES = 80
+"""Of each task."""
 SECONDS = 300.0
-ACTOR = b"ray::Member"
+ACTORS = (b"ray::Member", b"ray::Grader")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,7 @@ def actors(raylet: int) -> list[int]:
     for each in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == raylet and (each / "cmdline").read_bytes().startswith(ACTOR):
+            if parent == raylet and (each / "cmdline").read_bytes().startswith(ACTORS):
                 found.append(int(each.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -117,8 +123,8 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-def works(running: Running, address: str) -> None:
-    line = f" at {address} works"
+def works(running: Running, address: str, does: str = "works") -> None:
+    line = f" at {address} {does}"
     wait_until(lambda: line in running.stderr.read_text("utf-8"), line)
 
 
@@ -180,6 +186,59 @@ def test_an_interrupted_batch_gives_all_back_and_goes_on_when_it_is_started_agai
     assert again.status == 0, again.stderr
     assert "6 of 6 tasks solved" in again.stdout
     assert len(asyncio.run(stored(url))) == 6
+
+
+def test_nodes_make_an_evaluation_s_runs_and_grade_its_programs(
+    tmp_path: Path, server: str, cluster: Any, environment: dict[str, str]
+) -> None:
+    """Every number is that of one process."""
+    url = asyncio.run(new_database(server, "ray_evaluation"))
+    with answering(coder_or_critic) as model, node(cluster, "127.0.0.3"):
+        made = world(tmp_path, model.url, 8)
+        made = replace(made, command=made.command.with_environment(**environment))
+        settings = ("--settings", "none,execution,resample")
+        alone = made.evaluate("alone", *settings)
+        assert alone.status == 0, alone.stderr
+        shared = made.evaluate("out", *settings, "--store", url, "--ray", cluster.address)
+        assert shared.status == 0, shared.stderr
+    assert "at 127.0.0.3 grades" in shared.stderr
+    numbers = [
+        [{**arm, "seconds": 0} for arm in made.results(out)["arms"]] for out in ("alone", "out")
+    ]
+    assert numbers[0] == numbers[1]
+    assert held(url) == 0
+
+
+def test_samples_are_graded_by_all_nodes_though_one_dies(
+    tmp_path: Path, cluster: Any, environment: dict[str, str]
+) -> None:
+    made = world(tmp_path, "http://127.0.0.1:9", 4)
+    command = made.command.with_environment(**environment)
+    samples = tmp_path / "samples.jsonl"
+    rows = [{"task_id": f"HumanEval/{n % 4}", "solution": solution(n)} for n in range(4 * SAMPLES)]
+    samples.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    arguments = ("grade", str(samples), "--benchmark", "humaneval+", "--data", made.data)
+    here = command(*arguments, "-o", "here.json", timeout=SECONDS)
+    assert here.status == 0, here.stderr
+    with (
+        node(cluster, "127.0.0.3") as other,
+        command.start(*arguments, "-o", "ray.json", "--ray", cluster.address) as grading,
+    ):
+        works(grading, "127.0.0.2", "grades")
+        works(grading, "127.0.0.3", "grades")
+        wait_until(lambda: actors(other) != [], "the other node grades")
+        os.kill(other, signal.SIGKILL)
+        done = grading.wait(SECONDS)
+    assert done.status == 0, done.stderr
+    assert "grades no more" in done.stderr
+    found = [json.loads((tmp_path / name).read_text("utf-8")) for name in ("here.json", "ray.json")]
+    assert found[0]["eval"] == found[1]["eval"]
+    assert done.stdout == here.stdout
+
+
+def solution(n: int) -> str:
+    """Return a right program and a wrong one in turn."""
+    return f"def f{n % 4}(x):\n    return x + {n % 4 if n // 4 % 2 else -1}\n"
 
 
 def test_a_node_that_cannot_work_is_told_and_ends_the_batch_with_an_outside_failure(

@@ -42,6 +42,10 @@ class SandboxLimits(Frozen):
     """
 
 
+USUAL_LIMITS = SandboxLimits()
+"""The limits of a run for which nobody chose others."""
+
+
 class ExecutionError(Frozen):
     """The exception that ended a run, as the code's own process reported it."""
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from opencodeinterpreter.tools.execution import Execution
+from opencodeinterpreter.tools.execution import USUAL_LIMITS, Execution, SandboxLimits
 from opencodeinterpreter.tools.grading.checking import check_tests
 from opencodeinterpreter.tools.grading.grader import MODULES, grade
 from opencodeinterpreter.tools.grading.tests import Tests
@@ -46,10 +46,17 @@ class SandboxRunner:
         entry_point: str | None,
         reference: str | None,
         inputs: Mapping[str, Content] | None = None,
+        limits: SandboxLimits = USUAL_LIMITS,
     ) -> None:
         """Check a task's tests before a model is asked; see `check_tests`."""
-        sandbox = self._tests_sandbox or self._sandbox
-        await check_tests(sandbox, tests, entry_point, reference, inputs or {})
+        program = Program(
+            code=reference or "",
+            inputs=inputs or {},
+            entry_point=entry_point,
+            tests=tests,
+            limits=limits,
+        )
+        await check_tests(self._tests_sandbox or self._sandbox, tests, program)
 
     async def run(self, program: Program) -> Execution:
         """Grade `program` if it has tests, else run it and collect the files that it wrote.

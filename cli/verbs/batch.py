@@ -15,12 +15,14 @@ from opencodeinterpreter.cli.fetching import fetch_named
 from opencodeinterpreter.cli.options import (
     ConcurrencyOption,
     JsonOption,
+    RayOption,
     SandboxOption,
+    SharedStoreOption,
     TaskDeadlineOption,
 )
 from opencodeinterpreter.cli.progress import runs_progress
 from opencodeinterpreter.cli.settings import SettingsOptions
-from opencodeinterpreter.cli.shared_batch import Shared
+from opencodeinterpreter.cli.shared_batch import Shared, check_ray
 from opencodeinterpreter.cli.statuses import NOT_SOLVED, OUTSIDE_FAILURE
 from opencodeinterpreter.cli.verbs.grade import known_benchmark
 from opencodeinterpreter.graph.batch import Finished, Job, Plan, run_id
@@ -50,20 +52,8 @@ class BatchOptions:
 
     tasks: Annotated[str, typer.Argument(help="A file of tasks (.jsonl), or a benchmark's name.")]
     out: Annotated[Path, typer.Option(help="The folder of the batch; a second start continues it.")]
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Keep the runs in this store, where each `worker` of it works on the batch too.",
-        ),
-    ] = None
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|local|HOST:PORT",
-            help="Let each node of this Ray cluster work on the batch; needs --store.",
-        ),
-    ] = None
+    store: SharedStoreOption = None
+    ray: RayOption = None
     data: Annotated[Path | None, typer.Option(help="The benchmark's official file.")] = None
     concurrency: ConcurrencyOption = 4
     task_deadline: TaskDeadlineOption = None
@@ -82,8 +72,7 @@ def batch(
     chosen = settings.over(Settings())
     if chosen.critic == "human":
         raise InputError("a batch cannot ask a person; choose another --critic")
-    if options.ray is not None and not (options.store or "").startswith("postgres"):
-        raise InputError("--ray needs a store that all nodes reach: --store postgresql://…")
+    check_ray(options.ray, options.store)
     found = asyncio.run(_batch(options, chosen))
     solved = sum(each.run.record.solved for each in found.values())
     problems = {name: each.problem for name, each in found.items() if each.problem}
@@ -110,10 +99,9 @@ async def _batch(options: BatchOptions, chosen: Settings) -> dict[str, Finished]
     try:
         if options.store is not None:
             working = Working(plan, options.sandbox)
-            shared = Shared(options.store, _shared_name(options.out, jobs), settings, working)
-            found |= await (
-                shared.run(jobs) if options.ray is None else shared.run_on_ray(jobs, options.ray)
-            )
+            name = _shared_name(options.out, jobs)
+            shared = Shared(options.store, name, settings, working, options.ray)
+            found |= await shared.run(jobs)
             return {name: found[name] for name in tasks}
         async with (
             open_store(str(options.out / "runs.sqlite")) as store,

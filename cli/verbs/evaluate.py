@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,15 +14,23 @@ from opencodeinterpreter.cli.files import read_text
 from opencodeinterpreter.cli.options import (
     ConcurrencyOption,
     JsonOption,
+    RayOption,
     SandboxOption,
+    SharedStoreOption,
     TaskDeadlineOption,
 )
 from opencodeinterpreter.cli.progress import grading_progress, runs_progress
+from opencodeinterpreter.cli.ray_grading import grade_on_ray
 from opencodeinterpreter.cli.settings import SetOption, SettingsOptions
+from opencodeinterpreter.cli.shared_batch import Shared, check_ray
 from opencodeinterpreter.cli.verbs.grade import known_benchmark
 from opencodeinterpreter.graph.arms import ARMS, DRAFT, Arm, arms_named, independent
-from opencodeinterpreter.graph.evaluation import Ended
+from opencodeinterpreter.graph.batch import Plan
+from opencodeinterpreter.graph.evaluation import Ended, Evaluation, draft_jobs, later_jobs
+from opencodeinterpreter.graph.shared import Working
+from opencodeinterpreter.graph.store.opening import open_store
 from opencodeinterpreter.nodes.settings import Settings
+from opencodeinterpreter.tools.benchmarks.grading import grade_here
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, load_benchmark
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.printable import printable
@@ -140,9 +148,16 @@ class WorkOptions:
     out: Annotated[
         Path, typer.Option(help="Folder of the evaluation; a second start continues it.")
     ]
+    store: SharedStoreOption = None
+    ray: RayOption = None
     concurrency: ConcurrencyOption = 4
     task_deadline: TaskDeadlineOption = None
     sandbox: SandboxOption = DEFAULT_SANDBOX
+
+    def work(self) -> Work:
+        """Return how the evaluation runs, and where its programs are graded."""
+        grade = grade_here if self.ray is None else partial(grade_on_ray, self.ray)
+        return Work(self.concurrency, self.task_deadline, self.sandbox, grade)
 
 
 def evaluate(
@@ -155,14 +170,13 @@ def evaluate(
 
     Each task's first draft is made once; if it fails, the other settings continue from it.
     """
-    work = Work(where.concurrency, where.task_deadline, where.sandbox)
-    found = asyncio.run(_evaluate(Folder(where.out), options, arms, work))
+    check_ray(where.ray, where.store)
+    found = asyncio.run(_evaluate(where, options, arms))
     print(found.model_dump_json() if as_json else printable(as_text(found)))
 
 
-async def _evaluate(
-    folder: Folder, options: BenchmarkOptions, arms: ArmOptions, work: Work
-) -> Results:
+async def _evaluate(where: WorkOptions, options: BenchmarkOptions, arms: ArmOptions) -> Results:
+    folder, work = Folder(where.out, where.store or ""), where.work()
     benchmark = await options.load(work.sandbox)
     names = options.chosen(benchmark)
     scored = scoring_benchmark(benchmark, options.protocol).tasks
@@ -174,20 +188,34 @@ async def _evaluate(
         arms=arms.compared(),
         unscored=tuple(name for name in benchmark.tasks if name not in scored),
         canary=new_canary() if options.canary else "",
+        store=await _named(where.store),
     )
     await fetch_named(header.settings.models.values())
-    await _run(folder, benchmark, header, names, work)
-    with grading_progress() as graded:
-        return await score(folder, benchmark, work.sandbox, graded)
-
-
-async def _run(
-    folder: Folder, benchmark: Benchmark, header: Header, names: Sequence[str], work: Work
-) -> None:
     evaluation = await prepare(folder, benchmark, header, names, work)
-    ahead = {name: len(evaluation.arms) for name in names}
+    if where.store is None:
+        await _run(folder, evaluation, work)
+    else:
+        await _run_shared(evaluation, where.store, where)
+    with grading_progress() as graded:
+        return await score(folder, benchmark, work, graded)
+
+
+async def _named(url: str | None) -> str:
+    """Return what names a shared store from anywhere, without a password; raises InputError."""
+    if url is None:
+        return ""
+    async with open_store(url) as store:
+        return _from_anywhere(store.name)
+
+
+def _from_anywhere(name: str) -> str:
+    return name if "://" in name else str(Path(name).resolve())
+
+
+async def _run(folder: Folder, evaluation: Evaluation, work: Work) -> None:
+    ahead = {name: len(evaluation.arms) for name in evaluation.tasks}
     after_failure = sum(arm.start in ("branch", "anew") for arm in evaluation.arms)
-    with runs_progress(len(names)) as progress:
+    with runs_progress(len(ahead)) as progress:
 
         def watch(ended: Ended) -> None:
             task, passed = ended.place.task, ended.finished.run.record.solved
@@ -196,6 +224,15 @@ async def _run(
             progress.add(ended.finished, tasks=int(ahead[task] == 0))
 
         await run(folder, evaluation, work, watch)
+
+
+async def _run_shared(evaluation: Evaluation, url: str, where: WorkOptions) -> None:
+    """Let the workers of a store make all first drafts, and then all that follows from them."""
+    plan = Plan(concurrency=where.concurrency, deadline=where.task_deadline)
+    working = Working(plan, where.sandbox)
+    shared = Shared(url, evaluation.batch, evaluation.settings, working, where.ray)
+    drafted = await shared.run(draft_jobs(evaluation))
+    await shared.run(later_jobs(evaluation, {key: each.run for key, each in drafted.items()}))
 
 
 def _half(name: str) -> str:

@@ -2,25 +2,25 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from opencodeinterpreter.cli.options import JsonOption, SandboxOption
+from opencodeinterpreter.cli.options import JsonOption, RayOption, SandboxOption
 from opencodeinterpreter.cli.progress import grading_progress
+from opencodeinterpreter.cli.ray_grading import grade_on_ray
 from opencodeinterpreter.tools.atomic_file import write_atomically
 from opencodeinterpreter.tools.benchmarks.files import BenchmarkName
 from opencodeinterpreter.tools.benchmarks.grading import (
-    MODULES,
-    RUNS_A_WORKER,
+    Grade,
     GradingOptions,
-    grade_samples,
+    grade_here,
 )
 from opencodeinterpreter.tools.benchmarks.journal import Journal
 from opencodeinterpreter.tools.benchmarks.results import (
@@ -34,7 +34,7 @@ from opencodeinterpreter.tools.benchmarks.samples import Sample, read_samples
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, load_benchmark
 from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX, open_sandbox
+from opencodeinterpreter.tools.sandbox.opening import DEFAULT_SANDBOX
 
 _DETAILS = "test_details"
 """Our own key in a result file: all inputs were run, also those after a wrong answer."""
@@ -55,7 +55,8 @@ class GradeOptions:
         typer.Option(help="The benchmark's file (plain, .gz or .xz); by default fetched once."),
     ] = None
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Samples at a time; by default one per processor.")
+        int | None,
+        typer.Option(min=1, help="Samples at a time, on each node; by default one per processor."),
     ] = None
     output: Annotated[
         Path | None,
@@ -65,11 +66,17 @@ class GradeOptions:
         bool, typer.Option("--test-details", help="Run all inputs, also after a wrong answer.")
     ] = False
     sandbox: SandboxOption = DEFAULT_SANDBOX
+    ray: RayOption = None
 
     @property
     def target(self) -> Path:
         """The result file."""
         return self.output or results_path(self.samples)
+
+    @property
+    def grade(self) -> Grade:
+        """What grades the samples."""
+        return grade_here if self.ray is None else partial(grade_on_ray, self.ray)
 
     @property
     def where(self) -> dict[str, str]:
@@ -155,7 +162,6 @@ def _finished(
 async def _graded(
     options: GradeOptions, samples: list[Sample], benchmark: Benchmark
 ) -> Mapping[str, Any]:
-    count = options.workers or len(os.sched_getaffinity(0))
     run = {
         "benchmark": benchmark.sha256,
         "samples": digest([[sample.task_id, sample.solution] for sample in samples]),
@@ -166,12 +172,9 @@ async def _graded(
     journal = Journal(options.target.with_name(f"{options.target.name}.part"), run, now)
     await asyncio.to_thread(journal.open)
     try:
-        async with open_sandbox(
-            options.sandbox, concurrency=RUNS_A_WORKER * count, preload="numpy", modules=MODULES
-        ) as sandbox:
-            with grading_progress(len(samples), len(journal.verdicts)) as watch:
-                how = GradingOptions(count, not options.test_details, watch)
-                verdicts = await grade_samples(sandbox, benchmark, samples, journal, how)
+        with grading_progress(len(samples), len(journal.verdicts)) as watch:
+            how = GradingOptions(options.workers, not options.test_details, watch)
+            verdicts = await options.grade(options.sandbox, benchmark, samples, journal, how)
     finally:
         journal.close()
     results = {**as_evalplus(benchmark, journal.date, samples, verdicts), **options.where}

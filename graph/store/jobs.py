@@ -6,7 +6,7 @@ alone, so that no second truth can differ from the first.
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,9 @@ class StoredJob:
     run: str
     """The id of its run, which the first process to take the job stores."""
     seed: Input
+    parent: str | None = None
+    """The full id of a branch's parent."""
+    parent_turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,15 @@ class Standing:
 
 
 async def add_batch(store: Store, batch: StoredBatch, jobs: Sequence[StoredJob]) -> None:
-    """Add a batch; of one that is there only the deadline is changed, and no job."""
+    """Add a batch, or jobs to one that is there, whose deadline changes and whose jobs stay."""
     for at in range(0, len(jobs), _ADDED_AT_ONCE):
         some = jobs[at : at + _ADDED_AT_ONCE]
-        rows = ", ".join(["(?, ?, ?, ?, '', 0)"] * len(some))
+        rows = ", ".join(["(?, ?, ?, ?, ?, ?, '', 0)"] * len(some))
         await store.execute(
-            "INSERT INTO opencodeinterpreter_jobs (batch, key, run, seed, problem, deaths) "
+            "INSERT INTO opencodeinterpreter_jobs "
+            "(batch, key, run, seed, parent, parent_turn, problem, deaths) "
             f"VALUES {rows} ON CONFLICT (batch, key) DO NOTHING",
-            [each for job in some for each in (batch.name, job.key, job.run, json.dumps(job.seed))],
+            [each for job in some for each in _values(batch.name, job)],
         )
     # Last, so that nobody takes a half-written batch for a whole one.
     await store.execute(
@@ -74,14 +78,24 @@ async def add_batch(store: Store, batch: StoredBatch, jobs: Sequence[StoredJob])
     )
 
 
-async def ask_again(store: Store, batch: str) -> None:
-    """Open those jobs of a batch again that ended with a problem, or whose run was removed."""
-    await store.execute(
-        "UPDATE opencodeinterpreter_jobs SET ended = NULL, problem = '', deaths = 0 "
+def _values(batch: str, job: StoredJob) -> tuple[object, ...]:
+    return batch, job.key, job.run, json.dumps(job.seed), job.parent, job.parent_turn
+
+
+async def ask_again(store: Store, batch: str, keys: Collection[str]) -> None:
+    """Open those of these jobs again that ended with a problem, or whose run was removed."""
+    ended = await store.execute(
+        "SELECT key FROM opencodeinterpreter_jobs "
         "WHERE batch = ? AND ended IS NOT NULL AND (problem <> '' OR NOT EXISTS "
         "(SELECT id FROM opencodeinterpreter_runs WHERE id = run))",
         [batch],
     )
+    for key in {key for (key,) in ended}.intersection(keys):
+        await store.execute(
+            "UPDATE opencodeinterpreter_jobs SET ended = NULL, problem = '', deaths = 0 "
+            "WHERE batch = ? AND key = ? AND ended IS NOT NULL",
+            [batch, key],
+        )
 
 
 async def open_batch(store: Store) -> StoredBatch | None:
@@ -112,11 +126,12 @@ async def take_job(store: Store, batch: str, mine: set[str]) -> StoredJob | None
         mine.add(key)
         taken = await store.execute(
             "UPDATE opencodeinterpreter_jobs SET deaths = deaths + 1 "
-            "WHERE batch = ? AND key = ? AND ended IS NULL RETURNING seed",
+            "WHERE batch = ? AND key = ? AND ended IS NULL RETURNING seed, parent, parent_turn",
             [batch, key],
         )
         if taken:
-            return StoredJob(key, run, json.loads(taken[0][0]))
+            seed, parent, parent_turn = taken[0]
+            return StoredJob(key, run, json.loads(seed), parent, parent_turn)
         mine.remove(key)  # Another process ended it in the meantime.
     return None
 

@@ -1,6 +1,6 @@
 """The interface of a store of runs, and what both kinds of store share."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ _SECRET = ("password", "passfile", "sslpassword")
 
 _JOBS = (
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_jobs (batch TEXT, key TEXT, run TEXT, "
-    "seed TEXT, ended TEXT, problem TEXT, deaths BIGINT, PRIMARY KEY (batch, key))",
+    "seed TEXT, ended TEXT, problem TEXT, deaths BIGINT, parent TEXT, parent_turn BIGINT, "
+    "PRIMARY KEY (batch, key))",
     "CREATE TABLE IF NOT EXISTS opencodeinterpreter_batches (name TEXT PRIMARY KEY, "
     "settings TEXT, deadline DOUBLE PRECISION, created TEXT)",
     "CREATE INDEX IF NOT EXISTS opencodeinterpreter_open_jobs "
@@ -119,6 +120,9 @@ async def prepare(store: Store, name: str, upgrade: Callable[[], Awaitable[None]
     await _create_runs(store)
     for made in _JOBS:
         await store.execute(made)
+    await _add_missing(
+        store, "opencodeinterpreter_jobs", {"parent": "TEXT", "parent_turn": "BIGINT"}
+    )
 
 
 async def _create_runs(store: Store) -> None:
@@ -127,11 +131,15 @@ async def _create_runs(store: Store) -> None:
         "parent_turn BIGINT, title TEXT, status TEXT, turns BIGINT, tokens BIGINT, "
         "created TEXT, updated TEXT, model TEXT, reason TEXT)"
     )
-    missing = {"model", "reason"} - await store.columns("opencodeinterpreter_runs")
-    for column in sorted(missing):
+    await _add_missing(store, "opencodeinterpreter_runs", {"model": "TEXT", "reason": "TEXT"})
+
+
+async def _add_missing(store: Store, table: str, columns: Mapping[str, str]) -> None:
+    """Add those columns to a table of an older release that it lacks; `columns` are their types."""
+    for column in sorted(columns.keys() - await store.columns(table)):
         # Another process may add it meanwhile. An older release ignores it.
         with suppress(*store.failures):
-            await store.execute(f"ALTER TABLE opencodeinterpreter_runs ADD COLUMN {column} TEXT")
+            await store.execute(f"ALTER TABLE {table} ADD COLUMN {column} {columns[column]}")
 
 
 async def _check_idle(store: Store, name: str) -> None:

@@ -1,7 +1,8 @@
 """Grade many samples of a benchmark, several at a time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from opencodeinterpreter.tools.grading.grader import MODULES as TESTS_MODULES
 from opencodeinterpreter.tools.grading.grader import grade
 from opencodeinterpreter.tools.grading.tests import PythonTests, Tests
 from opencodeinterpreter.tools.program import Program
+from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_python, open_sandbox
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 MODULES = (*TESTS_MODULES, callee, evalplus_rules, comparer)
@@ -31,6 +33,11 @@ RUNS_A_WORKER = 2
 """How many runs at once the sandbox should allow per worker: a candidate's and an examiner's."""
 _ASSERTIONS = SandboxLimits(wall_seconds=60, cpu_seconds=60, memory_mb=2048)
 """The limits of all assertions of one sample together."""
+Grade = Callable[
+    [SandboxName, Benchmark, Sequence[Sample], "VerdictLog", "GradingOptions"],
+    Awaitable[list[SampleVerdict]],
+]
+"""Grades samples somewhere, as `grade_here` does in this process."""
 Watch = Callable[[int, int], None]
 """Called with the number of graded samples and the number of all samples."""
 
@@ -39,8 +46,8 @@ Watch = Callable[[int, int], None]
 class GradingOptions:
     """How samples are graded."""
 
-    workers: int
-    """Candidates that run at a time."""
+    workers: int | None = None
+    """Candidates that run at a time; by default one per processor."""
     stop_early: bool = True
     """Whether a sample ends at its first wrong answer."""
     watch: Watch | None = None
@@ -57,6 +64,26 @@ class VerdictLog(Protocol):
         ...
 
 
+async def grade_here(
+    sandbox: SandboxName,
+    benchmark: Benchmark,
+    samples: Sequence[Sample],
+    log: VerdictLog,
+    options: GradingOptions,
+) -> list[SampleVerdict]:
+    """Open a sandbox and do as `grade_samples`."""
+    workers = options.workers or len(os.sched_getaffinity(0))
+    own = any(isinstance(task, OwnTask) for task in benchmark.tasks.values())
+    async with open_sandbox(
+        sandbox,
+        concurrency=RUNS_A_WORKER * workers,
+        preload="numpy",
+        modules=MODULES,
+        python=named_python() if own else None,
+    ) as opened:
+        return await grade_samples(opened, benchmark, samples, log, options)
+
+
 async def grade_samples(
     sandbox: ContextSandbox,
     benchmark: Benchmark,
@@ -70,8 +97,9 @@ async def grade_samples(
     graded at a time, so that no processor idles while answers are compared. Raises SandboxError,
     BenchmarkError, and InputError if numpy is missing.
     """
-    slots = asyncio.Semaphore(options.workers + 1)
-    turns = asyncio.Semaphore(options.workers)
+    workers = options.workers or len(os.sched_getaffinity(0))
+    slots = asyncio.Semaphore(workers + 1)
+    turns = asyncio.Semaphore(workers)
     tasks = {sample.task_id: benchmark.tasks[sample.task_id] for sample in samples}
     found = await _truths(
         sandbox,

@@ -7,40 +7,34 @@ from opencodeinterpreter.tools.execution import SandboxLimits
 from opencodeinterpreter.tools.grading.boundary import Examiner
 from opencodeinterpreter.tools.grading.grader import files_of, grade, job_of
 from opencodeinterpreter.tools.grading.tests import CallCase, PythonTests, Tests, with_files
-from opencodeinterpreter.tools.input_files import Content
 from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.python_syntax import bound_and_free
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
 _SECONDS = 20.0
+"""For the tests on their own; twice the time of a program, where that is less."""
 _SHOWN = 500
 
 
-async def check_tests(
-    sandbox: ContextSandbox,
-    tests: Tests,
-    entry_point: str | None,
-    reference: str | None,
-    inputs: Mapping[str, Content],
-) -> None:
-    """Check tests on their own, and with the reference solution if there is one.
+async def check_tests(sandbox: ContextSandbox, tests: Tests, reference: Program) -> None:
+    """Check tests on their own, and with the reference solution.
 
-    `inputs` are the task's files.
+    `reference` also says the entry point, the task's files and the limits, which hold for the
+    tests alone too. Its code is empty if there is no reference solution.
 
     Raises InputError, with the file and what to change, if the tests cannot be collected, contain
     an assertion that would never run, or fail with the reference; raises SandboxError.
     """
     if isinstance(tests, PythonTests):
         _check_names(tests)
-        told = await _alone(sandbox, with_files(tests, inputs), entry_point)
+        told = await _alone(sandbox, with_files(tests, reference.inputs), reference)
         for outcome in told:
             _check(tests.file, outcome)
         _check_skipped(tests.file, told)
-    elif isinstance(tests.cases[0], CallCase) and not entry_point:
+    elif isinstance(tests.cases[0], CallCase) and not reference.entry_point:
         raise InputError("the cases call a function: name it with --entry-point NAME")
-    if reference is not None:
-        program = Program(code=reference, inputs=inputs, entry_point=entry_point, tests=tests)
-        await _check_reference(sandbox, program)
+    if reference.code:
+        await _check_reference(sandbox, reference)
 
 
 def _check_names(tests: PythonTests) -> None:
@@ -52,14 +46,15 @@ def _check_names(tests: PythonTests) -> None:
 
 
 async def _alone(
-    sandbox: ContextSandbox, tests: PythonTests, entry_point: str | None
+    sandbox: ContextSandbox, tests: PythonTests, reference: Program
 ) -> Sequence[Mapping[str, str]]:
+    seconds = min(_SECONDS, 2 * reference.limits.wall_seconds)
     async with sandbox.reserve(1):
         context = await sandbox.create_context(limits=SandboxLimits())
         try:
-            job = job_of(tests, entry_point) | {"strict": False, "solution": "blank"}
+            job = job_of(tests, reference.entry_point) | {"strict": False, "solution": "blank"}
             examiner = Examiner(sandbox, context, None)
-            return await examiner.examine(job, files_of(tests), _SECONDS)
+            return await examiner.examine(job, files_of(tests), seconds)
         finally:
             await sandbox.remove_context(context)
 

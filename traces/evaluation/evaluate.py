@@ -9,6 +9,7 @@ from opencodeinterpreter.graph.batch import Plan
 from opencodeinterpreter.graph.evaluation import Ended, Evaluation, run_arms
 from opencodeinterpreter.graph.opening import open_graph
 from opencodeinterpreter.graph.store.opening import open_store
+from opencodeinterpreter.tools.benchmarks.grading import Grade, grade_here
 from opencodeinterpreter.tools.benchmarks.grading import Watch as GradingWatch
 from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, InputTask
 from opencodeinterpreter.tools.canonical import canonical
@@ -48,6 +49,7 @@ class Work:
     deadline: float | None = None
     """Seconds after which one run is stopped, to be resumed by another start."""
     sandbox: SandboxName = DEFAULT_SANDBOX
+    grade: Grade = grade_here
 
 
 async def prepare(
@@ -69,7 +71,7 @@ async def prepare(
         folder.keep_tasks(kept)
     wanted = {name: kept[name] for name in names}
     arms = tuple(arm for arm in header.arms if arm.name in {each.name for each in asked.arms})
-    return Evaluation(header.benchmark, wanted, header.settings, arms)
+    return Evaluation(header.benchmark, wanted, header.settings, arms, folder.batch(header))
 
 
 async def run(folder: Folder, evaluation: Evaluation, work: Work, watch: Watch) -> None:
@@ -85,11 +87,12 @@ async def run(folder: Folder, evaluation: Evaluation, work: Work, watch: Watch) 
 
 
 async def score(
-    folder: Folder, benchmark: Benchmark, sandbox: SandboxName, watch: GradingWatch | None = None
+    folder: Folder, benchmark: Benchmark, work: Work, watch: GradingWatch | None = None
 ) -> Results:
     """Grade the programs that have no verdict, write samples and results, return the results.
 
-    Raises InputError if a planted text is in a prompt; SandboxError, BenchmarkError.
+    Raises InputError if a planted text is in a prompt; SandboxError, BenchmarkError, and what
+    `work.grade` raises.
     """
     header, evaluation = folder.header(), folder.evaluation()
     async with open_store(folder.store) as store:
@@ -100,7 +103,8 @@ async def score(
         Verdicts(folder.verdicts),
         scoring_benchmark(benchmark, header.protocol),
         [sample for arm in header.arms for sample in all_samples(outcomes, arm)],
-        sandbox,
+        work.sandbox,
+        work.grade,
         watch,
     )
     return rebuilt(folder, outcomes).results

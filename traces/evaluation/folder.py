@@ -2,7 +2,7 @@
 
 evaluation.json         benchmark, protocol, settings, arms
 tasks.jsonl             the tasks as the loop gets them
-runs.sqlite             all runs
+runs.sqlite             all runs, unless a shared store has them
 samples/ARM.jsonl       the programs that score, as EvalPlus takes them
 samples/ARM.turn1.jsonl those after an earlier turn
 verdicts.jsonl          what became of each program
@@ -23,6 +23,7 @@ from opencodeinterpreter.graph.task_files import read_tasks, task_line
 from opencodeinterpreter.nodes.settings import Settings
 from opencodeinterpreter.nodes.state import TaskInput
 from opencodeinterpreter.tools.atomic_file import write_atomically
+from opencodeinterpreter.tools.canonical import digest
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.validation import first_problem
@@ -48,6 +49,9 @@ class Header(Frozen):
     """Tasks without scoring tests; they are run so that the samples are complete."""
     canary: str = ""
     """A unique text that was planted in the scoring tests; empty without `--canary`."""
+    store: str = ""
+    """The URL, without a password, of the shared store that has its runs; empty if the folder has
+    them."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,13 @@ class Folder:
     """An evaluation's folder."""
 
     path: Path
+    shared: str = ""
+    """The URL of the shared store of its runs, as this process was given it."""
 
     @property
     def store(self) -> str:
-        """The URL of the store of its runs."""
-        return str(self.path / "runs.sqlite")
+        """The URL of the store of its runs; raises InputError if the folder holds no evaluation."""
+        return self.shared or self.header().store or str(self.path / "runs.sqlite")
 
     @property
     def verdicts(self) -> Path:
@@ -121,7 +127,18 @@ class Folder:
     def evaluation(self) -> Evaluation:
         """Return all that is to be run here; raises InputError."""
         header = self.header()
-        return Evaluation(header.benchmark, self.tasks(), header.settings, header.arms)
+        batch = self.batch(header)
+        return Evaluation(header.benchmark, self.tasks(), header.settings, header.arms, batch)
+
+    def batch(self, header: Header) -> str:
+        """Return the name of its batch in a shared store; empty if the folder has its runs.
+
+        It is the folder's name, and what tells apart evaluations: the arms can become more.
+        """
+        if not header.store:
+            return ""
+        known = header.model_dump(mode="json", exclude={"arms", "unscored", "canary", "store"})
+        return f"{self.path.resolve().name}-{digest(known)[:8]}"
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the folder, whole or not at all; raises InputError."""
@@ -141,7 +158,7 @@ def _check_starts(path: Path, held: Mapping[str, Arm], asked: Iterable[Arm]) -> 
 
 
 def _check_same(path: Path, held: Header, asked: Header) -> None:
-    for name in ("benchmark", "sha256", "protocol"):
+    for name in ("benchmark", "sha256", "protocol", "store"):
         before, now = getattr(held, name), getattr(asked, name)
         if before != now:
             raise differs(path, name, before, now)

@@ -2,24 +2,17 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from opencodeinterpreter.nodes.records import Record
-from opencodeinterpreter.tools.benchmarks.grading import (
-    MODULES,
-    RUNS_A_WORKER,
-    GradingOptions,
-    Watch,
-    grade_samples,
-)
+from opencodeinterpreter.tools.benchmarks.grading import Grade, GradingOptions, Watch
 from opencodeinterpreter.tools.benchmarks.results import SampleVerdict
 from opencodeinterpreter.tools.benchmarks.samples import Sample
-from opencodeinterpreter.tools.benchmarks.tasks import Benchmark, OwnTask
+from opencodeinterpreter.tools.benchmarks.tasks import Benchmark
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.sandbox.opening import SandboxName, named_python, open_sandbox
+from opencodeinterpreter.tools.sandbox.opening import SandboxName
 from opencodeinterpreter.traces.metrics import Attempt
 
 _Key = tuple[str, str]
@@ -101,9 +94,10 @@ async def grade_missing(
     benchmark: Benchmark,
     samples: Iterable[Sample],
     sandbox: SandboxName,
+    grade: Grade,
     watch: Watch | None = None,
 ) -> None:
-    """Grade those samples that have no verdict yet; raises as `grade_samples` does."""
+    """Let those samples be graded that have no verdict yet; raises as `grade` does."""
     missing = {
         (sample.task_id, sample.solution): sample
         for sample in samples
@@ -112,22 +106,12 @@ async def grade_missing(
     verdicts.begin(benchmark, sandbox)
     if not missing:
         return
-    workers = len(os.sched_getaffinity(0))
     log = _Log(verdicts, list(missing.values()))
-    own = any(isinstance(task, OwnTask) for task in benchmark.tasks.values())
-    async with open_sandbox(
-        sandbox,
-        concurrency=RUNS_A_WORKER * workers,
-        preload="numpy",
-        modules=MODULES,
-        python=named_python() if own else None,
-    ) as opened:
-        options = GradingOptions(workers, watch=watch)
-        await grade_samples(opened, benchmark, log.samples, log, options)
+    await grade(sandbox, benchmark, log.samples, log, GradingOptions(watch=watch))
 
 
 class _Log:
-    """Takes the verdicts of `grade_samples` and appends them to the file."""
+    """Takes verdicts and appends them to the file."""
 
     def __init__(self, kept: Verdicts, samples: Sequence[Sample]) -> None:
         self._kept = kept
