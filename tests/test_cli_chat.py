@@ -190,6 +190,22 @@ class TestAtATerminal:
     def command(self, command: Command) -> Command:
         return command.with_environment(TERM="xterm-256color", PROMPT_TOOLKIT_NO_CPR="1")
 
+    @pytest.mark.parametrize("columns", [80, 120])
+    def test_no_line_is_wider_than_the_terminal(self, command: Command, columns: int) -> None:
+        """Nor is the prose that a model writes, nor the path of a plot."""
+        long = " ".join(["Europe sold more than Asia in both months."] * 8)
+        write_script(command.home / "s.toml", [*REPLIES[:3], long])
+        with Terminal(command, "chat", "sales.csv", columns=columns) as terminal:
+            for number, message in enumerate(MESSAGES[:4], 1):
+                terminal.wait_for(f"{number}>")
+                terminal.type(f"{message}\r")
+            terminal.wait_for("5>")
+            terminal.type("\x04")
+            assert terminal.wait() == 0
+        wide = [line for line in terminal.shown.splitlines() if len(line) > columns]
+        assert not wide, wide
+        assert long in " ".join(terminal.shown.split())
+
     def test_errors_do_not_end_the_chat_and_ctrl_c_stops_a_message(self, command: Command) -> None:
         slow = "import time\ntime.sleep(4)\nprint('late', x)"
         write_script(command.home / "s.toml", [draft("x = 6\n"), draft(slow)])
