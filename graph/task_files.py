@@ -10,7 +10,6 @@ gets.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from opencodeinterpreter.nodes.records import Task
 from opencodeinterpreter.nodes.state import TaskInput
 from opencodeinterpreter.tools.errors import InputError
-from opencodeinterpreter.tools.grading.tests import Tests
+from opencodeinterpreter.tools.grading.tests import PythonTests, Tests, cases_of
+from opencodeinterpreter.tools.strict_json import loads_given, name_of
 from opencodeinterpreter.tools.validation import first_problem
 
 GIVEN_TASKS = "given.jsonl"
@@ -38,7 +38,7 @@ class ScoredTask:
     """What the loop must not see."""
 
 
-_SCORING = TypeAdapter[Tests | None](Tests | None)
+_WRITTEN = TypeAdapter[Tests](Tests)
 
 
 def read_tasks(path: Path) -> dict[str, TaskInput]:
@@ -52,7 +52,7 @@ def read_scored_tasks(path: Path) -> dict[str, ScoredTask]:
     Raises InputError that names the line if it is not a task or if its id occurs twice.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot read the tasks: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -79,11 +79,13 @@ def task_line(name: str, task: TaskInput) -> str:
 
 def _task(line: str, where: str) -> tuple[str, ScoredTask]:
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        fields = loads_given(line)
+    except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
     if not isinstance(fields, dict):
-        raise InputError(f"{where}: a task is a JSON object, not {type(fields).__name__}")
+        raise InputError(f"{where}: a task is a JSON object, not {name_of(fields)}")
     if unknown := fields.keys() - set(_KEYS):
         raise InputError(
             f"{where}: unknown field {', '.join(sorted(unknown))}; a task has {', '.join(_KEYS)}"
@@ -91,20 +93,28 @@ def _task(line: str, where: str) -> tuple[str, ScoredTask]:
     name = fields.pop("id", None)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{where}: a task needs an `id`, a text that no other task has")
-    fields["tests"] = _tests(fields.get("tests"))
     try:
-        scoring = _SCORING.validate_python(_tests(fields.pop("scoring", None)))
+        fields["tests"] = _tests("tests", fields.get("tests"))
+        scoring = _tests("scoring", fields.pop("scoring", None))
         task = Task.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"{where}: {first_problem(error)}") from None
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
     seen = cast(TaskInput, task.model_dump(mode="json", exclude={"number"}))
     return name, ScoredTask(seen, scoring)
 
 
-def _tests(tests: Any) -> Mapping[str, Any] | None:
-    """Return tests in the form of `Task`; values other than text and lists are not changed."""
-    if isinstance(tests, str):
-        return {"kind": "python", "source": tests}
-    if isinstance(tests, list):
-        return {"kind": "cases", "cases": tests}
-    return cast("Mapping[str, Any] | None", tests)
+def _tests(field: str, value: Any) -> Tests | None:
+    """Return the tests that a field holds; raises ValueError that names the field."""
+    if isinstance(value, dict) and "kind" in value:  # As `task_line` writes them.
+        return _WRITTEN.validate_python(value)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return PythonTests(source=value)
+    if not isinstance(value, list):
+        raise ValueError(f"`{field}` is Python or a list of cases, not {name_of(value)}")
+    if not value:
+        raise ValueError(f"`{field}` has no case in it; add one, or leave the field out")
+    return cases_of((f"{field}, case {number}", case) for number, case in enumerate(value, 1))

@@ -42,7 +42,7 @@ def required_entry_point(prompt: str, tests: Tests | None, named: str | None) ->
     if (found := entry_point_of(prompt, tests)) is None:
         raise InputError(
             "the cases call a function, and the task does not say which: name it with "
-            "--entry-point NAME, or call it in the task, as in double(x)"
+            "--entry-point NAME or the field `entry_point`, or call it in the task, as in double(x)"
         )
     return found
 

@@ -9,7 +9,6 @@ from opencodeinterpreter.tools.python_syntax import is_open, parsed
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-@lru_cache(maxsize=32)  # Each node of each turn asks about the same prompt.
 def is_stub(prompt: str) -> bool:
     """Return whether a prompt is Python code with a function to complete."""
     return any(is_open(node) for node in _statements(prompt))
@@ -103,6 +102,8 @@ def _is_nameless(node: ast.stmt) -> bool:
     return node.module == "__future__" or node.names[0].name == "*"
 
 
-def _statements(code: str) -> list[ast.stmt]:
-    module = parsed(code)
-    return module.body if module else []
+@lru_cache(maxsize=32)  # Each node of each turn asks about the same prompt.
+def _statements(prompt: str) -> tuple[ast.stmt, ...]:
+    """Return the statements of a prompt that is code, else none; nobody changes them."""
+    module = parsed(prompt)
+    return tuple(module.body) if module else ()

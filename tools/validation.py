@@ -25,4 +25,5 @@ def first_problem(error: ValidationError) -> Problem:
     """Return the first problem that `error` lists."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return Problem(place, first["msg"], first["input"], first["type"])
+    message = first["msg"].removeprefix("Value error, ")
+    return Problem(place, message, first["input"], first["type"])

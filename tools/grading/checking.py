@@ -32,7 +32,9 @@ async def check_tests(sandbox: ContextSandbox, tests: Tests, reference: Program)
             _check(tests.file, outcome)
         _check_skipped(tests.file, told)
     elif isinstance(tests.cases[0], CallCase) and not reference.entry_point:
-        raise InputError("the cases call a function: name it with --entry-point NAME")
+        raise InputError(
+            "the cases call a function: name it with --entry-point NAME or the field `entry_point`"
+        )
     if reference.code:
         await _check_reference(sandbox, reference)
 

@@ -1,6 +1,7 @@
 """Grade a program that reads stdin and prints: one run per case."""
 
 import math
+import re
 
 from opencodeinterpreter.tools.ending import ending
 from opencodeinterpreter.tools.execution import Execution, SandboxLimits, TestOutcome
@@ -8,6 +9,7 @@ from opencodeinterpreter.tools.grading.tests import CaseTests, StdinCase
 from opencodeinterpreter.tools.program import Program
 from opencodeinterpreter.tools.sandbox.protocol import ContextSandbox
 
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _LEAST_SECONDS = 0.05
 _SHOWN = 600
 _AROUND = 60
@@ -99,11 +101,18 @@ def _same_words(actual: list[str], expected: list[str], tolerance: float) -> boo
         if one == other:
             continue
         try:
-            if not math.isclose(float(one), float(other), rel_tol=0.0, abs_tol=tolerance):
+            if not _near(one, other, tolerance):
                 return False
         except ValueError:
             return False
     return True
+
+
+def _near(one: str, other: str, tolerance: float) -> bool:
+    """Return whether two numbers differ by at most `tolerance`; raises ValueError for no number."""
+    if _INTEGER.fullmatch(one) and _INTEGER.fullmatch(other):
+        return abs(int(one) - int(other)) <= tolerance  # As floats, long ones would be equal.
+    return math.isclose(float(one), float(other), rel_tol=0.0, abs_tol=tolerance)
 
 
 def _sides(expected: str, actual: str) -> list[str]:

@@ -4,19 +4,27 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator
 
 from opencodeinterpreter.tools.errors import InputError
 from opencodeinterpreter.tools.frozen import Frozen
 from opencodeinterpreter.tools.grading.inside.reach import holds_assertion
 from opencodeinterpreter.tools.input_files import Content
-from opencodeinterpreter.tools.strict_json import loads
+from opencodeinterpreter.tools.strict_json import (
+    DEEPEST,
+    TOO_DEEP,
+    check_text,
+    loads_given,
+    name_of,
+)
+from opencodeinterpreter.tools.validation import first_problem
 
 _WHOLE = "$int"
+_LONG = re.compile(r"-?[0-9]{1,4300}", re.ASCII)
 
 
 class PythonTests(Frozen):
@@ -49,24 +57,45 @@ class CallCase(Frozen):
 
 
 def _storable(value: Any) -> Any:
-    """Dump integers of more than 64 bits as text: checkpoints cannot hold them."""
+    """Dump integers of more than 64 bits as `{"$int": "…"}`: checkpoints cannot hold them."""
     if isinstance(value, list | tuple):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
         return {key: _storable(item) for key, item in value.items()}
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not _is_short(value):
         return {_WHOLE: str(value)}
     return value
 
 
-def _revived(value: Any) -> Any:
+def _is_short(value: int) -> bool:
+    return -(2**63) <= value < 2**63
+
+
+def _revived(value: Any, levels: int = DEEPEST) -> Any:
+    """Undo `_storable`; raises ValueError for an object of that form that it never writes.
+
+    It also raises ValueError for what cannot be stored: half of a character, too many levels.
+    """
+    if levels < 0:
+        raise ValueError(TOO_DEEP)
+    if isinstance(value, str):
+        check_text(value)
     if isinstance(value, list | tuple):
-        return [_revived(item) for item in value]
+        return [_revived(item, levels - 1) for item in value]
     if isinstance(value, dict):
         if value.keys() == {_WHOLE}:
-            return int(value[_WHOLE])
-        return {key: _revived(item) for key, item in value.items()}
+            return _revived_whole(value[_WHOLE])
+        return {_revived(key): _revived(item, levels - 1) for key, item in value.items()}
     return value
+
+
+def _revived_whole(text: object) -> int:
+    if not isinstance(text, str) or not _LONG.fullmatch(text) or _is_short(int(text)):
+        raise ValueError(
+            f'{{"{_WHOLE}": …}} is how stored cases write integers of more than 64 bits; '
+            "write the integer itself, or use tests in Python for such an object"
+        )
+    return int(text)
 
 
 class StdinCase(Frozen):
@@ -86,10 +115,19 @@ class CaseTests(Frozen):
     kind: Literal["cases"] = "cases"
     cases: tuple[CallCase, ...] | tuple[StdinCase, ...]
 
+    @field_validator("cases")
+    @classmethod
+    def _some(
+        cls, cases: tuple[CallCase, ...] | tuple[StdinCase, ...]
+    ) -> tuple[CallCase, ...] | tuple[StdinCase, ...]:
+        if not cases:
+            raise ValueError("there is no case in it; add one, or leave the tests out")
+        return cases
+
     @property
     def of_stdin(self) -> bool:
         """Whether the program is run with an input; otherwise its entry point is called."""
-        return bool(self.cases) and isinstance(self.cases[0], StdinCase)
+        return isinstance(self.cases[0], StdinCase)
 
 
 Tests = Annotated[PythonTests | CaseTests, Field(discriminator="kind")]
@@ -157,44 +195,61 @@ def _has_tests(tree: ast.Module) -> bool:
 
 
 def _cases(path: Path, text: str) -> CaseTests:
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    try:
+        return cases_of((f"line {number}", _loaded(number, line)) for number, line in lines)
+    except ValueError as error:
+        raise InputError(f"{path}, {error}") from None
+
+
+def _loaded(number: int, line: str) -> Any:
+    try:
+        return loads_given(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from None
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def cases_of(values: Iterable[tuple[str, Any]]) -> CaseTests:
+    """Return the cases that JSON values are, each with the place that names it in an error.
+
+    Raises ValueError that begins with the place.
+    """
     calls: list[CallCase] = []
     runs: list[StdinCase] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
+    for place, value in values:
         try:
-            case = _case(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: {error}") from None
+            case = _case(value)
+        except ValidationError as error:
+            raise ValueError(f"{place}: {first_problem(error).message}") from None
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
         if isinstance(case, CallCase):
             calls.append(case)
         else:
             runs.append(case)
         if calls and runs:
-            raise InputError(f"{path}, line {number}: two shapes in one file; use {_SHAPES}")
+            raise ValueError(f"{place}: two shapes of cases; all are {_SHAPES}")
     return CaseTests(cases=tuple(calls) if calls else tuple(runs))
 
 
-def _case(line: str) -> CallCase | StdinCase:
-    """Return one line's case; raises ValueError or RecursionError."""
-    try:
-        value = loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
+def _case(value: Any) -> CallCase | StdinCase:
+    """Return the case that a JSON value is; raises ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"a case is an object, {_SHAPES}; this is {type(value).__name__}")
+        raise ValueError(f"a case is an object, {_SHAPES}; this is {name_of(value)}")
     keys = set(value)
     if keys == {"args", "expected"}:
         if not isinstance(value["args"], list):
-            raise ValueError(f"`args` is a list, not {type(value['args']).__name__}")
+            raise ValueError(f"`args` is a list, not {name_of(value['args'])}")
         return CallCase(args=tuple(value["args"]), expected=value["expected"])
     if keys - {"tolerance"} == {"stdin", "stdout"}:
         for key in ("stdin", "stdout"):
             if not isinstance(value[key], str):
-                raise ValueError(f"`{key}` is a string, not {type(value[key]).__name__}")
+                raise ValueError(f"`{key}` is a text, not {name_of(value[key])}")
         tolerance = value.get("tolerance")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
-            raise ValueError(f"`tolerance` is a number, not {type(tolerance).__name__}")
+            raise ValueError(f"`tolerance` is a number, not {name_of(tolerance)}")
         if tolerance is not None and not 0 <= tolerance <= sys.float_info.max:
             raise ValueError(f"`tolerance` is a finite number from 0, not {str(tolerance)[:20]}")
         return StdinCase(stdin=value["stdin"], stdout=value["stdout"], tolerance=tolerance)
