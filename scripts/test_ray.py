@@ -25,7 +25,7 @@ def main() -> int:
 
 def install(python: Path) -> None:
     """Install all that the tests need."""
-    pip_install(python, "-c", CONSTRAINTS, *TOOLS, "--editable", f"{ROOT}[ray]")
+    pip_install(python, "-c", CONSTRAINTS, *TOOLS, "--editable", f"{ROOT}[eval,ray]")
 
 
 if __name__ == "__main__":
