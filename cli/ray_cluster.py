@@ -61,7 +61,7 @@ class Cluster:
 
 def told_of(error: BaseException) -> str:
     """Return the last line of an error of Ray; the lines before it are stacks of its own."""
-    return str(error).strip().splitlines()[-1]
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 @asynccontextmanager
