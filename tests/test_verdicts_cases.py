@@ -98,7 +98,7 @@ async def test_a_constructor_that_fails_in_a_later_case_is_told_with_its_line(
     )
     cases = tuple(CallCase(args=(n,), expected=n) for n in range(3))
     program = Program(code=code, entry_point="f", tests=CaseTests(cases=cases))
-    outcomes = (await grade(sandbox, program)).tests or ()
+    outcomes = list((await grade(sandbox, program)).tests or ())
     assert [each.status for each in outcomes] == ["passed", "error", "error"]
     assert "IndexError" in outcomes[1].message
     assert "line 5" in outcomes[1].message
@@ -186,7 +186,7 @@ def test_what_is_large_deep_or_odd_and_right_is_read(tmp_path: Path) -> None:
     case = {"args": [value], "expected": value}
     path.write_text(json.dumps({"id": "a", "prompt": "f(x)", "tests": [case]}), "utf-8-sig")
     (scored,) = read_scored_tasks(path).values()
-    stored = CaseTests.model_validate(scored.task["tests"])
+    stored = CaseTests.model_validate(scored.task.get("tests"))
     assert stored.cases == (CallCase(args=(value,), expected=value),)
 
 
