@@ -155,12 +155,15 @@ WRONG = {"tests": "from solution import f1\n\nassert f1(1) == 3\n", "reference":
     ("rows", "problem"),
     [
         (["{"], "line 1: not JSON"),
-        ([task(1), [1]], "line 2: a task is a JSON object, not list"),
+        ([task(1), [1]], "line 2: a task is a JSON object, not a list"),
         ([task(1), task(1)], "line 2: the id 't/1' is that of line 1 too"),
         ([{"prompt": "x"}], "line 1: a task needs an `id`"),
         ([{"id": "a", "prompt": ""}], "line 1: prompt: String should have at least 1 character"),
         ([{"id": "a", "prompt": "x", "test": ""}], "line 1: unknown field test; a task has id,"),
-        ([{"id": "a", "prompt": "x", "tests": 5}], "line 1: tests"),
+        (
+            [{"id": "a", "prompt": "x", "tests": 5}],
+            "line 1: `tests` is Python or a list of cases, not a number",
+        ),
         ([], "no task in it"),
         ([task(1, **WRONG)], "task t/1: the reference solution fails its own tests"),
         ([task(1, tests="assert undefined_name\n")], "task t/1: tests.py: undefined_name is used"),
